@@ -1,0 +1,81 @@
+//! What stands between Kong and the server: proxies that end TLS or route by name, and everything that goes wrong there.
+//!
+//! Each listens on the loopback, for one cell, and goes with it.
+
+mod behaviour;
+mod tls;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::pki::Certificate;
+use crate::scenario::Behaviour;
+
+/// Something between Kong and the server, listening.
+pub struct FrontEnd {
+    address: SocketAddr,
+    opened: Arc<AtomicUsize>,
+    task: AbortHandle,
+}
+
+/// What each of its connections needs to know.
+#[derive(Clone)]
+struct Upstream {
+    server: (String, u16),
+    opened: Arc<AtomicUsize>,
+}
+
+impl Upstream {
+    /// A connection to the server.
+    async fn connect(&self) -> std::io::Result<TcpStream> {
+        let stream = TcpStream::connect((self.server.0.as_str(), self.server.1)).await?;
+        self.opened.fetch_add(1, Ordering::SeqCst);
+        Ok(stream)
+    }
+}
+
+impl FrontEnd {
+    /// Begins to listen, in front of a server. The certificate is what it shows where it ends TLS.
+    pub async fn start(
+        behaviour: Behaviour,
+        certificate: Option<Certificate>,
+        server: (String, u16),
+    ) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let address = listener.local_addr()?;
+        let acceptor = certificate.as_ref().map(tls::acceptor).transpose()?;
+        let opened = Arc::new(AtomicUsize::new(0));
+        let upstream = Upstream { server, opened: opened.clone() };
+        let task = tokio::spawn(async move {
+            // Its connections end with it.
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                connections.spawn(behaviour::serve(behaviour, stream, upstream.clone(), acceptor.clone()));
+            }
+        });
+        Ok(Self { address, opened, task: task.abort_handle() })
+    }
+
+    /// Where Kong finds it.
+    #[must_use]
+    pub fn address(&self) -> (String, u16) {
+        (self.address.ip().to_string(), self.address.port())
+    }
+
+    /// Ends it, and tells how many connections to the server it has opened.
+    #[must_use]
+    pub fn stop(self) -> usize {
+        self.task.abort();
+        self.opened.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for FrontEnd {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

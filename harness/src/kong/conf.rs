@@ -1,0 +1,123 @@
+//! kong.conf, read as Kong reads it.
+
+use std::collections::BTreeMap;
+
+/// The settings that bear on the connection to PostgreSQL, and what they mean.
+pub const KEYS: &[(&str, &str)] = &[
+    ("pg_host", "Host of the server; the suite's own server, if not set."),
+    ("pg_port", "Port of the server; the suite's own server, if not set."),
+    ("pg_timeout", "Milliseconds that connecting, one read or one write may take."),
+    ("pg_user", "Role to log in as; `kong` by default."),
+    ("pg_password", "Its password; none by default."),
+    ("pg_database", "Database; `kong` by default."),
+    ("pg_ssl", "Ask the server for TLS."),
+    ("pg_ssl_required", "Do not go on in plaintext when the server has no TLS. Enterprise only."),
+    ("pg_ssl_verify", "Verify the server's certificate."),
+    ("pg_ssl_version", "TLS version, where LuaSec speaks. Enterprise only."),
+    ("pg_ssl_cert", "Client certificate. Enterprise only."),
+    ("pg_ssl_cert_key", "Key of the client certificate. Enterprise only."),
+    ("pg_ro_user", "As pg_user, for the read-only connection."),
+    ("pg_ro_password", "As pg_password, for the read-only connection."),
+    ("pg_ro_database", "As pg_database, for the read-only connection."),
+    ("pg_ro_timeout", "As pg_timeout, for the read-only connection."),
+    ("pg_ro_ssl", "As pg_ssl, for the read-only connection."),
+    ("pg_ro_ssl_required", "As pg_ssl_required, for the read-only connection."),
+    ("pg_ro_ssl_verify", "As pg_ssl_verify, for the read-only connection."),
+    ("pg_ro_ssl_version", "As pg_ssl_version, for the read-only connection."),
+    ("lua_ssl_trusted_certificate", "Trusted certificates: `system` and file names, separated by commas."),
+    ("lua_ssl_verify_depth", "How many intermediates a chain may have, where a cosocket speaks."),
+    ("lua_ssl_protocols", "TLS versions, separated by blanks, where a cosocket speaks."),
+];
+
+/// The settings whose values name files.
+pub const FILE_KEYS: &[&str] = &["lua_ssl_trusted_certificate", "pg_ssl_cert", "pg_ssl_cert_key"];
+
+/// The files that a value names: not `system`, not absolute paths, and without quotes that Kong would not remove.
+pub fn file_names(value: &str) -> impl Iterator<Item = &str> {
+    let bare = |name: &'_ str| -> bool { !name.is_empty() && name != "system" && !name.starts_with('/') };
+    value.split(',').map(|name| name.trim().trim_matches(['\'', '"'])).filter(move |name| bare(name))
+}
+
+/// A kong.conf: its settings by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KongConf(pub BTreeMap<String, String>);
+
+impl KongConf {
+    /// Reads the text of a kong.conf. A `#` begins a comment unless it is written `\#`; quotes are never removed; of
+    /// a key that is there twice the later one counts.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        let setting = |line: &str| {
+            let line = without_comment(line);
+            let (key, value) = line.split_once('=')?;
+            Some((key.trim().to_owned(), value.trim().to_owned())).filter(|(key, _)| !key.is_empty())
+        };
+        Self(text.lines().filter_map(setting).collect())
+    }
+
+    /// A setting; an empty one counts as none, as it does for Kong.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str).filter(|value| !value.is_empty())
+    }
+}
+
+fn without_comment(line: &str) -> String {
+    let mut kept = String::new();
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once('#') {
+        kept.push_str(before);
+        let Some(escaped) = before.strip_suffix('\\') else { return kept };
+        kept.truncate(kept.len() - (before.len() - escaped.len()));
+        kept.push('#');
+        rest = after;
+    }
+    kept + rest
+}
+
+/// Whether a value switches something on. Only these two do; everything else is off, and Kong does not say so.
+#[must_use]
+pub fn is_on(value: &str) -> bool {
+    matches!(value, "on" | "true")
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("pg_ssl = on", "pg_ssl", Some("on"))]
+    #[case("  pg_ssl=on  ", "pg_ssl", Some("on"))]
+    #[case("pg_ssl = on # and not off", "pg_ssl", Some("on"))]
+    #[case("pg_password = a\\#b # c", "pg_password", Some("a#b"))]
+    #[case("pg_password = 'secret'", "pg_password", Some("'secret'"))]
+    #[case("pg_ssl_cert = ", "pg_ssl_cert", None)]
+    #[case("# pg_ssl = on", "pg_ssl", None)]
+    #[case("pg_ssl = off\npg_ssl = on", "pg_ssl", Some("on"))]
+    fn a_line_is_read_as_kong_reads_it(#[case] text: &str, #[case] key: &str, #[case] expected: Option<&str>) {
+        assert_eq!(KongConf::read(text).get(key), expected);
+    }
+
+    #[rstest]
+    #[case("on", true)]
+    #[case("true", true)]
+    #[case("yes", false)]
+    #[case("1", false)]
+    #[case("ON", false)]
+    #[case("True", false)]
+    #[case("'on'", false)]
+    fn only_on_and_true_are_on(#[case] value: &str, #[case] on: bool) {
+        assert_eq!(is_on(value), on);
+    }
+
+    #[rstest]
+    #[case("system,chain.crt", &["chain.crt"])]
+    #[case("root.crt, other.crt", &["root.crt", "other.crt"])]
+    #[case("'client.crt'", &["client.crt"])]
+    #[case("/nonexistent/ca.pem", &[])]
+    fn a_value_names_files(#[case] value: &str, #[case] expected: &[&str]) {
+        assert_eq!(file_names(value).collect::<Vec<_>>(), expected);
+    }
+}

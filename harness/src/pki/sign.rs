@@ -1,0 +1,244 @@
+//! Signing: by rcgen what it can, by OpenSSL what no modern library signs.
+
+use openssl::asn1::Asn1Time;
+use openssl::bn::BigNum;
+use openssl::ec::{EcGroup, EcKey};
+use openssl::error::ErrorStack;
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkey::{Id, PKey, Private};
+use openssl::rsa::Rsa;
+use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, SubjectAlternativeName};
+use openssl::x509::{X509, X509NameBuilder};
+use rcgen::{
+    CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyIdMethod, KeyPair, RevokedCertParams, SanType, SerialNumber, SignatureAlgorithm,
+};
+use time::{Duration, OffsetDateTime};
+
+use super::spec::{CertificateSpec, KeyType, Signature, Usage, Validity};
+use super::{Certificate, PkiError, pss};
+
+/// A new key.
+pub(super) fn generate(kind: KeyType) -> Result<PKey<Private>, ErrorStack> {
+    let ec = |curve| PKey::from_ec_key(EcKey::generate(&*EcGroup::from_curve_name(curve)?)?);
+    match kind {
+        KeyType::Rsa2048 => PKey::from_rsa(Rsa::generate(2048)?),
+        KeyType::Rsa1024 => PKey::from_rsa(Rsa::generate(1024)?),
+        KeyType::EcdsaP256 => ec(Nid::X9_62_PRIME256V1),
+        KeyType::EcdsaP384 => ec(Nid::SECP384R1),
+        KeyType::Ed25519 => PKey::generate_ed25519(),
+    }
+}
+
+/// A certificate for a key, signed by the issuer or, without one, by itself.
+pub(super) fn certificate(
+    spec: &CertificateSpec,
+    key: PKey<Private>,
+    issuer: Option<&Certificate>,
+) -> Result<Certificate, PkiError> {
+    let signer = issuer.map_or(&key, |issuer| &issuer.key);
+    let modern = spec.version.unwrap_or(3) == 3 && spec.key != Some(KeyType::Rsa1024);
+    let signature = spec.signature.unwrap_or_default();
+    let x509 = match rcgen_algorithm(signer, signature) {
+        Some(algorithm) if modern => by_rcgen(spec, &key, issuer, algorithm)?,
+        _ => by_openssl(spec, &key, issuer)?,
+    };
+    let is_pss = matches!(signature, Signature::PssSha256 | Signature::PssSha384);
+    let x509 = if is_pss { pss::sign(&x509, signer, digest(signer, signature))? } else { x509 };
+    Ok(Certificate { x509, key })
+}
+
+/// A revocation list in PEM. rcgen alone can make one, and signs with SHA-256 or as the key demands.
+pub(super) fn crl(issuer: &Certificate, revoked: &[Certificate], valid: Validity) -> Result<Vec<u8>, PkiError> {
+    let algorithm =
+        rcgen_algorithm(&issuer.key, Signature::Sha256).ok_or(rcgen::Error::UnsupportedSignatureAlgorithm)?;
+    let (this_update, next_update) = period(valid);
+    let revoked_certs = revoked
+        .iter()
+        .map(|certificate| {
+            Ok(RevokedCertParams {
+                serial_number: SerialNumber::from_slice(&certificate.x509.serial_number().to_bn()?.to_vec()),
+                revocation_time: this_update,
+                reason_code: None,
+                invalidity_date: None,
+            })
+        })
+        .collect::<Result<_, ErrorStack>>()?;
+    // The issuer's own identifier, however it was made, or the list is not taken for one of the issuer's.
+    let key_identifier = issuer.x509.subject_key_id().map(|id| id.as_slice().to_vec());
+    let list = CertificateRevocationListParams {
+        this_update,
+        next_update,
+        crl_number: SerialNumber::from(1),
+        issuing_distribution_point: None,
+        revoked_certs,
+        key_identifier_method: key_identifier.map_or(KeyIdMethod::Sha256, KeyIdMethod::PreSpecified),
+    };
+    Ok(list.signed_by(&rcgen_issuer(issuer, algorithm)?)?.pem()?.into_bytes())
+}
+
+fn period(valid: Validity) -> (OffsetDateTime, OffsetDateTime) {
+    let now = OffsetDateTime::now_utc();
+    let day = Duration::DAY;
+    match valid {
+        Validity::Now => (now - day, now + 365 * day),
+        Validity::Expired => (now - 30 * day, now - day),
+        Validity::NotYet => (now + day, now + 365 * day),
+    }
+}
+
+/// What rcgen signs with; `None` where it cannot.
+fn rcgen_algorithm(key: &PKey<Private>, signature: Signature) -> Option<&'static SignatureAlgorithm> {
+    match (key.id(), key.bits(), signature) {
+        (Id::ED25519, ..) => Some(&rcgen::PKCS_ED25519),
+        (Id::EC, 256, Signature::Sha256) => Some(&rcgen::PKCS_ECDSA_P256_SHA256),
+        (Id::EC, 384, Signature::Sha384) => Some(&rcgen::PKCS_ECDSA_P384_SHA384),
+        (Id::RSA, 2048.., Signature::Sha256) => Some(&rcgen::PKCS_RSA_SHA256),
+        (Id::RSA, 2048.., Signature::Sha384) => Some(&rcgen::PKCS_RSA_SHA384),
+        (Id::RSA, 2048.., Signature::Sha512) => Some(&rcgen::PKCS_RSA_SHA512),
+        _ => None,
+    }
+}
+
+fn rcgen_key(key: &PKey<Private>, algorithm: &'static SignatureAlgorithm) -> Result<KeyPair, PkiError> {
+    let pem = key.private_key_to_pem_pkcs8()?;
+    Ok(KeyPair::from_pkcs8_pem_and_sign_algo(&String::from_utf8_lossy(&pem), algorithm)?)
+}
+
+fn rcgen_issuer(
+    issuer: &Certificate,
+    algorithm: &'static SignatureAlgorithm,
+) -> Result<Issuer<'static, KeyPair>, PkiError> {
+    let der = issuer.x509.to_der()?.into();
+    Ok(Issuer::from_ca_cert_der(&der, rcgen_key(&issuer.key, algorithm)?)?)
+}
+
+fn by_rcgen(
+    spec: &CertificateSpec,
+    key: &PKey<Private>,
+    issuer: Option<&Certificate>,
+    algorithm: &'static SignatureAlgorithm,
+) -> Result<X509, PkiError> {
+    let mut params = CertificateParams::default();
+    (params.not_before, params.not_after) = period(spec.valid.unwrap_or_default());
+    params.serial_number = Some(SerialNumber::from_slice(&serial()?.to_vec()));
+    params.distinguished_name = DistinguishedName::new();
+    for (name, value) in subject(spec) {
+        let kind = match name {
+            "CN" => DnType::CommonName,
+            "O" => DnType::OrganizationName,
+            "OU" => DnType::OrganizationalUnitName,
+            "C" => DnType::CountryName,
+            "L" => DnType::LocalityName,
+            _ => DnType::StateOrProvinceName,
+        };
+        params.distinguished_name.push(kind, value);
+    }
+    for name in spec.san.iter().flatten() {
+        params.subject_alt_names.push(match name.split_once(':') {
+            Some(("IP", address)) => {
+                SanType::IpAddress(address.parse().map_err(|_| rcgen::Error::CouldNotParseCertificate)?)
+            }
+            Some((_, dns)) => SanType::DnsName(dns.to_owned().try_into()?),
+            None => continue,
+        });
+    }
+    if spec.ca == Some(true) {
+        params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    } else {
+        params.is_ca = IsCa::ExplicitNoCa;
+    }
+    params.extended_key_usages = spec
+        .usage
+        .iter()
+        .flatten()
+        .map(|usage| match usage {
+            Usage::ServerAuth => ExtendedKeyUsagePurpose::ServerAuth,
+            Usage::ClientAuth => ExtendedKeyUsagePurpose::ClientAuth,
+        })
+        .collect();
+    params.use_authority_key_identifier_extension = true;
+    let made = match issuer {
+        None => params.self_signed(&rcgen_key(key, algorithm)?)?,
+        Some(issuer) => {
+            let subject_algorithm = rcgen_algorithm(key, Signature::Sha256)
+                .or_else(|| rcgen_algorithm(key, Signature::Sha384))
+                .ok_or(rcgen::Error::UnsupportedSignatureAlgorithm)?;
+            params.signed_by(&rcgen_key(key, subject_algorithm)?, &rcgen_issuer(issuer, algorithm)?)?
+        }
+    };
+    Ok(X509::from_der(made.der())?)
+}
+
+fn by_openssl(spec: &CertificateSpec, key: &PKey<Private>, issuer: Option<&Certificate>) -> Result<X509, PkiError> {
+    let mut name = X509NameBuilder::new()?;
+    for (part, value) in subject(spec) {
+        name.append_entry_by_text(part, value)?;
+    }
+    let name = name.build();
+    let (from, to) = period(spec.valid.unwrap_or_default());
+    let version = spec.version.unwrap_or(3);
+    let mut builder = X509::builder()?;
+    builder.set_version(i32::from(version) - 1)?;
+    builder.set_serial_number(&*serial()?.to_asn1_integer()?)?;
+    builder.set_subject_name(&name)?;
+    builder.set_issuer_name(issuer.map_or(&*name, |issuer| issuer.x509.subject_name()))?;
+    builder.set_not_before(&*Asn1Time::from_unix(from.unix_timestamp())?)?;
+    builder.set_not_after(&*Asn1Time::from_unix(to.unix_timestamp())?)?;
+    builder.set_pubkey(key)?;
+    if version == 3 {
+        let mut constraints = BasicConstraints::new();
+        if spec.ca == Some(true) {
+            constraints.ca();
+        }
+        builder.append_extension(constraints.critical().build()?)?;
+        if let Some(usages) = &spec.usage {
+            let mut extension = ExtendedKeyUsage::new();
+            for usage in usages {
+                match usage {
+                    Usage::ServerAuth => extension.server_auth(),
+                    Usage::ClientAuth => extension.client_auth(),
+                };
+            }
+            builder.append_extension(extension.build()?)?;
+        }
+        if let Some(names) = spec.san.as_ref().filter(|names| !names.is_empty()) {
+            let mut extension = SubjectAlternativeName::new();
+            for name in names {
+                match name.split_once(':') {
+                    Some(("IP", address)) => extension.ip(address),
+                    Some((_, dns)) => extension.dns(dns),
+                    None => continue,
+                };
+            }
+            let extension = extension.build(&builder.x509v3_context(issuer.map(|issuer| &*issuer.x509), None))?;
+            builder.append_extension(extension)?;
+        }
+    }
+    let signer = issuer.map_or(key, |issuer| &issuer.key);
+    builder.sign(signer, digest(signer, spec.signature.unwrap_or_default()))?;
+    Ok(builder.build())
+}
+
+fn digest(signer: &PKey<Private>, signature: Signature) -> MessageDigest {
+    match signature {
+        _ if signer.id() == Id::ED25519 => MessageDigest::null(),
+        Signature::Sha1 => MessageDigest::sha1(),
+        Signature::Sha224 => MessageDigest::sha224(),
+        Signature::Sha256 | Signature::PssSha256 => MessageDigest::sha256(),
+        Signature::Sha384 | Signature::PssSha384 => MessageDigest::sha384(),
+        Signature::Sha512 => MessageDigest::sha512(),
+    }
+}
+
+/// `/O=Acme/CN=kong` as its parts.
+fn subject(spec: &CertificateSpec) -> impl Iterator<Item = (&str, &str)> {
+    spec.subject.as_deref().unwrap_or_default().split('/').filter_map(|part| part.split_once('='))
+}
+
+fn serial() -> Result<BigNum, ErrorStack> {
+    let mut serial = BigNum::new()?;
+    serial.rand(63, openssl::bn::MsbOption::ONE, false)?;
+    Ok(serial)
+}

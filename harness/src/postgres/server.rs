@@ -1,0 +1,247 @@
+//! One server: started or reloaded with a configuration, with proof that it is in force, and observed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio_postgres::Client;
+
+use super::config::{Configuration, File, Surroundings};
+use super::control::{self, TlsProof};
+use super::log::{self, LogBook, LogLine};
+use super::runtime::{Host, RuntimeError};
+use crate::scenario::versions::{Major, OpensslLine};
+
+/// How long a server may take to start or to end a session.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// What a server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerFacts {
+    /// Its major version.
+    pub major: Major,
+    /// Its full version.
+    pub version: String,
+    /// The OpenSSL it is linked with, in full.
+    pub openssl: Option<String>,
+}
+
+impl ServerFacts {
+    /// The release line of its OpenSSL.
+    #[must_use]
+    pub fn openssl_line(&self) -> Option<OpensslLine> {
+        self.openssl.as_deref().and_then(|version| version.parse().ok())
+    }
+}
+
+/// How a start ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// The server accepts connections, having said this.
+    Up(Vec<String>),
+    /// The server ended, saying this.
+    Failed(Vec<String>),
+}
+
+/// What the server saw of an attempt to connect.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// All its lines, verbatim.
+    pub log: Vec<String>,
+    /// The lines that are not the same for every connection.
+    pub telling: Vec<String>,
+    /// The address the attempt came from, as the server names it.
+    pub host: Option<String>,
+}
+
+/// A server and the harness' session with it.
+pub struct Server {
+    host: Box<dyn Host>,
+    control: Option<Client>,
+    log: LogBook,
+    generation: u64,
+    facts: ServerFacts,
+    in_force: Option<Configuration>,
+    /// The configuration it did not start with last, and what it said.
+    failed: Option<(Configuration, Vec<String>)>,
+    installed: Vec<String>,
+}
+
+impl Server {
+    /// Brings a server up for the first time, and makes the roles and the database that the cases use.
+    pub(super) async fn first_start(host: Box<dyn Host>, major: Major) -> Result<Self, RuntimeError> {
+        let facts = ServerFacts { major, version: String::new(), openssl: None };
+        let mut server = Self {
+            host,
+            control: None,
+            log: LogBook::default(),
+            generation: 0,
+            facts,
+            in_force: None,
+            failed: None,
+            installed: Vec::new(),
+        };
+        match server.start(&Configuration::default(), true).await? {
+            Start::Up(_) => {}
+            Start::Failed(said) => return Err(RuntimeError::failed("start PostgreSQL", said.join(" / "))),
+        }
+        let control = server.control()?;
+        control::prepare(control).await?;
+        let (version, openssl) = (control::version(control).await?, control::openssl(control).await?);
+        server.facts = ServerFacts { major, version, openssl };
+        Ok(server)
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn facts(&self) -> &ServerFacts {
+        &self.facts
+    }
+
+    /// Whether nothing needs to be done for a configuration: it is in force, as a whole, or is known to be one that the
+    /// server does not start with.
+    #[must_use]
+    pub fn has(&self, configuration: &Configuration) -> bool {
+        let failed = self.failed.as_ref().is_some_and(|(failed, _)| failed == configuration);
+        failed || self.is_up() && self.in_force.as_ref() == Some(configuration)
+    }
+
+    /// Where a client finds it.
+    #[must_use]
+    pub fn address(&self) -> (String, u16) {
+        self.host.address()
+    }
+
+    /// The data directory as it names it.
+    #[must_use]
+    pub fn data_directory(&self) -> String {
+        self.host.data_directory()
+    }
+
+    /// Whether it runs.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.control.as_ref().is_some_and(|control| !control.is_closed())
+    }
+
+    /// Whether the owners of a configuration's files can be had here.
+    pub fn can_have(&self, configuration: &Configuration) -> Result<(), String> {
+        let owners = configuration.files.values().flat_map(|file| [file.owner, file.group]);
+        owners.filter(|owner| owner.number().is_some()).try_for_each(|owner| self.host.can_own(owner))
+    }
+
+    fn control(&self) -> Result<&Client, RuntimeError> {
+        self.control.as_ref().ok_or_else(|| RuntimeError::failed("ask the server", "it does not run"))
+    }
+
+    async fn install(&mut self, configuration: &Configuration) -> Result<(), RuntimeError> {
+        self.generation += 1;
+        let conf = self.host.conf();
+        let hba = self.host.hba();
+        let around = Surroundings { conf: &conf, hba: &hba, generation: self.generation };
+        let files: BTreeMap<String, File> = configuration.rendered(&around);
+        self.host.install(&files, &self.installed, self.control.as_ref()).await?;
+        self.installed = files.into_keys().collect();
+        Ok(())
+    }
+
+    /// Starts it with a configuration, unless it runs with it already, or is known not to. `again` starts it anyway.
+    pub async fn start(&mut self, configuration: &Configuration, again: bool) -> Result<Start, RuntimeError> {
+        match &self.failed {
+            _ if again => {}
+            Some((failed, said)) if failed == configuration => return Ok(Start::Failed(said.clone())),
+            _ if self.has(configuration) => return Ok(Start::Up(Vec::new())),
+            _ => {}
+        }
+        self.stop().await?;
+        (self.in_force, self.failed) = (None, None);
+        self.install(configuration).await?;
+        let mark = self.log.mark();
+        self.host.start(&self.log).await?;
+        let ready = |lines: &[LogLine], open: bool| {
+            let is_up = lines.iter().any(|line| line.text.ends_with("database system is ready to accept connections"));
+            if is_up { Some(true) } else { (!open).then_some(false) }
+        };
+        let up = self.log.wait(mark, LIMIT, ready).await;
+        if up.ok_or_else(|| RuntimeError::timeout("wait for PostgreSQL to start", LIMIT))? {
+            self.control = Some(self.host.control().await?);
+            self.in_force = Some(configuration.clone());
+            return Ok(Start::Up(telling(&self.log.since(mark))));
+        }
+        self.host.ended().await?;
+        let said = telling(&self.log.since(mark));
+        self.failed = Some((configuration.clone(), said.clone()));
+        Ok(Start::Failed(said))
+    }
+
+    /// Puts a configuration in force without a restart, unless it is already. Returns what the server says about it, besides that it does.
+    pub async fn reload(&mut self, configuration: &Configuration) -> Result<Vec<String>, RuntimeError> {
+        if self.has(configuration) {
+            return Ok(Vec::new());
+        }
+        let mark = self.log.mark();
+        self.install(configuration).await?;
+        control::reload(self.control()?, self.generation).await?;
+        // The postmaster may still be at pg_hba.conf and the certificates. It is done when it takes a connection.
+        let probe = TcpStream::connect(self.address()).await;
+        drop(probe.map_err(|error| RuntimeError::failed("reach the server", error))?);
+        self.await_end(mark, 1, &[]).await?;
+        let said = telling(&self.log.since(mark));
+        self.in_force = said.is_empty().then(|| configuration.clone());
+        Ok(said)
+    }
+
+    /// Where the log is now.
+    #[must_use]
+    pub fn mark(&self) -> usize {
+        self.log.mark()
+    }
+
+    /// What the server knows of the connection that one of its processes serves.
+    pub async fn proof(&self, pid: i32) -> Result<Option<TlsProof>, RuntimeError> {
+        control::proof(self.control()?, pid).await
+    }
+
+    /// What the server answers to questions of the superuser, each in SQL and with one value for an answer.
+    pub async fn answers(&self, questions: impl Iterator<Item = &str>) -> Result<Vec<String>, RuntimeError> {
+        let mut answers = Vec::new();
+        for question in questions {
+            answers.push(control::answer(self.control()?, question).await?);
+        }
+        Ok(answers)
+    }
+
+    /// What the server logged since the mark, once the connections made since then have ended on its side, but for those
+    /// that stay open.
+    pub async fn observed(&self, mark: usize, connections: usize, open: &[i32]) -> Result<Observed, RuntimeError> {
+        self.await_end(mark, connections, open).await?;
+        let lines = self.log.since(mark);
+        let pids = log::connections(&lines);
+        let theirs: Vec<_> = lines.into_iter().filter(|line| line.pid.is_some_and(|pid| pids.contains(&pid))).collect();
+        let host = theirs.iter().find_map(|line| {
+            let rest = line.text.strip_prefix("LOG:  connection received: host=")?;
+            rest.split(' ').next().map(str::to_owned)
+        });
+        let telling = telling(&theirs);
+        let log = theirs.into_iter().map(|line| line.text).filter(|text| !text.starts_with("DEBUG:  ")).collect();
+        Ok(Observed { log, telling, host })
+    }
+
+    async fn await_end(&self, mark: usize, connections: usize, open: &[i32]) -> Result<(), RuntimeError> {
+        let over = |lines: &[LogLine], runs: bool| (log::are_over(lines, connections, open) || !runs).then_some(());
+        let ended = self.log.wait(mark, LIMIT, over).await;
+        ended.ok_or_else(|| RuntimeError::timeout("wait for the server to end a connection", LIMIT))
+    }
+
+    /// Stops it, if it runs.
+    pub async fn stop(&mut self) -> Result<(), RuntimeError> {
+        if self.control.take().is_some() {
+            self.host.stop(&self.log).await?;
+        }
+        Ok(())
+    }
+}
+
+fn telling(lines: &[LogLine]) -> Vec<String> {
+    lines.iter().map(|line| line.text.clone()).filter(|text| !log::is_routine(text)).collect()
+}

@@ -1,0 +1,93 @@
+//! The claims of the documents: which cases hold the products to them, and what came of it in the last run.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
+
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Deserialize;
+
+use crate::judge::Verdict;
+use crate::scenario::{Case, Suite};
+
+/// The verdicts of the last run, by the ids of the cases.
+#[derive(Debug, Default)]
+pub struct Recorded(BTreeMap<String, Vec<Verdict>>);
+
+/// As much of a result file as is of interest here.
+#[derive(Deserialize)]
+struct ResultsFile {
+    cells: Vec<RecordedCell>,
+}
+
+#[derive(Deserialize)]
+struct RecordedCell {
+    id: String,
+    verdict: Verdict,
+}
+
+impl Recorded {
+    /// Reads the result file in a folder.
+    pub fn read(folder: &Path) -> io::Result<Self> {
+        let file: ResultsFile = serde_json::from_slice(&std::fs::read(folder.join("results.json"))?)?;
+        let mut recorded = Self::default();
+        for cell in file.cells {
+            let case = cell.id.split_once('@').map_or(cell.id.as_str(), |(case, _)| case);
+            recorded.0.entry(case.to_owned()).or_default().push(cell.verdict);
+        }
+        Ok(recorded)
+    }
+
+    /// `24 pass, 2 known-deviation`
+    fn tally<'c>(&self, cases: impl Iterator<Item = &'c Case>) -> String {
+        let verdicts: Vec<_> = cases.filter_map(|case| self.0.get(&case.id)).flatten().collect();
+        let count = |verdict: &Verdict| verdicts.iter().filter(|other| **other == verdict).count();
+        let counts = Verdict::ALL.iter().map(|verdict| (count(verdict), verdict.as_str()));
+        let told: Vec<_> =
+            counts.filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}")).collect();
+        if told.is_empty() { "not run".into() } else { told.join(", ") }
+    }
+}
+
+/// Writes each claim with its cases and their verdicts, then what is without a case, and without a claim. Returns
+/// whether nothing is.
+pub fn write_claims(out: &mut dyn Write, suite: &Suite, recorded: &Recorded) -> io::Result<bool> {
+    let coverage = suite.coverage();
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["claim", "cases", "verdicts"]);
+    for (claim, cases) in &coverage.claims {
+        table.add_row([claim.clone(), cases.len().to_string(), recorded.tally(cases.iter().copied())]);
+    }
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if index == 1 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    writeln!(out, "{}\n", table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n"))?;
+    for (documented, cases) in suite.deviations() {
+        let Some(says) = &documented.says else { continue };
+        writeln!(
+            out,
+            "{}\n  they say: {says}\n  in fact:  {}\n  see {}\n",
+            documented.claim, documented.happens, cases[0]
+        )?;
+    }
+    let uncovered: Vec<_> = coverage.claims.iter().filter(|(_, cases)| cases.is_empty()).collect();
+    for (claim, _) in &uncovered {
+        writeln!(out, "no case for the claim {claim}")?;
+    }
+    for case in &coverage.without_reason {
+        writeln!(out, "no claim, no thread and no reason for {} ({})", case.id, case.place)?;
+    }
+    let (claims, cases) = (coverage.claims.len(), suite.cases().count());
+    let covered = claims - uncovered.len();
+    let explained = cases - coverage.without_reason.len();
+    writeln!(
+        out,
+        "{covered} of {claims} claims have cases; {explained} of {cases} cases have a reason: {} claims, {} threads of users, {} what was measured",
+        coverage.by_claim, coverage.by_thread, coverage.beyond,
+    )?;
+    Ok(uncovered.is_empty() && coverage.without_reason.is_empty())
+}

@@ -1,0 +1,75 @@
+//! The matrix at the end of a run: scenarios by PostgreSQL majors, and why what did not pass did not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+
+use comfy_table::{CellAlignment, ColumnConstraint, Table, Width, presets};
+
+use super::Report;
+use crate::judge::Verdict;
+use crate::run::CellResult;
+
+/// Writes how many cells passed of each scenario on each major, then the verdicts that need a word.
+pub fn write_matrix(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+    let majors: BTreeSet<_> = report.results.iter().map(|result| result.cell.major).collect();
+    let mut scenarios = Vec::<(&str, Vec<&CellResult>)>::new();
+    for result in &report.results {
+        let name = result.cell.case.scenario.as_str();
+        match scenarios.last_mut().filter(|(last, _)| *last == name) {
+            Some((_, results)) => results.push(result),
+            None => match scenarios.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, results)) => results.push(result),
+                None => scenarios.push((name, vec![result])),
+            },
+        }
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header([String::new()].into_iter().chain(majors.iter().map(|major| format!("PostgreSQL {major}"))));
+    for (name, results) in &scenarios {
+        let on = |major| {
+            let here: Vec<_> = results.iter().filter(|result| result.cell.major == major).collect();
+            summary(&here)
+        };
+        table.add_row([(*name).to_owned()].into_iter().chain(majors.iter().map(|major| on(*major))));
+    }
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if index > 0 {
+            column.set_cell_alignment(CellAlignment::Right);
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(12)));
+        }
+    }
+    writeln!(out, "\n{}\n", table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n"))?;
+    reasons(out, report)
+}
+
+/// `12`, if all passed; otherwise of how many, and what the others are: `10/12 2 fail`.
+fn summary(results: &[&&CellResult]) -> String {
+    let passed = results.iter().filter(|result| result.verdict == Verdict::Pass).count();
+    if passed == results.len() {
+        return passed.to_string();
+    }
+    let count = |verdict: Verdict| results.iter().filter(|result| result.verdict == verdict).count();
+    let others = Verdict::ALL.into_iter().filter(|verdict| *verdict != Verdict::Pass);
+    let others = others.map(|verdict| (count(verdict), verdict.as_str())).filter(|(count, _)| *count > 0);
+    let others: Vec<_> = others.map(|(count, name)| format!("{count} {name}")).collect();
+    format!("{passed}/{} {}", results.len(), others.join(" "))
+}
+
+/// The reasons of verdicts that are neither a pass nor shown in full.
+fn reasons(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+    let mut reasons = BTreeMap::<(Verdict, &str), usize>::new();
+    for result in
+        report.results.iter().filter(|result| matches!(result.verdict, Verdict::Unsupported | Verdict::Skipped))
+    {
+        *reasons.entry((result.verdict, result.reason.as_deref().unwrap_or_default())).or_default() += 1;
+    }
+    for ((verdict, reason), count) in &reasons {
+        writeln!(out, "{count} {}: {reason}", verdict.as_str())?;
+    }
+    if !reasons.is_empty() {
+        writeln!(out)?;
+    }
+    Ok(())
+}

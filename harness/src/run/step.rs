@@ -1,0 +1,158 @@
+//! A step of a cell: both sides put in their places, an attempt, and what both sides say of it.
+
+use std::time::Duration;
+
+use super::cell::{Place, Stop};
+use super::expand::{Words, describe};
+use super::{Runner, materials};
+use crate::front_end::FrontEnd;
+use crate::judge::{Connected, Expectation, KnownDeviation};
+use crate::kong::conf::KongConf;
+use crate::kong::{Connection, Kong, Refusal, Settings, Which};
+use crate::plan::Cell;
+use crate::postgres::{Configuration, Observed, Server, Start};
+use crate::scenario::{By, Change, Stage, Step};
+
+/// How much longer than `pg_timeout` an attempt may take before it counts as one that hangs.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Both sides in their places.
+pub(super) struct SetUp {
+    /// What the server said of the change.
+    pub(super) said: Vec<String>,
+    /// What the server said at its end, if it did not start.
+    pub(super) failed_start: Option<Vec<String>>,
+    /// How Kong is going to connect, or why it stops before.
+    pub(super) settings: Result<Settings, String>,
+    /// Kong's files.
+    pub(super) folder: tempfile::TempDir,
+}
+
+/// What came of an attempt.
+pub(super) struct Attempted {
+    pub(super) outcome: Result<Connected, Refusal>,
+    pub(super) certificate: Option<String>,
+    pub(super) server: Observed,
+    /// The connection, if it was to be kept open.
+    pub(super) connection: Option<Connection>,
+}
+
+impl Runner {
+    /// Puts both sides' configuration in its place, on the server and in a folder for Kong.
+    pub(super) async fn set_up(
+        &self,
+        cell: &Cell,
+        step: &Step,
+        configuration: &Configuration,
+        server: &mut Server,
+    ) -> Result<SetUp, Stop> {
+        let starts = step.change == Change::Restart || configuration.by == By::Start && step.change == Change::First;
+        let (said, failed_start) = if starts {
+            match server.start(configuration, step.change == Change::Restart).await? {
+                Start::Up(said) => (said, None),
+                Start::Failed(said) => (said.clone(), Some(said)),
+            }
+        } else {
+            (server.reload(configuration).await?, None)
+        };
+        let files = materials::kong(&self.forge, &step.situation)?;
+        let folder = tempfile::Builder::new().prefix("kong-").tempdir_in(&self.folder);
+        let folder = folder.map_err(|error| Stop::environment("make a folder for Kong", error))?;
+        materials::write(&files, folder.path()).map_err(|error| Stop::environment("write Kong's files", error))?;
+        let kong = &step.situation.kong;
+        let conf = KongConf::read(&materials::kong_conf(kong, Some(folder.path())));
+        let (host, port) = server.address();
+        let which = if step.change == Change::ReadOnly { Which::ReadOnly } else { Which::Main };
+        let settings = Settings::read(&conf, &cell.profile, which, (&host, port), folder.path().to_owned());
+        let settings = settings.map(|settings| {
+            let security_level = kong.security_level.unwrap_or(settings.security_level);
+            Settings { security_level, ..settings }
+        });
+        Ok(SetUp { said, failed_start, settings, folder })
+    }
+
+    /// Connects as Kong would, and asks the server what it knows of that. `open` are the processes of connections that
+    /// stay open.
+    pub(super) async fn attempt(
+        &self,
+        cell: &Cell,
+        step: &Step,
+        set_up: &SetUp,
+        server: &mut Server,
+        open: &[i32],
+        keep: bool,
+    ) -> Result<Attempted, Stop> {
+        let refused =
+            |refusal, server| Attempted { outcome: Err(refusal), certificate: None, server, connection: None };
+        let mut settings = match &set_up.settings {
+            Ok(settings) => settings.clone(),
+            Err(text) => return Ok(refused(Refusal::raised(Stage::Configure, text), Observed::default())),
+        };
+        let front_end = self.front_end(step, server).await?;
+        if let Some(front_end) = &front_end {
+            (settings.host, settings.port) = front_end.address();
+        }
+        let patience = Duration::from_millis(settings.timeout_ms) + PATIENCE;
+        let kong = match Kong::start(settings, (*cell.profile).clone(), cell.stack) {
+            Ok(kong) => kong,
+            Err(refusal) => return Ok(refused(refusal, Observed::default())),
+        };
+        let mark = server.mark();
+        let attempt = tokio::time::timeout(patience, kong.connect()).await.unwrap_or_else(|_| kong.hung());
+        let certificate = attempt.certificate.as_deref().map(describe);
+        let mut connection = None;
+        let outcome = match attempt.result {
+            Err(refusal) => Err(refusal),
+            Ok(connected) => {
+                let proof = server.proof(connected.pid).await?;
+                let server_version_num = connected.server_version_num.clone();
+                let lost = || Stop::Environment("the server knows nothing of a connection that is open".into());
+                let proof = proof.ok_or_else(lost)?;
+                if keep {
+                    connection = Some(connected);
+                } else {
+                    connected.close().await;
+                }
+                Ok(Connected { proof, server_version_num })
+            }
+        };
+        let connections = match front_end {
+            Some(front_end) => front_end.stop(),
+            None => usize::from(attempt.reached),
+        };
+        let open: Vec<_> = connection.iter().map(|connection| connection.pid).chain(open.iter().copied()).collect();
+        let server = match &set_up.failed_start {
+            Some(said) => Observed { log: said.clone(), telling: said.clone(), host: None },
+            None => server.observed(mark, connections, &open).await?,
+        };
+        Ok(Attempted { outcome, certificate, server, connection })
+    }
+
+    async fn front_end(&self, step: &Step, server: &Server) -> Result<Option<FrontEnd>, Stop> {
+        let Some(front_end) = &step.situation.kong.front_end else { return Ok(None) };
+        let certificate = front_end.with.as_ref().map(|name| self.forge.certificate(&step.situation.tree, name));
+        let started = FrontEnd::start(front_end.does, certificate.transpose()?, server.address()).await;
+        started.map(Some).map_err(|error| Stop::environment("listen in front of the server", error))
+    }
+
+    /// What must happen in a step, in the words of the cell.
+    pub(super) fn expectation(
+        &self,
+        place: &Place<'_>,
+        server: &Server,
+        set_up: &SetUp,
+        attempted: Option<&Attempted>,
+    ) -> Result<(Expectation, Vec<KnownDeviation>), Stop> {
+        let words = Words {
+            cell: place.cell,
+            facts: server.facts(),
+            tree: &place.step.situation.tree,
+            host: attempted.and_then(|attempted| attempted.server.host.as_deref()),
+            data_directory: &server.data_directory(),
+            kong: set_up.folder.path(),
+        };
+        let expanded = self.expand(place.step, &words);
+        let known = self.known_deviations(&words);
+        expanded.and_then(|expected| Ok((expected, known?))).map_err(Stop::Environment)
+    }
+}

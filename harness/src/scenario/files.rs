@@ -1,0 +1,79 @@
+//! The files of a case: what they hold, in which form, and whose they are.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// File names, and what the files hold.
+pub(super) type Files = IndexMap<String, Option<FileSpec>>;
+
+/// What a file holds: the files of the tree it is put together from, or more about it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum FileSpec {
+    /// `absent`, or the one file of the tree that it is a copy of.
+    One(String),
+    /// Files of the tree, one after the other, as `cat` puts them.
+    Several(Vec<String>),
+    /// Content with a mode or an owner.
+    Detailed(FileDetails),
+}
+
+/// A file with a mode or an owner of its own, or with a text that no tree makes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileDetails {
+    /// Files of the tree, one after the other; the file of the same name, if neither this nor `text` is given.
+    pub of: Option<Vec<String>>,
+    /// A text, for what is no certificate at all.
+    pub text: Option<String>,
+    /// The form of a key or a certificate; PEM, and PKCS#8 for keys, if not given.
+    pub format: Option<Format>,
+    /// The mode, in octal; `0600` if not given.
+    #[schemars(regex(pattern = "^0[0-7]{3}$"))]
+    pub mode: Option<String>,
+    /// Who owns it; the database user if not given.
+    pub owner: Option<Owner>,
+    /// Its group; the owner's if not given.
+    pub group: Option<Owner>,
+}
+
+/// The form of a key or a certificate in its file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// PEM, and for keys PKCS#8: `BEGIN PRIVATE KEY`.
+    #[default]
+    Pem,
+    /// The traditional form of a key: `BEGIN RSA PRIVATE KEY` or `BEGIN EC PRIVATE KEY`.
+    Traditional,
+    /// A key encrypted with the passphrase `kong`: `BEGIN ENCRYPTED PRIVATE KEY`.
+    Encrypted,
+    /// DER.
+    Der,
+}
+
+/// Who owns a file on the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Owner {
+    /// The user that the server runs as.
+    DatabaseUser,
+    /// root.
+    Root,
+    /// Somebody else.
+    Other,
+}
+
+impl Owner {
+    /// Its number, unless it is the database user's, which differs from machine to machine.
+    #[must_use]
+    pub fn number(self) -> Option<u32> {
+        match self {
+            Self::DatabaseUser => None,
+            Self::Root => Some(0),
+            // Nobody, on every system.
+            Self::Other => Some(65534),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Where the files of a suite come from: a folder, or the program itself.
+
+use std::path::{Path, PathBuf};
+
+use rust_embed::RustEmbed;
+
+use super::source::{Fault, Source};
+
+#[derive(RustEmbed)]
+#[folder = "scenarios"]
+#[include = "**/*.yaml"]
+struct BuiltIn;
+
+/// The files that are no scenarios.
+pub(super) const PKI: &str = "pki.yaml";
+pub(super) const TEXTS: &str = "texts.yaml";
+pub(super) const OUTCOMES: &str = "outcomes.yaml";
+pub(super) const CLAIMS: &str = "claims.yaml";
+const NO_SCENARIOS: [&str; 4] = [PKI, TEXTS, OUTCOMES, CLAIMS];
+
+/// A scenario file and the path that its cells' ids begin with.
+pub(super) struct ScenarioFile {
+    pub(super) id: String,
+    pub(super) source: Source,
+}
+
+/// The files of a suite.
+pub(super) struct Library {
+    pub(super) scenarios: Vec<ScenarioFile>,
+    pub(super) pki: Source,
+    pub(super) texts: Source,
+    pub(super) outcomes: Source,
+    pub(super) claims: Source,
+}
+
+impl Library {
+    /// The suite that is built into the program.
+    pub(super) fn built_in() -> Self {
+        let mut names: Vec<_> = BuiltIn::iter().collect();
+        names.sort();
+        let scenarios = names.iter().filter(|name| !NO_SCENARIOS.contains(&&***name)).map(|name| {
+            let id = name.trim_end_matches(".yaml").to_owned();
+            ScenarioFile { id, source: built_in(name) }
+        });
+        Self { scenarios: scenarios.collect(), ..Self::without_scenarios() }
+    }
+
+    fn without_scenarios() -> Self {
+        Self {
+            scenarios: Vec::new(),
+            pki: built_in(PKI),
+            texts: built_in(TEXTS),
+            outcomes: built_in(OUTCOMES),
+            claims: built_in(CLAIMS),
+        }
+    }
+
+    /// The suite of a folder. What it does not have of the files that are no scenarios is as in the built-in one.
+    pub(super) fn of_folder(folder: &Path) -> Result<Self, Vec<Fault>> {
+        let mut files = Vec::new();
+        collect(folder, &mut files).map_err(|(path, error)| vec![Fault::unreadable(&path, &error)])?;
+        files.sort();
+        let mut library = Self::without_scenarios();
+        let mut faults = Vec::new();
+        for path in files {
+            let text = match std::fs::read_to_string(&path) {
+                Ok(text) => text,
+                Err(error) => {
+                    faults.push(Fault::unreadable(&path, &error));
+                    continue;
+                }
+            };
+            let relative = path.strip_prefix(folder).unwrap_or(&path).with_extension("");
+            let id = relative.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/");
+            let source = Source { path, text };
+            match format!("{id}.yaml").as_str() {
+                PKI => library.pki = source,
+                TEXTS => library.texts = source,
+                OUTCOMES => library.outcomes = source,
+                CLAIMS => library.claims = source,
+                _ => library.scenarios.push(ScenarioFile { id, source }),
+            }
+        }
+        if faults.is_empty() { Ok(library) } else { Err(faults) }
+    }
+}
+
+fn built_in(name: &str) -> Source {
+    let text = BuiltIn::get(name).map(|file| String::from_utf8_lossy(&file.data).into_owned()).unwrap_or_default();
+    Source { path: Path::new("scenarios").join(name), text }
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), (PathBuf, std::io::Error)> {
+    let at = |error| (folder.to_owned(), error);
+    for entry in std::fs::read_dir(folder).map_err(at)? {
+        let entry = entry.map_err(at)?;
+        let path = entry.path();
+        if entry.file_type().map_err(at)?.is_dir() {
+            collect(&path, files)?;
+        } else if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! What is wrong in a file, where, and what was expected there.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use super::yaml::{self, Position, Segment, Target};
+
+/// A file of a suite: its name as shown to people, and its text.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    /// Where it is, as the user would name it.
+    pub path: PathBuf,
+    /// What it holds.
+    pub text: String,
+}
+
+/// One thing that is wrong in a file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fault {
+    /// The file.
+    pub path: PathBuf,
+    /// Where in it; nowhere in particular if it cannot be read at all.
+    pub position: Option<Position>,
+    /// What is wrong.
+    pub message: String,
+    /// What was expected, or what to do.
+    pub help: String,
+    /// The line it is in.
+    line: String,
+}
+
+impl Source {
+    /// Where the value at the end of a path is.
+    pub(super) fn locate(&self, path: &[Segment]) -> Position {
+        yaml::locate(&self.text, path, Target::Value).unwrap_or(Position { line: 1, column: 1 })
+    }
+
+    /// A fault at the value, or the key, at the end of a path.
+    #[must_use]
+    pub(super) fn fault(&self, path: &[Segment], target: Target, message: String, help: String) -> Fault {
+        // A value that is missing is told at the mapping it is missing from.
+        let position = (0..=path.len())
+            .rev()
+            .find_map(|end| {
+                let target = if end == path.len() { target } else { Target::Value };
+                yaml::locate(&self.text, &path[..end], target)
+            })
+            .unwrap_or(Position { line: 1, column: 1 });
+        self.fault_at(Some(position), message, help)
+    }
+
+    /// A fault at a place that is known.
+    #[must_use]
+    pub(super) fn fault_at(&self, position: Option<Position>, message: String, help: String) -> Fault {
+        let line = position.and_then(|place| self.text.lines().nth(place.line.saturating_sub(1))).unwrap_or_default();
+        Fault { path: self.path.clone(), position, message, help, line: line.to_owned() }
+    }
+}
+
+impl Fault {
+    /// A fault of a file that cannot be read.
+    #[must_use]
+    pub fn unreadable(path: &Path, error: &std::io::Error) -> Self {
+        Self {
+            path: path.to_owned(),
+            position: None,
+            message: format!("cannot be read: {error}"),
+            help: "name a file or folder that exists and that you may read".into(),
+            line: String::new(),
+        }
+    }
+
+    /// The fault with the line it is in and a mark below the place.
+    #[must_use]
+    pub fn render(&self, colour: bool) -> String {
+        let Some(place) = self.position else {
+            return format!("error: {}: {}\n  = help: {}", self.path.display(), self.message, self.help);
+        };
+        let start = self.line.char_indices().nth(place.column - 1).map_or(self.line.len(), |(offset, _)| offset);
+        let word = self.line[start..].find([' ', ',', ':', '}', ']']).filter(|length| *length > 0);
+        let end = word.map_or(self.line.len(), |length| start + length);
+        let path = self.path.to_string_lossy();
+        let snippet = Snippet::source(&self.line)
+            .line_start(place.line)
+            .path(&*path)
+            .annotation(AnnotationKind::Primary.span(start..end).label(&self.help));
+        let group = Group::with_title(Level::ERROR.primary_title(&self.message)).element(snippet);
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+        renderer.render(&[group]).clone()
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        if let Some(place) = self.position {
+            write!(f, ":{}:{}", place.line, place.column)?;
+        }
+        write!(f, ": {}: {}", self.message, self.help)
+    }
+}

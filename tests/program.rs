@@ -1,0 +1,365 @@
+//! The program as people and CI meet it: what it says, where, and with which exit status; and that nothing is left of
+//! it, however it ends.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rstest::rstest;
+use tempfile::TempDir;
+
+/// A folder for everything that a run of the program makes, so that it can be seen what is left of it.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        // Servers that do not run as root must be able to pass.
+        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o711)).expect("a mode");
+        std::fs::create_dir(folder.path().join("tmp")).expect("a folder");
+        std::fs::set_permissions(folder.path().join("tmp"), PermissionsExt::from_mode(0o711)).expect("a mode");
+        Self(folder)
+    }
+
+    fn results(&self) -> PathBuf {
+        self.0.path().join("results")
+    }
+
+    fn program(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kong-pg-tls"));
+        command.args(arguments).current_dir(self.0.path()).env("TMPDIR", self.0.path().join("tmp"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Told {
+        let output = self.program(arguments).output().expect("the program starts");
+        Told::new(output)
+    }
+
+    /// What is left in the folder for temporary files.
+    fn left(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.0.path().join("tmp")).expect("a folder");
+        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+    }
+
+    /// Servers that still run with their data in this place.
+    fn servers(&self) -> usize {
+        let here = self.0.path().to_string_lossy().into_owned();
+        let processes = std::fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
+        let commands = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+        let commands = commands.map(|command| String::from_utf8_lossy(&command).into_owned());
+        commands.filter(|command| command.contains("postgres") && command.contains(&here)).count()
+    }
+
+    /// Containers of runs whose folders are in this place; none, if there is no engine.
+    fn containers(&self) -> usize {
+        let listed = Command::new("docker")
+            .args(["ps", "--all", "--filter", "label=kong-pg-tls.run", "--format", "{{.Label \"kong-pg-tls.run\"}}"])
+            .output();
+        let runs = listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+        let here = self.0.path().to_string_lossy().into_owned();
+        runs.lines().filter(|run| run.starts_with(&here)).count()
+    }
+
+    fn scenarios(&self, name: &str, text: &str) -> String {
+        let folder = self.0.path().join("scenarios");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(folder.join(name), text).expect("a file");
+        folder.to_string_lossy().into_owned()
+    }
+}
+
+/// What the program said, and how it ended.
+#[derive(Debug)]
+struct Told {
+    status: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Told {
+    fn new(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        Self { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+}
+
+const GOOD: &str = "\
+title: a scenario
+pki: root-only
+postgres: { conf: { ssl: on }, hba: [hostssl all all all trust] }
+kong: { pg_ssl: on, pg_ssl_required: on, pg_ssl_verify: on, pg_ssl_version: tlsv1_3, lua_ssl_trusted_certificate: root.crt }
+cases:
+  - name: a case
+    expect: { connects: { tls: TLSv1.3 } }
+";
+
+#[test]
+fn a_cell_that_is_as_expected_ends_with_success_and_leaves_nothing() {
+    let place = Place::new();
+    let told = place.run(&["run", "tls/on-and-off::server-on-kong-on-and-required*"]);
+    assert_eq!(told.status, Some(0), "{told:#?}");
+    assert!(told.stdout.contains("tls/on-and-off"), "{told:#?}");
+    assert!(told.stderr.contains(" pass "), "{told:#?}");
+    assert!(!told.stderr.contains('\u{1b}') && !told.stdout.contains('\u{1b}'), "no colours for a pipe: {told:#?}");
+    assert_eq!((place.left(), place.servers(), place.containers()), (Vec::new(), 0, 0));
+}
+
+#[test]
+fn the_results_are_as_their_schema_says_and_junit_is_beside_them() {
+    let place = Place::new();
+    let results = place.results();
+    let cells = ["mtls/cert::its-own-certificate*", "mtls/cert::of-another-ca*", "start/hba-lines::*"];
+    let told = place.run(&[&["run", "--results", &results.to_string_lossy()], &cells[..]].concat());
+    assert_eq!(told.status, Some(0), "{told:#?}");
+    let read = |path: &Path| -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(path).expect("a file")).expect("JSON")
+    };
+    let schema = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("harness/schema/results.json"));
+    let found = read(&results.join("results.json"));
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    let faults: Vec<_> = validator.iter_errors(&found).map(|error| error.to_string()).collect();
+    assert_eq!(faults, [""; 0]);
+    let cell = found["cells"].as_array().expect("cells").iter().find(|cell| cell["observed"]["connected"] == true);
+    let tls = &cell.expect("a cell that connects")["observed"]["tls"];
+    assert_eq!(tls["client_dn"], "/CN=kong");
+    let junit = std::fs::read_to_string(results.join("junit.xml")).expect("a file");
+    assert!(junit.contains("<testsuite name=\"mtls/cert\""), "{junit}");
+}
+
+/// A suite is only worth something if its cases can fail: each of these changes one word.
+#[rstest]
+#[case::another_version("tls: TLSv1.3", "tls: TLSv1.2", "TLSv1.2")]
+#[case::tls_off("ssl: on }", "ssl: off }", "the server does not support SSL connections")]
+#[case::another_ca("certificate: root.crt", "certificate: foreign-root.crt", "certificate verify failed")]
+#[case::a_certificate_nobody_sends("TLSv1.3 }", "TLSv1.3, client_dn: /CN=kong }", "/CN=kong")]
+#[case::refused("connects: { tls: TLSv1.3 }", "refused: { stage: auth, kong: nothing, postgres: [] }", "nothing")]
+fn a_cell_that_is_not_as_expected_fails_and_shows_the_difference(
+    #[case] word: &str,
+    #[case] instead: &str,
+    #[case] shown: &str,
+) {
+    let place = Place::new();
+    assert!(GOOD.contains(word), "nothing to change");
+    let folder = place.scenarios("a.yaml", &GOOD.replacen(word, instead, 1));
+    let told = place.run(&["run", "--scenarios", &folder]);
+    assert_eq!(told.status, Some(100), "{told:#?}");
+    for part in
+        ["expected", "observed", shown, "postgresql.conf", "pg_hba.conf", "kong.conf", "kong-pg-tls run 'a::a-case@"]
+    {
+        assert!(told.stdout.contains(part), "{part} is not shown: {told:#?}");
+    }
+    assert_eq!((place.left(), place.servers(), place.containers()), (Vec::new(), 0, 0));
+}
+
+#[test]
+fn passwords_are_not_shown() {
+    let place = Place::new();
+    let text = GOOD.replace("pg_ssl: on,", "pg_ssl: on, pg_password: topsecret,").replace("TLSv1.3 }", "TLSv1.2 }");
+    let folder = place.scenarios("a.yaml", &text);
+    let told = place.run(&["run", "--scenarios", &folder]);
+    assert_eq!(told.status, Some(100), "{told:#?}");
+    assert!(!told.stdout.contains("topsecret") && !told.stderr.contains("topsecret"), "{told:#?}");
+}
+
+#[test]
+fn faults_in_scenarios_are_all_told_with_their_places_before_anything_is_started() {
+    let place = Place::new();
+    place.scenarios("a.yaml", &GOOD.replace("pg_ssl: on,", "pg_sll: on,"));
+    let folder = place.scenarios("b.yaml", &GOOD.replace("tls: TLSv1.3", "tls: TLSv1.3, tls: off"));
+    let told = place.run(&["run", "--scenarios", &folder]);
+    assert_eq!(told.status, Some(2), "{told:#?}");
+    assert!(told.stderr.contains("a.yaml:4:9"), "{told:#?}");
+    assert!(told.stderr.contains("b.yaml:7:41"), "{told:#?}");
+    assert!(told.stderr.contains("did you mean `pg_ssl`?"), "{told:#?}");
+    assert!(told.stderr.contains("2 faults in the scenarios; nothing was run"), "{told:#?}");
+    assert_eq!(place.left(), [""; 0]);
+}
+
+#[rstest]
+#[case::nothing_matches(&["run", "no/such*"], 4, "no cell matches no/such*")]
+#[case::nothing_to_list(&["list", "no/such*"], 4, "no cell matches no/such*")]
+#[case::bad_glob(&["run", "mtls/["], 2, "bad glob")]
+#[case::bad_shard(&["run", "--shard", "5/4"], 2, "not a shard")]
+#[case::bad_major(&["run", "--postgres", "seventeen"], 2, "not a PostgreSQL major version")]
+#[case::bad_stack(&["run", "--stack", "openssl"], 2, "expected luasec or cosocket")]
+#[case::bad_release(&["run", "--kong", "9.9-oss"], 2, "no Kong release is known as `9.9-oss`")]
+#[case::bad_client(&["run", "--client", "nobody"], 2, "no client is called `nobody`")]
+#[case::no_folder(&["run", "--scenarios", "/nonexistent"], 2, "/nonexistent: cannot be read")]
+#[case::unwritable_results(&["run", "--results", "/dev/null/results"], 3, "cannot write results to /dev/null/results")]
+#[case::no_such_major(&["run", "--runtime", "local", "--postgres", "99"], 3, "PostgreSQL")]
+fn what_cannot_be_done_is_told_in_a_line_and_by_the_exit_status(
+    #[case] arguments: &[&str],
+    #[case] status: i32,
+    #[case] line: &str,
+) {
+    let place = Place::new();
+    let told = place.run(arguments);
+    assert_eq!(told.status, Some(status), "{told:#?}");
+    assert!(told.stderr.contains(line), "{told:#?}");
+    assert_eq!(place.left(), [""; 0]);
+}
+
+#[test]
+fn without_an_engine_docker_is_told_to_be_missing() {
+    let place = Place::new();
+    let output = place.program(&["run", "--runtime", "docker"]).env("DOCKER_HOST", "tcp://127.0.0.1:9").output();
+    let told = Told::new(output.expect("the program starts"));
+    assert_eq!(told.status, Some(3), "{told:#?}");
+    assert_eq!(told.stderr.lines().count(), 1, "{told:#?}");
+    assert!(told.stderr.contains("no Docker engine answers"), "{told:#?}");
+}
+
+/// A folder with programs that behave like PostgreSQL's, up to a point.
+fn crippled_postgres(place: &Place, server: &str) -> PathBuf {
+    let bin = place.0.path().join("bin");
+    std::fs::create_dir(&bin).expect("a folder");
+    let script = |name: &str, text: &str| {
+        let path = bin.join(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("a script");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("a mode");
+    };
+    script("initdb", "exit 0");
+    script("postgres", &format!("[ \"$1\" = --version ] && echo 'postgres (PostgreSQL) 98.1' && exit\n{server}"));
+    bin
+}
+
+#[rstest]
+#[case::refuses("echo '[1] FATAL:  out of luck' >&2; exit 1", "out of luck")]
+#[case::ends_silently("exit 1", "cannot start PostgreSQL")]
+fn a_server_that_does_not_start_is_the_environment_s_fault(#[case] server: &str, #[case] why: &str) {
+    let place = Place::new();
+    let bin = crippled_postgres(&place, server);
+    let run = ["run", "tls/on-and-off::server-on-kong-on", "--runtime", "local", "--postgres", "98"];
+    let output = place.program(&run).env("PGBIN", &bin).output();
+    let told = Told::new(output.expect("the program starts"));
+    assert_eq!(told.status, Some(3), "{told:#?}");
+    assert!(told.stdout.contains("environment-error") && told.stdout.contains(why), "{told:#?}");
+    assert_eq!((place.left(), place.servers()), (Vec::new(), 0));
+}
+
+#[test]
+fn a_server_that_hangs_is_a_verdict_in_time() {
+    let place = Place::new();
+    let bin = crippled_postgres(&place, "exec sleep 600");
+    let run = ["run", "tls/on-and-off::server-on-kong-on", "--runtime", "local", "--postgres", "98", "--timeout", "2"];
+    let begun = Instant::now();
+    let output = place.program(&run).env("PGBIN", &bin).output();
+    let told = Told::new(output.expect("the program starts"));
+    assert_eq!(told.status, Some(100), "{told:#?}");
+    assert!(told.stdout.contains("gave up after 2 s"), "{told:#?}");
+    assert!(begun.elapsed() < Duration::from_secs(60), "{told:#?}");
+    assert_eq!((place.left(), place.servers()), (Vec::new(), 0));
+}
+
+/// Starts a whole run, and waits until it is well under way.
+fn under_way(place: &Place) -> Child {
+    let mut program = place.program(&["run"]).spawn().expect("the program starts");
+    let stderr = program.stderr.take().expect("a pipe");
+    let (sender, receiver) = std::sync::mpsc::channel();
+    // The pipe is read to its end, so that the program never waits for us.
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            let _ = sender.send(line);
+        }
+    });
+    let mut passed = 0;
+    while passed < 10 {
+        let line = receiver.recv_timeout(Duration::from_secs(60)).expect("progress");
+        passed += usize::from(line.contains(" pass "));
+    }
+    program
+}
+
+fn kill(program: &Child, signal: &str) {
+    let killed = Command::new("kill").args(["-s", signal, &program.id().to_string()]).status();
+    assert!(killed.is_ok_and(|status| status.success()), "kill -s {signal}");
+}
+
+#[rstest]
+#[case("INT")]
+#[case("TERM")]
+fn an_interrupted_run_leaves_nothing_and_says_so(#[case] signal: &str) {
+    let place = Place::new();
+    let mut program = under_way(&place);
+    kill(&program, signal);
+    let mut told = String::new();
+    std::io::Read::read_to_string(&mut program.stdout.take().expect("a pipe"), &mut told).expect("text");
+    assert_eq!(program.wait().expect("an end").code(), Some(130), "{told}");
+    assert_eq!((place.left(), place.servers(), place.containers()), (Vec::new(), 0, 0));
+    assert!(place.0.path().join("target/kong-pg-tls/latest/results.json").exists(), "what was found out is kept");
+}
+
+#[test]
+fn clean_removes_what_a_killed_run_has_left() {
+    let place = Place::new();
+    let mut program = under_way(&place);
+    kill(&program, "KILL");
+    program.wait().expect("an end");
+    assert_eq!(place.left().len(), 1, "a killed run cannot clean up");
+    let told = place.run(&["clean"]);
+    assert_eq!(told.status, Some(0), "{told:#?}");
+    assert_eq!((place.left(), place.servers(), place.containers()), (Vec::new(), 0, 0));
+}
+
+#[test]
+fn clean_leaves_a_living_run_alone() {
+    let place = Place::new();
+    let mut program = under_way(&place);
+    let told = place.run(&["clean"]);
+    assert!(told.stdout.contains("removed 0 folders"), "{told:#?}");
+    kill(&program, "INT");
+    assert_eq!(program.wait().expect("an end").code(), Some(130));
+}
+
+#[test]
+fn list_shows_the_cells_that_run_would_run() {
+    let place = Place::new();
+    let told = place.run(&["list", "mtls/cert::no-certificate*", "--postgres", "17", "--stack", "cosocket"]);
+    assert_eq!(told.status, Some(0), "{told:#?}");
+    let ids: Vec<_> = told.stdout.lines().collect();
+    assert_eq!(
+        ids,
+        [
+            "mtls/cert::no-certificate.generated@pg17+kong-3.15-enterprise+kong-cosocket",
+            "mtls/cert::no-certificate.the-guides@pg17+kong-3.15-enterprise+kong-cosocket"
+        ]
+    );
+    let told = place.run(&["list", "mtls/cert::no-certificate*", "--postgres", "17", "--json"]);
+    let cells: serde_json::Value = serde_json::from_str(&told.stdout).expect("JSON");
+    assert_eq!(cells.as_array().map(Vec::len), Some(4));
+}
+
+#[test]
+fn shards_together_are_the_whole() {
+    let place = Place::new();
+    let list = |arguments: &[&str]| {
+        let told = place.run(&[&["list", "tls/*", "--postgres", "17"], arguments].concat());
+        told.stdout.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
+    };
+    let (first, second) = (list(&["--shard", "1/2"]), list(&["--shard", "2/2"]));
+    assert!(first.is_disjoint(&second));
+    assert_eq!(&first | &second, list(&[]));
+}
+
+#[test]
+fn env_tells_what_can_be_used_and_why_not() {
+    let place = Place::new();
+    let output = place.program(&["env"]).env("DOCKER_HOST", "tcp://127.0.0.1:9").output();
+    let told = Told::new(output.expect("the program starts"));
+    assert_eq!(told.status, Some(0), "{told:#?}");
+    assert!(told.stdout.contains("docker  not usable: no Docker engine answers"), "{told:#?}");
+    assert!(told.stdout.contains("OpenSSL 3.4.1"), "Kong's texts are those of this release: {told:#?}");
+}
+
+#[test]
+fn help_has_examples_and_the_exit_statuses() {
+    let told = Place::new().run(&["--help"]);
+    assert_eq!(told.status, Some(0));
+    for part in ["Examples:", "kong-pg-tls run", "Exit status:", "130 interrupted"] {
+        assert!(told.stdout.contains(part), "{part}: {told:#?}");
+    }
+}
