@@ -4,13 +4,14 @@
 use std::path::Path;
 
 use kong_pg_tls::report::Results;
-use kong_pg_tls::scenario::{ClaimsFile, PkiFile, ScenarioFile, TextsFile, schema_of};
+use kong_pg_tls::scenario::{ClaimsFile, OutcomesFile, PkiFile, ScenarioFile, TextsFile, schema_of};
 use rstest::rstest;
 
 #[rstest]
 #[case("scenario.json", schema_of::<ScenarioFile>())]
 #[case("pki.json", schema_of::<PkiFile>())]
 #[case("texts.json", schema_of::<TextsFile>())]
+#[case("outcomes.json", schema_of::<OutcomesFile>())]
 #[case("claims.json", schema_of::<ClaimsFile>())]
 #[case("results.json", schema_of::<Results>())]
 fn the_schema_in_the_repository_is_that_of_the_types(#[case] name: &str, #[case] schema: schemars::Schema) {

@@ -249,7 +249,7 @@ impl Host for LocalHost {
         write().map_err(|error| RuntimeError::failed("write the server's files", error))
     }
 
-    async fn start(&mut self, log: &LogBook) -> Result<(), RuntimeError> {
+    async fn start(&mut self, log: &LogBook) -> Result<usize, RuntimeError> {
         let starting = |error: std::io::Error| RuntimeError::failed("start PostgreSQL", error);
         // A server that is started again keeps its port, if nobody has taken it since. A new one that was free a moment
         // ago may be taken as well when the server asks for it.
@@ -268,7 +268,7 @@ impl Host for LocalHost {
                 if listening { Some(true) } else { (!open).then_some(!taken) }
             });
             if bound.await.ok_or_else(|| RuntimeError::timeout("start PostgreSQL", limit))? {
-                return Ok(());
+                return Ok(mark);
             }
         }
         Err(RuntimeError::failed("start PostgreSQL", "every port it was given was taken by somebody else"))

@@ -124,8 +124,9 @@ pub trait Host: Send + Sync {
         control: Option<&Client>,
     ) -> Result<(), RuntimeError>;
 
-    /// Starts the server. The log is opened, and closed once the server has ended.
-    async fn start(&mut self, log: &LogBook) -> Result<(), RuntimeError>;
+    /// Starts the server. The log is opened, and closed once the server has ended. Returns where in the log its words
+    /// begin: before them may be those of a start that found its port taken.
+    async fn start(&mut self, log: &LogBook) -> Result<usize, RuntimeError>;
 
     /// Stops the server, and returns once it has ended.
     async fn stop(&mut self, log: &LogBook) -> Result<(), RuntimeError>;

@@ -156,8 +156,7 @@ impl Server {
         self.stop().await?;
         (self.in_force, self.failed) = (None, None);
         self.install(configuration).await?;
-        let mark = self.log.mark();
-        self.host.start(&self.log).await?;
+        let mark = self.host.start(&self.log).await?;
         let ready = |lines: &[LogLine], open: bool| {
             let is_up = lines.iter().any(|line| line.text.ends_with("database system is ready to accept connections"));
             if is_up { Some(true) } else { (!open).then_some(false) }

@@ -193,8 +193,9 @@ impl Host for Container {
         if files.values().any(given_away) { self.upload(DATA, archive).await } else { Ok(()) }
     }
 
-    async fn start(&mut self, log: &LogBook) -> Result<(), RuntimeError> {
+    async fn start(&mut self, log: &LogBook) -> Result<usize, RuntimeError> {
         let starting = "start a container";
+        let mark = log.mark();
         let id = self.inner.id();
         // Attached before the start, so that no line is missed and none is seen twice.
         let options = AttachContainerOptionsBuilder::new().stream(true).stderr(true).stdout(true).build();
@@ -209,7 +210,7 @@ impl Host for Container {
         let bindings = ports.get("5432/tcp").cloned().flatten().unwrap_or_default();
         let port = bindings.into_iter().find_map(|binding| binding.host_port?.parse().ok());
         self.port = port.unwrap_or_default();
-        Ok(())
+        Ok(mark)
     }
 
     async fn stop(&mut self, log: &LogBook) -> Result<(), RuntimeError> {
