@@ -78,7 +78,7 @@ struct StepEnded {
 impl Runner {
     pub(super) async fn cell(&self, cell: &Cell) -> Ended {
         if let Some(because) = cell.excluded() {
-            return Ended::of(Verdict::Unsupported, because.to_owned());
+            return Ended::of(Verdict::Unsupported, because);
         }
         let mut facts = None;
         match self.steps(cell, &mut facts).await {

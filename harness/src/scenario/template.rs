@@ -74,7 +74,7 @@ pub(super) fn substitute(template: &str, value: &dyn Fn(&str) -> Option<String>)
             let each = arguments.split(", ").map(|argument| value(argument).unwrap_or_else(|| argument.to_owned()));
             format!(" ({})", each.collect::<Vec<_>>().join(", "))
         });
-        text.push_str(&format!("{{{name}{}}}", arguments.unwrap_or_default()));
+        text.extend(["{", &name, &arguments.unwrap_or_default(), "}"]);
     }
     Ok(text)
 }
