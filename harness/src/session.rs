@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client::ClientKind;
+use crate::client::{ClientKind, Clients};
 use crate::kong::{Profile, Stack};
 use crate::plan::{Axes, Cell, Selection, Shard, plan};
 use crate::postgres::{Docker, Local, Pool, Runtime, RuntimeError, RuntimeKind};
@@ -194,7 +194,8 @@ impl Session {
         let Chosen { runtime, why } = options.runtime(&folder).await?;
         let cells = options.plan(&suite, options.majors(&*runtime)?)?;
         let pool = Pool::new(runtime, options.jobs());
-        let runner = Runner::new(pool, suite.texts.clone(), folder.private("kong")?, options.limit);
+        let clients = Clients::new(&options.clients);
+        let runner = Runner::new(pool, suite.texts.clone(), clients, folder.private("kong")?, options.limit);
         Ok(Self { cells, runner, why, folder })
     }
 

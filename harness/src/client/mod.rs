@@ -1,7 +1,17 @@
-//! Who connects.
+//! Who connects: witnesses of one and the same cell, behind one trait.
 
+mod kong;
+
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use openssl::x509::X509;
+
+use crate::kong::conf::KongConf;
+use crate::kong::{Profile, Refusal, Settings, Stack};
 
 /// A client that cells can be run with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, schemars::JsonSchema)]
@@ -11,20 +21,111 @@ pub enum ClientKind {
     Kong,
 }
 
+impl ClientKind {
+    /// All of them.
+    pub const ALL: [Self; 1] = [Self::Kong];
+
+    /// As it is written everywhere.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Kong => "kong",
+        }
+    }
+}
+
 impl fmt::Display for ClientKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Kong => f.write_str("kong"),
-        }
+        f.write_str(self.as_str())
     }
 }
 
 impl FromStr for ClientKind {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "kong" => Ok(Self::Kong),
-            _ => Err(format!("no client is called `{text}`; expected kong")),
-        }
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| {
+            let known = Self::ALL.map(Self::as_str).join(", ");
+            format!("no client is called `{text}`; expected one of {known}")
+        })
+    }
+}
+
+/// What a client is to do: connect as Kong would.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// What kong.conf says.
+    pub conf: KongConf,
+    /// What a release makes of it.
+    pub settings: Settings,
+    /// The release.
+    pub profile: Arc<Profile>,
+    /// Which of Kong's stacks speaks.
+    pub stack: Stack,
+}
+
+/// An attempt to connect, as it ended.
+pub struct Attempt {
+    /// The open connection, or what the client says.
+    pub result: Result<Box<dyn Open>, Refusal>,
+    /// Whether there was a TCP connection, so that the server knows of the attempt.
+    pub reached: bool,
+    /// The certificate the server showed, if the client tells.
+    pub certificate: Option<X509>,
+}
+
+/// A connection on which a client has got an answer, and which stays open.
+#[async_trait]
+pub trait Open: Send {
+    /// The server's process that serves it.
+    fn pid(&self) -> i32;
+
+    /// What `SHOW server_version_num` said.
+    fn server_version_num(&self) -> &str;
+
+    /// Asks the same again.
+    ///
+    /// # Errors
+    /// What the client says if there is no answer.
+    async fn ask_again(&mut self) -> Result<(), Refusal>;
+
+    /// Ends it as the client does.
+    async fn close(self: Box<Self>);
+}
+
+/// Why a client makes no attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inability {
+    /// What it is asked for has no counterpart in it.
+    Unsupported(String),
+    /// Something it needs has failed, which is nobody's fault who is judged.
+    Environment(String),
+}
+
+/// A client, ready to connect as often as it is asked to.
+#[async_trait]
+pub trait Client: Send + Sync {
+    /// Connects, and asks for the server's version. May be dropped at any time, and leaves nothing behind then.
+    async fn connect(&self, task: &Task) -> Result<Attempt, Inability>;
+}
+
+/// The clients of a run.
+pub struct Clients(HashMap<ClientKind, Box<dyn Client>>);
+
+impl Clients {
+    /// Gets clients ready.
+    #[must_use]
+    pub fn new(kinds: &[ClientKind]) -> Self {
+        let ready = |kind: &ClientKind| -> Box<dyn Client> {
+            match kind {
+                ClientKind::Kong => Box::new(kong::ReCreated),
+            }
+        };
+        Self(kinds.iter().map(|kind| (*kind, ready(kind))).collect())
+    }
+
+    /// Has one of them connect.
+    pub(crate) async fn connect(&self, kind: ClientKind, task: &Task) -> Result<Attempt, Inability> {
+        let client = self.0.get(&kind).ok_or_else(|| Inability::Environment(format!("{kind} was not got ready")))?;
+        client.connect(task).await
     }
 }

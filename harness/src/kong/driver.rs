@@ -113,6 +113,11 @@ impl Connection {
 pub(super) type Fault = Refusal;
 
 impl Refusal {
+    /// That of an attempt that somebody has given up.
+    pub(crate) fn hung() -> Self {
+        Self { how: How::Hung, ..Self::returned(Stage::Handshake, "") }
+    }
+
     pub(crate) fn returned(stage: Stage, text: &str) -> Self {
         Self { stage, text: text.to_owned(), how: How::Returned, x509: None, alert: None, sqlstate: None }
     }
@@ -139,13 +144,6 @@ impl Kong {
         let mut certificate = None;
         let result = self.run(&mut reached, &mut certificate).await;
         Attempt { result, reached, certificate }
-    }
-
-    /// An attempt that somebody has given up.
-    #[must_use]
-    pub fn hung(&self) -> Attempt {
-        let refusal = Refusal { how: How::Hung, ..Refusal::returned(Stage::Handshake, "") };
-        Attempt { result: Err(refusal), reached: true, certificate: None }
     }
 
     async fn run(&self, reached: &mut bool, certificate: &mut Option<X509>) -> Result<Connection, Fault> {

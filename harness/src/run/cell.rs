@@ -2,8 +2,9 @@
 
 use super::step::{Attempted, SetUp};
 use super::{FourFiles, Runner, materials};
+use crate::client::Open;
 use crate::judge::{Expectation, KnownDeviation, Mismatch, Observation, Verdict, judge, verdict, without_the_attempt};
-use crate::kong::{Connection, Settings};
+use crate::kong::Settings;
 use crate::pki::PkiError;
 use crate::plan::Cell;
 use crate::postgres::{Configuration, Lease, RuntimeError, Server, ServerFacts};
@@ -142,7 +143,7 @@ impl Runner {
         place: &Place<'_>,
         server: &mut Server,
         keep: Option<()>,
-        kept: &mut Option<Connection>,
+        kept: &mut Option<Box<dyn Open>>,
     ) -> Result<Option<StepEnded>, Stop> {
         let Place { cell, step, number, configuration } = place;
         let set_up = self.set_up(cell, step, configuration, server).await?;
@@ -153,7 +154,7 @@ impl Runner {
             }),
             _ => None,
         };
-        let open: Vec<_> = kept.iter().map(|connection| connection.pid).collect();
+        let open: Vec<_> = kept.iter().map(|connection| connection.pid()).collect();
         let attempted = match &step.expect {
             Some(_) => Some(self.attempt(cell, step, &set_up, server, &open, keep.is_some()).await?),
             None => None,
@@ -187,9 +188,9 @@ impl Runner {
         let configuration = self.configuration(&step.situation).await.map_err(told)?;
         let mut lease = self.pool.lease(cell.major, &configuration).await.map_err(|error| error.to_string())?;
         let set_up = self.set_up(cell, step, &configuration, lease.server()).await.map_err(told)?;
-        let SetUp { failed_start, settings, folder, .. } = set_up;
+        let SetUp { failed_start, task, folder, .. } = set_up;
         match failed_start {
-            None => Ok((lease, settings?, folder)),
+            None => Ok((lease, task?.settings, folder)),
             Some(said) => Err(said.join("; ")),
         }
     }

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 pub use materials::FourFiles;
 
+use crate::client::Clients;
 use crate::judge::{Expectation, Mismatch, Observation, Verdict};
 use crate::pki::{Forge, Tree};
 use crate::plan::Cell;
@@ -67,6 +68,7 @@ pub struct Runner {
     pool: Arc<Pool>,
     forge: Arc<Forge>,
     texts: Arc<Texts>,
+    clients: Clients,
     folder: PathBuf,
     limit: Duration,
 }
@@ -74,9 +76,9 @@ pub struct Runner {
 impl Runner {
     /// A runner that keeps Kong's files below a private folder, and gives up on a cell after the limit.
     #[must_use]
-    pub fn new(pool: Arc<Pool>, texts: Arc<Texts>, folder: PathBuf, limit: Duration) -> Arc<Self> {
+    pub fn new(pool: Arc<Pool>, texts: Arc<Texts>, clients: Clients, folder: PathBuf, limit: Duration) -> Arc<Self> {
         let forge = Arc::new(Forge::new(folder.join("guide")));
-        Arc::new(Self { pool, forge, texts, folder, limit })
+        Arc::new(Self { pool, forge, texts, clients, folder, limit })
     }
 
     /// The servers.

@@ -5,10 +5,11 @@ use std::time::Duration;
 use super::cell::{Place, Stop};
 use super::expand::{Words, describe};
 use super::{Runner, materials};
+use crate::client::{Attempt, Inability, Open, Task};
 use crate::front_end::FrontEnd;
 use crate::judge::{Connected, Expectation, KnownDeviation};
 use crate::kong::conf::KongConf;
-use crate::kong::{Connection, Kong, Refusal, Settings, Which};
+use crate::kong::{Refusal, Settings, Which};
 use crate::plan::Cell;
 use crate::postgres::{Configuration, Observed, Server, Start};
 use crate::scenario::{By, Change, Stage, Step};
@@ -23,7 +24,7 @@ pub(super) struct SetUp {
     /// What the server said at its end, if it did not start.
     pub(super) failed_start: Option<Vec<String>>,
     /// How Kong is going to connect, or why it stops before.
-    pub(super) settings: Result<Settings, String>,
+    pub(super) task: Result<Task, String>,
     /// Kong's files.
     pub(super) folder: tempfile::TempDir,
 }
@@ -34,7 +35,7 @@ pub(super) struct Attempted {
     pub(super) certificate: Option<String>,
     pub(super) server: Observed,
     /// The connection, if it was to be kept open.
-    pub(super) connection: Option<Connection>,
+    pub(super) connection: Option<Box<dyn Open>>,
 }
 
 impl Runner {
@@ -64,11 +65,11 @@ impl Runner {
         let (host, port) = server.address();
         let which = if step.change == Change::ReadOnly { Which::ReadOnly } else { Which::Main };
         let settings = Settings::read(&conf, &cell.profile, which, (&host, port), folder.path().to_owned());
-        let settings = settings.map(|settings| {
-            let security_level = kong.security_level.unwrap_or(settings.security_level);
-            Settings { security_level, ..settings }
+        let task = settings.map(|mut settings| {
+            settings.security_level = kong.security_level.unwrap_or(settings.security_level);
+            Task { conf, settings, profile: cell.profile.clone(), stack: cell.stack }
         });
-        Ok(SetUp { said, failed_start, settings, folder })
+        Ok(SetUp { said, failed_start, task, folder })
     }
 
     /// Connects as Kong would, and asks the server what it knows of that. `open` are the processes of connections that
@@ -84,28 +85,29 @@ impl Runner {
     ) -> Result<Attempted, Stop> {
         let refused =
             |refusal, server| Attempted { outcome: Err(refusal), certificate: None, server, connection: None };
-        let mut settings = match &set_up.settings {
-            Ok(settings) => settings.clone(),
+        let mut task = match &set_up.task {
+            Ok(task) => task.clone(),
             Err(text) => return Ok(refused(Refusal::raised(Stage::Configure, text), Observed::default())),
         };
         let front_end = self.front_end(step, server).await?;
         if let Some(front_end) = &front_end {
-            (settings.host, settings.port) = front_end.address();
+            (task.settings.host, task.settings.port) = front_end.address();
         }
-        let patience = Duration::from_millis(settings.timeout_ms) + PATIENCE;
-        let kong = match Kong::start(settings, (*cell.profile).clone(), cell.stack) {
-            Ok(kong) => kong,
-            Err(refusal) => return Ok(refused(refusal, Observed::default())),
-        };
+        let patience = Duration::from_millis(task.settings.timeout_ms) + PATIENCE;
         let mark = server.mark();
-        let attempt = tokio::time::timeout(patience, kong.connect()).await.unwrap_or_else(|_| kong.hung());
+        let attempt = match tokio::time::timeout(patience, self.clients.connect(cell.client, &task)).await {
+            Ok(Ok(attempt)) => attempt,
+            Ok(Err(Inability::Unsupported(why))) => return Err(Stop::Unsupported(why)),
+            Ok(Err(Inability::Environment(why))) => return Err(Stop::Environment(why)),
+            Err(_) => Attempt { result: Err(Refusal::hung()), reached: true, certificate: None },
+        };
         let certificate = attempt.certificate.as_deref().map(describe);
         let mut connection = None;
         let outcome = match attempt.result {
             Err(refusal) => Err(refusal),
             Ok(connected) => {
-                let proof = server.proof(connected.pid).await?;
-                let server_version_num = connected.server_version_num.clone();
+                let proof = server.proof(connected.pid()).await?;
+                let server_version_num = connected.server_version_num().to_owned();
                 let lost = || Stop::Environment("the server knows nothing of a connection that is open".into());
                 let proof = proof.ok_or_else(lost)?;
                 if keep {
@@ -120,7 +122,7 @@ impl Runner {
             Some(front_end) => front_end.stop(),
             None => usize::from(attempt.reached),
         };
-        let open: Vec<_> = connection.iter().map(|connection| connection.pid).chain(open.iter().copied()).collect();
+        let open: Vec<_> = connection.iter().map(|connection| connection.pid()).chain(open.iter().copied()).collect();
         let server = match &set_up.failed_start {
             Some(said) => Observed { log: said.clone(), telling: said.clone(), host: None },
             None => server.observed(mark, connections, &open).await?,

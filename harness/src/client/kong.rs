@@ -1,0 +1,41 @@
+//! Kong's driver, re-created in this program.
+
+use async_trait::async_trait;
+
+use super::{Attempt, Client, Inability, Open, Task};
+use crate::kong::{Connection, Kong, Refusal};
+
+/// In process, and so always here.
+pub(super) struct ReCreated;
+
+#[async_trait]
+impl Client for ReCreated {
+    async fn connect(&self, task: &Task) -> Result<Attempt, Inability> {
+        let kong = match Kong::start(task.settings.clone(), (*task.profile).clone(), task.stack) {
+            Ok(kong) => kong,
+            Err(refusal) => return Ok(Attempt { result: Err(refusal), reached: false, certificate: None }),
+        };
+        let crate::kong::Attempt { result, reached, certificate } = kong.connect().await;
+        let result = result.map(|connection| Box::new(connection) as Box<dyn Open>);
+        Ok(Attempt { result, reached, certificate })
+    }
+}
+
+#[async_trait]
+impl Open for Connection {
+    fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    fn server_version_num(&self) -> &str {
+        &self.server_version_num
+    }
+
+    async fn ask_again(&mut self) -> Result<(), Refusal> {
+        self.ask_again().await
+    }
+
+    async fn close(self: Box<Self>) {
+        (*self).close().await;
+    }
+}
