@@ -11,7 +11,9 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use super::{CellArgs, Exit, Failure};
 use crate::judge::Verdict;
-use crate::report::{Live, Report, write_details, write_junit, write_known_deviations, write_matrix, write_results};
+use crate::report::{
+    Live, Report, write_details, write_junit, write_known_deviations, write_matrix, write_remarks, write_results,
+};
 use crate::run::{CellResult, Event};
 use crate::session::{Options, Session};
 
@@ -102,6 +104,7 @@ fn show(report: &Report) -> std::io::Result<()> {
     let mut out = anstream::stdout();
     write_matrix(&mut out, report)?;
     write_known_deviations(&mut out, report)?;
+    write_remarks(&mut out, report)?;
     let bad = report.results.iter().filter(|result| !result.verdict.is_good());
     bad.take(SHOWN).try_for_each(|result| write_details(&mut out, result))?;
     let hidden = report.results.iter().filter(|result| !result.verdict.is_good()).count().saturating_sub(SHOWN);

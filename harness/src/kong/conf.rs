@@ -32,15 +32,44 @@ pub const KEYS: &[(&str, &str)] = &[
 /// The settings whose values name files.
 pub const FILE_KEYS: &[&str] = &["lua_ssl_trusted_certificate", "pg_ssl_cert", "pg_ssl_cert_key"];
 
-/// The files that a value names: not `system`, not absolute paths, and without quotes that Kong would not remove.
+/// The files that a value names: not `system`, not absolute paths, and without quotes that Kong would not remove. A
+/// file whose content stands there itself is one of them.
 pub fn file_names(value: &str) -> impl Iterator<Item = &str> {
     let bare = |name: &'_ str| -> bool { !name.is_empty() && name != "system" && !name.starts_with('/') };
-    value.split(',').map(|name| name.trim().trim_matches(['\'', '"'])).filter(move |name| bare(name))
+    value
+        .split(',')
+        .map(|entry| in_base64(entry.trim()).unwrap_or(entry.trim().trim_matches(['\'', '"'])))
+        .filter(move |name| bare(name))
 }
 
-/// A kong.conf: its settings by name.
+/// The file of an entry that stands for its content: `{root.crt in base64}`.
+#[must_use]
+pub fn in_base64(entry: &str) -> Option<&str> {
+    entry.strip_prefix('{')?.strip_suffix(" in base64}")
+}
+
+/// Whether a name is that of a variable of the environment.
+#[must_use]
+pub fn is_variable(name: &str) -> bool {
+    name.starts_with("KONG_")
+}
+
+/// What a setting is called in the environment.
+#[must_use]
+pub fn variable(key: &str) -> String {
+    format!("KONG_{}", key.to_uppercase())
+}
+
+/// A kong.conf and what the environment has in its place: the settings by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct KongConf(pub BTreeMap<String, String>);
+pub struct KongConf(BTreeMap<String, Value>);
+
+/// The value of a setting, and whether it came from the environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Value {
+    text: String,
+    of_environment: bool,
+}
 
 impl KongConf {
     /// Reads the text of a kong.conf. A `#` begins a comment unless it is written `\#`; quotes are never removed; of
@@ -50,15 +79,46 @@ impl KongConf {
         let setting = |line: &str| {
             let line = without_comment(line);
             let (key, value) = line.split_once('=')?;
-            Some((key.trim().to_owned(), value.trim().to_owned())).filter(|(key, _)| !key.is_empty())
+            let value = Value { text: value.trim().to_owned(), of_environment: false };
+            Some((key.trim().to_owned(), value)).filter(|(key, _)| !key.is_empty())
         };
         Self(text.lines().filter_map(setting).collect())
+    }
+
+    /// The same with a variable of the environment, which takes the place of what the file says. In it, a `#` is a `#`.
+    #[must_use]
+    pub fn with_variable(mut self, variable: &str, value: &str) -> Self {
+        if let Some(key) = variable.strip_prefix("KONG_") {
+            let value = Value { text: value.trim().to_owned(), of_environment: true };
+            self.0.insert(key.to_lowercase(), value);
+        }
+        self
+    }
+
+    /// The same with all settings of one kind, by the beginning of their names, as another configuration has them.
+    #[must_use]
+    pub fn with_those_of(mut self, other: &Self, beginning: &str) -> Self {
+        self.0.retain(|key, _| !key.starts_with(beginning));
+        let theirs = other.0.iter().filter(|(key, _)| key.starts_with(beginning));
+        self.0.extend(theirs.map(|(key, value)| (key.clone(), value.clone())));
+        self
     }
 
     /// A setting; an empty one counts as none, as it does for Kong.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(String::as_str).filter(|value| !value.is_empty())
+        self.0.get(key).map(|value| value.text.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// Whether a setting is there and has no value.
+    #[must_use]
+    pub fn is_emptied(&self, key: &str) -> bool {
+        self.0.get(key).is_some_and(|value| value.text.is_empty())
+    }
+
+    /// All settings, those without a value as well, and whether they came from the environment.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str, bool)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value.text.as_str(), value.of_environment))
     }
 }
 
@@ -100,6 +160,14 @@ mod tests {
         assert_eq!(KongConf::read(text).get(key), expected);
     }
 
+    #[test]
+    fn the_environment_takes_the_place_of_the_file() {
+        let conf = KongConf::read("pg_ssl = on\npg_password = a").with_variable("KONG_PG_PASSWORD", "b # c");
+        let conf = conf.with_variable("KONG_PG_SSL", "").with_variable("PG_SSL", "on");
+        assert_eq!((conf.get("pg_ssl"), conf.get("pg_password")), (None, Some("b # c")));
+        assert!(conf.is_emptied("pg_ssl") && !conf.is_emptied("pg_user"));
+    }
+
     #[rstest]
     #[case("on", true)]
     #[case("true", true)]
@@ -116,6 +184,7 @@ mod tests {
     #[case("system,chain.crt", &["chain.crt"])]
     #[case("root.crt, other.crt", &["root.crt", "other.crt"])]
     #[case("'client.crt'", &["client.crt"])]
+    #[case("system, {root.crt in base64}", &["root.crt"])]
     #[case("/nonexistent/ca.pem", &[])]
     fn a_value_names_files(#[case] value: &str, #[case] expected: &[&str]) {
         assert_eq!(file_names(value).collect::<Vec<_>>(), expected);

@@ -3,7 +3,7 @@
 //! The certificate is looked at after the handshake, which a callback lets pass whatever is wrong; what is reported is
 //! the last fault seen, with its number. The server is sent no alert, and has the client's certificate by then.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, Private};
@@ -34,7 +34,7 @@ pub(super) struct ClientCertificate {
 impl ClientCertificate {
     /// Reads both files. pgmoon raises where it cannot.
     pub(super) fn read(settings: &Settings) -> Result<Self, Fault> {
-        let read = |path: &std::path::Path| {
+        let read = |path: &Path| {
             let nothing = "attempt to get length of local 'pem' (a nil value)";
             settings::read(path).map_err(|_| Fault::raised(Stage::Configure, nothing))
         };
@@ -52,11 +52,7 @@ impl ClientCertificate {
 }
 
 /// nginx's part: what fails here keeps it from starting at all.
-pub(super) fn context(
-    settings: &Settings,
-    trusted: Option<PathBuf>,
-    openssl: OpensslLine,
-) -> Result<SslContext, Fault> {
+pub(super) fn context(settings: &Settings, trusted: Option<&Path>, openssl: OpensslLine) -> Result<SslContext, Fault> {
     let build = || -> Result<SslContextBuilder, ErrorStack> {
         let mut builder = SslContext::builder(SslMethod::tls_client())?;
         builder.set_mode(SslMode::RELEASE_BUFFERS | NO_AUTO_CHAIN);
@@ -70,7 +66,7 @@ pub(super) fn context(
     if let Some(file) = trusted {
         builder.set_verify_callback(SslVerifyMode::NONE, |_, _| true);
         builder.set_verify_depth(settings.verify_depth);
-        builder.set_ca_file(&file).map_err(|errors| {
+        builder.set_ca_file(file).map_err(|errors| {
             let why = nginx_reasons(&errors, openssl);
             let text = format!("SSL_CTX_load_verify_locations(\"{}\") failed (SSL: {why})", file.display());
             Fault::raised(Stage::Configure, &text)

@@ -169,7 +169,7 @@ impl Kong {
             *certificate = socket.server_certificate();
             done?;
         }
-        let mut session = Session::new(socket, settings.clone(), self.profile.driver.binding());
+        let mut session = Session::new(socket, settings.clone(), self.profile.driver.binding(self.stack()));
         match session.log_in().await {
             Ok((pid, server_version_num)) => {
                 let goodbye = self.profile.says_goodbye();

@@ -11,6 +11,7 @@ mod driver;
 mod luasec;
 mod profile;
 mod protocol;
+mod remarks;
 mod scram;
 mod settings;
 mod socket;
@@ -23,7 +24,8 @@ use std::str::FromStr;
 
 pub use driver::{Attempt, Connection, How, Refusal};
 pub use profile::{Edition, Profile};
-pub use settings::{Settings, Which};
+pub use remarks::remarks;
+pub use settings::{Settings, Trusted, TrustedEntry, Which};
 pub use start::Kong;
 
 /// Which of Kong's two TLS stacks speaks. One and the same kong.conf goes through both at every start.

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::Stack;
 use crate::scenario::versions::OpensslLine;
 
 /// Which Kong.
@@ -37,6 +38,8 @@ pub(super) enum Binding {
     RsaAndEcdsa,
     /// The same, in the words of newer Lua libraries.
     RsaAndEcdsaNew,
+    /// None: it does not find the TLS session that has the certificate.
+    NoSession,
 }
 
 /// A lineage of pgmoon.
@@ -50,19 +53,22 @@ pub(super) enum Driver {
     Leafo,
     /// leafo's with Kong's changes to it, the lineage of the open-source edition.
     Oss,
+    /// The same in Kong 3.6, whose Lua libraries do not find the TLS session of a cosocket.
+    OssOf3_6,
 }
 
 impl Driver {
     fn is_leafos(self) -> bool {
-        matches!(self, Self::Leafo | Self::Oss)
+        matches!(self, Self::Leafo | Self::Oss | Self::OssOf3_6)
     }
 
     /// Which certificates it can bind SCRAM to.
-    pub(super) fn binding(self) -> Binding {
+    pub(super) fn binding(self, stack: Stack) -> Binding {
         match self {
+            Self::OssOf3_6 if stack == Stack::Cosocket => Binding::NoSession,
             Self::Kong | Self::KongOn1_21_4 => Binding::Rsa,
             Self::Leafo => Binding::RsaAndEcdsa,
-            Self::Oss => Binding::RsaAndEcdsaNew,
+            Self::Oss | Self::OssOf3_6 => Binding::RsaAndEcdsaNew,
         }
     }
 
@@ -91,7 +97,11 @@ pub struct Profile {
     /// The OpenSSL it is built with, and so the spelling of its texts.
     pub openssl: OpensslLine,
     pub(super) driver: Driver,
+    /// The stack that speaks on the command line. While nginx starts it is LuaSec, in the workers a cosocket.
+    pub command_line: Stack,
     pub(super) ssl_version: &'static str,
+    /// The values that `pg_ssl_version` may have; any, if there are none here.
+    pub(super) ssl_versions: &'static [&'static str],
     pub(super) any_version: AnyVersion,
     pub(super) ssl_verify: bool,
     pub(super) trusted: Option<&'static str>,
@@ -101,6 +111,57 @@ pub struct Profile {
 
 /// The settings that only Enterprise knows.
 const ENTERPRISE_ONLY: [&str; 4] = ["pg_ssl_required", "pg_ssl_version", "pg_ssl_cert", "pg_ssl_cert_key"];
+
+/// What Enterprise is like from one version on.
+struct Line {
+    since: (u8, u8),
+    openssl: OpensslLine,
+    ssl_version: &'static str,
+    /// The values that `pg_ssl_version` may have; any, if there are none here.
+    ssl_versions: &'static [&'static str],
+    any_version: AnyVersion,
+    ssl_verify: bool,
+    trusted: Option<&'static str>,
+    protocols: &'static str,
+    verify_depth: u32,
+}
+
+const UP_TO_3_1: Line = Line {
+    since: (2, 8),
+    openssl: OpensslLine(1, 1),
+    ssl_version: "tlsv1",
+    ssl_versions: &[],
+    any_version: AnyVersion::From1_0,
+    ssl_verify: false,
+    trusted: None,
+    protocols: "TLSv1.1 TLSv1.2 TLSv1.3",
+    verify_depth: 1,
+};
+
+const SINCE_3_2: Line = Line {
+    since: (3, 2),
+    ssl_version: "tlsv1_2",
+    ssl_versions: &["tlsv1_1", "tlsv1_2", "tlsv1_3", "any"],
+    any_version: AnyVersion::From1_1,
+    trusted: Some("system"),
+    ..UP_TO_3_1
+};
+
+const SINCE_3_7: Line = Line { since: (3, 7), openssl: OpensslLine(3, 2), protocols: "TLSv1.2 TLSv1.3", ..SINCE_3_2 };
+
+/// Oldest first. The depth is that of the newest patch of each line.
+const LINES: [Line; 10] = [
+    UP_TO_3_1,
+    Line { since: (3, 0), trusted: Some("system"), ..UP_TO_3_1 },
+    SINCE_3_2,
+    Line { since: (3, 4), openssl: OpensslLine(3, 1), ..SINCE_3_2 },
+    Line { since: (3, 6), openssl: OpensslLine(3, 2), ..SINCE_3_2 },
+    SINCE_3_7,
+    Line { since: (3, 10), openssl: OpensslLine(3, 4), verify_depth: 5, ..SINCE_3_7 },
+    Line { since: (3, 11), openssl: OpensslLine(3, 4), ..SINCE_3_7 },
+    Line { since: (3, 12), openssl: OpensslLine(3, 4), verify_depth: 5, ..SINCE_3_7 },
+    Line { since: (3, 14), openssl: OpensslLine(3, 4), verify_depth: 5, ssl_verify: true, ..SINCE_3_7 },
+];
 
 impl Profile {
     /// All releases, oldest first.
@@ -123,7 +184,9 @@ impl Profile {
             edition: Edition::Driver,
             openssl: OpensslLine(3, 0),
             driver,
+            command_line: Stack::Cosocket,
             ssl_version,
+            ssl_versions: &[],
             any_version,
             ssl_verify: false,
             trusted: None,
@@ -145,29 +208,34 @@ impl Profile {
     }
 
     fn of(version: (u8, u8), edition: Edition) -> Self {
-        let enterprise = edition == Edition::Enterprise;
-        let openssl = match version {
-            (2, _) | (3, 0..4) => OpensslLine(1, 1),
-            (3, 4..6) => OpensslLine(3, 1),
-            (3, 6..10) => OpensslLine(3, 2),
-            _ => OpensslLine(3, 4),
-        };
-        Self {
-            name: format!("{}.{}-{}", version.0, version.1, if enterprise { "enterprise" } else { "oss" }),
+        let line = LINES.iter().rev().find(|line| line.since <= version).unwrap_or(&UP_TO_3_1);
+        let enterprise = Self {
+            name: format!("{}.{}-enterprise", version.0, version.1),
             edition,
-            openssl,
-            driver: if enterprise { Driver::Kong } else { Driver::Oss },
-            ssl_version: match (edition, version) {
-                // The open-source edition's driver is never told a version.
-                (Edition::Oss, _) => "any",
-                (_, (2, _) | (3, 0..2)) => "tlsv1",
-                _ => "tlsv1_2",
+            openssl: line.openssl,
+            driver: Driver::Kong,
+            command_line: if version < (3, 5) { Stack::Luasec } else { Stack::Cosocket },
+            ssl_version: line.ssl_version,
+            ssl_versions: line.ssl_versions,
+            any_version: line.any_version,
+            ssl_verify: line.ssl_verify,
+            trusted: line.trusted,
+            protocols: line.protocols,
+            verify_depth: line.verify_depth,
+        };
+        match edition {
+            Edition::Enterprise | Edition::Driver => enterprise,
+            // Its driver is never told a version.
+            Edition::Oss => Self {
+                name: format!("{}.{}-oss", version.0, version.1),
+                driver: if version == (3, 6) { Driver::OssOf3_6 } else { Driver::Oss },
+                ssl_version: "any",
+                ssl_versions: &[],
+                any_version: AnyVersion::From1_1,
+                ssl_verify: false,
+                verify_depth: 1,
+                ..enterprise
             },
-            any_version: if enterprise && version < (3, 2) { AnyVersion::From1_0 } else { AnyVersion::From1_1 },
-            ssl_verify: enterprise && version >= (3, 14),
-            trusted: (version >= (3, 0)).then_some("system"),
-            protocols: if version < (3, 7) { "TLSv1.1 TLSv1.2 TLSv1.3" } else { "TLSv1.2 TLSv1.3" },
-            verify_depth: if enterprise && matches!(version, (3, 10 | 12..)) { 5 } else { 1 },
         }
     }
 
@@ -226,6 +294,8 @@ impl FromStr for Profile {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
     #[test]
@@ -234,6 +304,33 @@ mod tests {
         assert!(names.contains(&"3.9-oss".to_owned()) && !names.contains(&"3.10-oss".to_owned()));
         assert!("3.9-oss".parse::<Profile>().expect("a release").ignores("pg_ssl_cert"));
         assert!(!Profile::newest().ignores("pg_ssl_cert"));
+    }
+
+    /// What the releases' own documents say of them.
+    #[rstest]
+    #[case("2.8-enterprise", ("tlsv1", None, "TLSv1.1 TLSv1.2 TLSv1.3", 1), OpensslLine(1, 1))]
+    #[case("3.1-enterprise", ("tlsv1", Some("system"), "TLSv1.1 TLSv1.2 TLSv1.3", 1), OpensslLine(1, 1))]
+    #[case("3.3-enterprise", ("tlsv1_2", Some("system"), "TLSv1.1 TLSv1.2 TLSv1.3", 1), OpensslLine(1, 1))]
+    #[case("3.5-enterprise", ("tlsv1_2", Some("system"), "TLSv1.1 TLSv1.2 TLSv1.3", 1), OpensslLine(3, 1))]
+    #[case("3.9-enterprise", ("tlsv1_2", Some("system"), "TLSv1.2 TLSv1.3", 1), OpensslLine(3, 2))]
+    #[case("3.10-enterprise", ("tlsv1_2", Some("system"), "TLSv1.2 TLSv1.3", 5), OpensslLine(3, 4))]
+    #[case("3.11-enterprise", ("tlsv1_2", Some("system"), "TLSv1.2 TLSv1.3", 1), OpensslLine(3, 4))]
+    #[case("3.15-enterprise", ("tlsv1_2", Some("system"), "TLSv1.2 TLSv1.3", 5), OpensslLine(3, 4))]
+    #[case("3.9-oss", ("any", Some("system"), "TLSv1.2 TLSv1.3", 1), OpensslLine(3, 2))]
+    fn a_release_defaults_to_what_it_says(
+        #[case] name: &str,
+        #[case] defaults: (&str, Option<&str>, &str, u32),
+        #[case] openssl: OpensslLine,
+    ) {
+        let Profile { ssl_version, trusted, protocols, verify_depth, openssl: line, .. } =
+            name.parse().expect("a release");
+        assert_eq!(((ssl_version, trusted, protocols, verify_depth), line), (defaults, openssl));
+    }
+
+    #[test]
+    fn the_command_line_speaks_through_a_cosocket_since_3_5() {
+        let stack = |name: &str| name.parse::<Profile>().expect("a release").command_line;
+        assert_eq!((stack("3.4-enterprise"), stack("3.5-oss")), (Stack::Luasec, Stack::Cosocket));
     }
 
     #[test]

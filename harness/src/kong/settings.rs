@@ -4,6 +4,8 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use openssl::x509::X509;
+
 use super::conf::{KongConf, is_on};
 use super::profile::Profile;
 
@@ -44,8 +46,8 @@ pub struct Settings {
     pub ssl_cert: Option<PathBuf>,
     /// The file of its key.
     pub ssl_cert_key: Option<PathBuf>,
-    /// The files that are trusted, one after the other.
-    pub trusted: Vec<PathBuf>,
+    /// What is trusted.
+    pub trusted: Trusted,
     /// How many intermediates a cosocket accepts.
     pub verify_depth: u32,
     /// The TLS versions that a cosocket offers.
@@ -54,6 +56,27 @@ pub struct Settings {
     pub security_level: u32,
     /// The folder Kong keeps its own files in.
     pub prefix: PathBuf,
+}
+
+/// What Kong trusts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trusted {
+    /// Nothing.
+    Nothing,
+    /// These, one after the other, in one file below the prefix.
+    Combined(Vec<TrustedEntry>),
+    /// Nothing, said with an empty value: while nginx starts, Kong is back at its default, and at the file below the
+    /// prefix that it has not written.
+    Emptied,
+}
+
+/// An entry of `lua_ssl_trusted_certificate`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrustedEntry {
+    /// A file.
+    File(PathBuf),
+    /// A certificate that stands there itself.
+    Certificate(Vec<u8>),
 }
 
 /// Reads a file as Kong would, which does not run as root: one that nobody may read it cannot either.
@@ -96,11 +119,11 @@ impl Settings {
             ssl: read.of_connection("ssl").is_some_and(is_on),
             ssl_required: read.of_connection("ssl_required").is_some_and(is_on),
             ssl_verify: read.of_connection("ssl_verify").map_or(profile.ssl_verify, is_on),
-            ssl_version: read.of_connection("ssl_version").unwrap_or(profile.ssl_version).to_owned(),
+            ssl_version: read.ssl_version()?,
             // The read-only connection has no certificate of its own.
             ssl_cert: get("pg_ssl_cert").map(PathBuf::from),
             ssl_cert_key: get("pg_ssl_cert_key").map(PathBuf::from),
-            trusted: trusted(get("lua_ssl_trusted_certificate").or(profile.trusted).unwrap_or_default()),
+            trusted: trusted(conf, profile)?,
             verify_depth: parse(conf, "lua_ssl_verify_depth", profile.verify_depth)?,
             protocols: get("lua_ssl_protocols").unwrap_or(profile.protocols).to_owned(),
             security_level: profile.security_level(),
@@ -131,6 +154,19 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn ssl_version(&self) -> Result<String, String> {
+        let Profile { ssl_version: default, ssl_versions: known, .. } = *self.profile;
+        let value = self.of_connection("ssl_version").unwrap_or(default);
+        if known.is_empty() || known.contains(&value) {
+            return Ok(value.to_owned());
+        }
+        let key = match self.which {
+            Which::ReadOnly if self.conf.get("pg_ro_ssl_version").is_some() => "pg_ro_ssl_version",
+            _ => "pg_ssl_version",
+        };
+        Err(format!("{key} has an invalid value: '{value}' ({})", known.join(", ")))
+    }
+
     fn number<N: std::str::FromStr>(&self, name: &str, default: N) -> Result<N, String> {
         let key = match self.which {
             Which::ReadOnly if self.conf.get(&format!("pg_ro_{name}")).is_some() => format!("pg_ro_{name}"),
@@ -149,11 +185,33 @@ fn parse<N: std::str::FromStr>(conf: &KongConf, key: &str, default: N) -> Result
     }
 }
 
-/// The files behind `lua_ssl_trusted_certificate`. `system` is dropped where no bundle is found.
-fn trusted(value: &str) -> Vec<PathBuf> {
-    let file = |entry: &str| match entry {
-        "system" => SYSTEM_BUNDLES.iter().map(PathBuf::from).find(|bundle| bundle.exists()),
-        file => Some(PathBuf::from(file)),
-    };
-    value.split(',').map(str::trim).filter(|entry| !entry.is_empty()).filter_map(file).collect()
+/// What is behind `lua_ssl_trusted_certificate`. `system` is dropped where no bundle is found; what is no file may be
+/// a certificate, also in base64.
+fn trusted(conf: &KongConf, profile: &Profile) -> Result<Trusted, String> {
+    const KEY: &str = "lua_ssl_trusted_certificate";
+    if conf.is_emptied(KEY) && profile.trusted.is_some() {
+        return Ok(Trusted::Emptied);
+    }
+    let mut entries = Vec::new();
+    let value = conf.get(KEY).or(profile.trusted).unwrap_or_default();
+    for entry in value.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+        let path = match entry {
+            "system" => match SYSTEM_BUNDLES.iter().map(Path::new).find(|bundle| bundle.exists()) {
+                Some(bundle) => bundle,
+                None => continue,
+            },
+            file => Path::new(file),
+        };
+        entries.push(if path.exists() {
+            TrustedEntry::File(path.to_owned())
+        } else {
+            let decoded = openssl::base64::decode_block(entry).unwrap_or_else(|_| entry.into());
+            if X509::from_pem(&decoded).or_else(|_| X509::from_der(&decoded)).is_err() {
+                let decoded = String::from_utf8_lossy(&decoded);
+                return Err(format!("{KEY}: failed loading certificate from {decoded}"));
+            }
+            TrustedEntry::Certificate(decoded)
+        });
+    }
+    Ok(if entries.is_empty() { Trusted::Nothing } else { Trusted::Combined(entries) })
 }

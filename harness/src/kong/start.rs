@@ -1,12 +1,13 @@
 //! What Kong does once, when it starts, before it connects to anything.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use openssl::ssl::SslContext;
 
 use super::driver::Fault;
-use super::profile::Profile;
-use super::settings::Settings;
+use super::profile::{Edition, Profile};
+use super::settings::{self, Settings, Trusted, TrustedEntry};
 use super::{Stack, cosocket};
 use crate::scenario::Stage;
 
@@ -32,9 +33,15 @@ impl Kong {
     /// What Kong or nginx says if it does not.
     pub fn start(settings: Settings, profile: Profile, stack: Stack) -> Result<Self, Fault> {
         let trusted = combine(&settings)?;
+        let context = || cosocket::context(&settings, trusted.as_deref(), profile.openssl);
         let tls = match stack {
-            Stack::Luasec => Tls::Luasec(trusted),
-            Stack::Cosocket => Tls::Cosocket(cosocket::context(&settings, trusted, profile.openssl)?),
+            Stack::Cosocket => Tls::Cosocket(context()?),
+            // Without a Kong around it, LuaSec speaks in an nginx that has been told nothing.
+            Stack::Luasec if profile.edition == Edition::Driver => Tls::Luasec(trusted),
+            Stack::Luasec => {
+                context()?;
+                Tls::Luasec(trusted.or_else(|| unwritten(&settings)))
+            }
         };
         Ok(Self { settings, profile, tls })
     }
@@ -50,20 +57,32 @@ impl Kong {
 
 /// The trusted certificates, put together into one file below Kong's prefix.
 fn combine(settings: &Settings) -> Result<Option<PathBuf>, Fault> {
-    if settings.trusted.is_empty() {
-        return Ok(None);
-    }
+    let Trusted::Combined(entries) = &settings.trusted else { return Ok(None) };
+    let failed = |path: &Path, error: &io::Error| {
+        let why = match error.kind() {
+            io::ErrorKind::IsADirectory => "Is a directory".to_owned(),
+            io::ErrorKind::PermissionDenied => "Permission denied".to_owned(),
+            _ => error.to_string(),
+        };
+        Fault::raised(Stage::Configure, &format!("{}: {why}", path.display()))
+    };
     let mut all = Vec::new();
-    for file in &settings.trusted {
-        let text = std::fs::read(file).map_err(|_| {
-            let what = "lua_ssl_trusted_certificate: failed loading certificate from";
-            Fault::raised(Stage::Configure, &format!("{what} {}", file.display()))
-        })?;
-        all.extend(text);
+    for entry in entries {
+        match entry {
+            TrustedEntry::File(path) => all.extend(settings::read(path).map_err(|error| failed(path, &error))?),
+            TrustedEntry::Certificate(text) => all.extend(text),
+        }
         all.push(b'\n');
     }
-    let file = settings.prefix.join(".ca_combined");
-    let failed = |error| Fault::raised(Stage::Configure, &format!("{}: {error}", file.display()));
-    std::fs::write(&file, all).map_err(failed)?;
+    let file = settings.prefix.join(COMBINED);
+    std::fs::write(&file, all).map_err(|error| failed(&file, &error))?;
     Ok(Some(file))
 }
+
+/// The file that LuaSec is told of although nobody has written it.
+fn unwritten(settings: &Settings) -> Option<PathBuf> {
+    (settings.trusted == Trusted::Emptied).then(|| settings.prefix.join(COMBINED))
+}
+
+/// The name of the file below the prefix.
+const COMBINED: &str = ".ca_combined";

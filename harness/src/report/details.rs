@@ -23,6 +23,7 @@ pub fn write_details(out: &mut dyn Write, result: &CellResult) -> io::Result<()>
     if let Some(reason) = &result.reason {
         writeln!(out, "  {reason}")?;
     }
+    result.remarks.iter().try_for_each(|remark| writeln!(out, "  {remark}"))?;
     for mismatch in &result.mismatches {
         writeln!(out, "\n  {bold}{}{bold:#}", mismatch.what)?;
         writeln!(out, "{}", side_by_side(mismatch))?;
@@ -46,8 +47,8 @@ pub fn write_details(out: &mut dyn Write, result: &CellResult) -> io::Result<()>
 }
 
 fn without_passwords(text: &str) -> impl Iterator<Item = String> {
-    text.lines().map(|line| match line.split_once(" = ") {
-        Some((key, _)) if key.ends_with("password") => format!("{key} = ********"),
+    text.lines().map(|line| match line.split_once('=') {
+        Some((key, _)) if key.trim().to_lowercase().ends_with("password") => format!("{key}= ********"),
         _ => line.to_owned(),
     })
 }

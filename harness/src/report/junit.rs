@@ -49,6 +49,9 @@ fn case(result: &CellResult) -> TestCase {
         Verdict::Timeout | Verdict::EnvironmentError => failed(NonSuccessKind::Error),
     };
     let mut case = TestCase::new(result.cell.id.clone(), status);
+    if !result.remarks.is_empty() {
+        case.set_system_out(result.remarks.join("\n"));
+    }
     case.set_classname(result.cell.case.scenario.clone()).set_time(result.duration);
     case
 }

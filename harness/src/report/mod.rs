@@ -7,6 +7,7 @@ mod deviations;
 mod junit;
 mod live;
 mod matrix;
+mod remarks;
 mod results;
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ pub use deviations::{write_deviations, write_known_deviations};
 pub use junit::write_junit;
 pub use live::Live;
 pub use matrix::write_matrix;
+pub use remarks::write_remarks;
 pub use results::{Results, write_results};
 
 use crate::judge::Verdict;

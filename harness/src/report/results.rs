@@ -59,6 +59,8 @@ pub struct CellJson {
     pub observed: Option<ObservedJson>,
     /// Where the two differ.
     pub mismatches: Vec<MismatchJson>,
+    /// What means something else in kong.conf than it looks like, or nothing.
+    pub remarks: Vec<String>,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
 }
@@ -157,6 +159,7 @@ impl From<&CellResult> for CellJson {
             expected: result.expected.as_ref().map(ExpectedJson::from),
             observed: result.observed.as_ref().map(ObservedJson::from),
             mismatches: result.mismatches.iter().map(MismatchJson::from).collect(),
+            remarks: result.remarks.clone(),
             duration_ms: millis(result.duration),
         }
     }

@@ -18,6 +18,7 @@ pub(super) struct Ended {
     pub(super) expected: Option<Expectation>,
     pub(super) observed: Option<Observation>,
     pub(super) mismatches: Vec<Mismatch>,
+    pub(super) remarks: Vec<String>,
     pub(super) files: Option<FourFiles>,
 }
 
@@ -30,6 +31,7 @@ impl Ended {
             expected: None,
             observed: None,
             mismatches: Vec::new(),
+            remarks: Vec::new(),
             files: None,
         }
     }
@@ -73,6 +75,7 @@ struct StepEnded {
     observed: Observation,
     mismatches: Vec<Mismatch>,
     known: Vec<KnownDeviation>,
+    remarks: Vec<String>,
     files: FourFiles,
 }
 
@@ -162,17 +165,18 @@ impl Runner {
         let (expected, known) = self.expectation(place, server, &set_up, attempted.as_ref())?;
         let answers = server.answers(step.asks.iter().map(|(question, _)| question.as_str())).await?;
         let files = materials::four_files(&step.situation, configuration);
+        let SetUp { said: reload, remarks, .. } = set_up;
         let observed = match attempted {
             Some(Attempted { outcome, certificate, server, connection }) => {
                 *kept = connection.or(kept.take());
-                Observation { reload: set_up.said, outcome, certificate, server, open_connection, answers }
+                Observation { reload, outcome, certificate, server, open_connection, answers }
             }
             // The first step may only set the scene.
             None if step.change == Change::First && answers.is_empty() => return Ok(None),
-            None => Observation { answers, ..without_the_attempt(set_up.said, open_connection) },
+            None => Observation { answers, ..without_the_attempt(reload, open_connection) },
         };
         let mismatches = judge(&expected, &observed);
-        Ok(Some(StepEnded { number: *number, expected, observed, mismatches, known, files }))
+        Ok(Some(StepEnded { number: *number, expected, observed, mismatches, known, remarks, files }))
     }
 
     /// Puts the first configuration of a cell in its place and returns Kong's settings, for whoever wants to connect
@@ -206,14 +210,14 @@ pub(super) struct Place<'a> {
 
 /// The verdict on the step that decided.
 fn ended(last: StepEnded) -> Ended {
-    let StepEnded { number, expected, observed, mismatches, known, files } = last;
+    let StepEnded { number, expected, observed, mismatches, known, remarks, files } = last;
     let (verdict, reason) = verdict(&mismatches, &known, &observed);
     let reason = match reason {
         Some(reason) if verdict == Verdict::Fail && number > 0 => Some(format!("in step {}: {reason}", number + 1)),
         reason => reason,
     };
     let (expected, observed, files) = (Some(expected), Some(observed), Some(files));
-    Ended { verdict, reason, server: None, expected, observed, mismatches, files }
+    Ended { verdict, reason, server: None, expected, observed, mismatches, remarks, files }
 }
 
 fn supports(cell: &Cell, facts: &ServerFacts) -> Result<(), String> {

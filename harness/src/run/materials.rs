@@ -6,10 +6,11 @@ use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use crate::kong::conf::{FILE_KEYS, file_names};
+use crate::kong::Stack;
+use crate::kong::conf::{FILE_KEYS, KongConf, file_names, in_base64, variable};
 use crate::pki::{Forge, PkiError};
 use crate::postgres::{Configuration, File};
-use crate::scenario::{Content, KongSide, Owner, PlannedFile, Situation};
+use crate::scenario::{Content, Format, KongSide, Owner, PlannedFile, Situation};
 
 /// The configuration files of a cell, as an operator would write them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct FourFiles {
     pub pg_ident_conf: String,
     /// kong.conf.
     pub kong_conf: String,
+    /// What Kong's environment has in the place of kong.conf.
+    pub environment: String,
 }
 
 impl FourFiles {
@@ -32,6 +35,7 @@ impl FourFiles {
             ("pg_hba.conf", &self.pg_hba_conf),
             ("pg_ident.conf", &self.pg_ident_conf),
             ("kong.conf", &self.kong_conf),
+            ("Kong's environment", &self.environment),
         ]
         .into_iter()
         .filter(|(_, text)| !text.is_empty())
@@ -58,7 +62,9 @@ pub(super) fn server(forge: &Forge, situation: &Situation) -> Result<Configurati
 
 fn content(forge: &Forge, situation: &Situation, planned: &PlannedFile) -> Result<Vec<u8>, PkiError> {
     match &planned.content {
-        Content::Text(text) => Ok(text.clone().into_bytes()),
+        Content::Text(text, parts) => {
+            Ok([text.clone().into_bytes(), forge.files(&situation.tree, parts, Format::default())?].concat())
+        }
         Content::Artifacts(parts, format) => forge.files(&situation.tree, parts, *format),
     }
 }
@@ -93,25 +99,46 @@ pub(super) fn write(files: &BTreeMap<String, KongFile>, folder: &Path) -> std::i
     Ok(())
 }
 
-/// kong.conf, the files in it named by where they are: below `folder`, for Kong to read, or by their bare names, for
-/// people.
-pub(super) fn kong_conf(side: &KongSide, folder: Option<&Path>) -> String {
-    let located = |key: &str, value: &str| match folder {
-        Some(folder) if FILE_KEYS.contains(&key) => with_folder(value, folder),
-        _ => value.to_owned(),
-    };
-    // Kong takes a `#` for the beginning of a comment.
-    let line = |(key, value): &(String, String)| format!("{key} = {}\n", located(key, value).replace('#', "\\#"));
-    side.settings.iter().map(line).collect()
+/// Kong's files where Kong finds them.
+pub(super) struct Located<'a> {
+    pub(super) folder: &'a Path,
+    pub(super) files: &'a BTreeMap<String, KongFile>,
 }
 
-/// A value with its file names as paths below a folder.
-fn with_folder(value: &str, folder: &Path) -> String {
-    let entry = |entry: &str| match file_names(entry).next() {
-        Some(name) => entry.replace(name, &folder.join(name).to_string_lossy()),
-        None => entry.to_owned(),
-    };
-    value.split(',').map(entry).collect::<Vec<_>>().join(",")
+impl Located<'_> {
+    /// The value of a setting, the files in it named by where they are.
+    fn value(&self, key: &str, value: &str) -> String {
+        if !FILE_KEYS.iter().any(|file_key| key == *file_key || key == variable(file_key)) {
+            return value.to_owned();
+        }
+        let entry = |entry: &str| match (in_base64(entry.trim()), file_names(entry).next()) {
+            (Some(name), _) => {
+                let content = self.files.get(name).map(|file| &file.content[..]);
+                openssl::base64::encode_block(content.unwrap_or_default())
+            }
+            (None, Some(name)) => entry.replace(name, &self.folder.join(name).to_string_lossy()),
+            (None, None) => entry.to_owned(),
+        };
+        value.split(',').map(entry).collect::<Vec<_>>().join(",")
+    }
+}
+
+/// Settings as kong.conf has them. Kong takes a `#` for the beginning of a comment.
+fn kong_conf(settings: &[(String, String)], value: impl Fn(&str, &str) -> String) -> String {
+    settings.iter().map(|(key, text)| format!("{key} = {}\n", value(key, text).replace('#', "\\#"))).collect()
+}
+
+/// What Kong reads: kong.conf, the environment, and on the command line what an earlier kong.conf has left in the
+/// prefix.
+pub(super) fn configuration(side: &KongSide, stack: Stack, at: &Located<'_>) -> KongConf {
+    let read = |settings: &[(String, String)]| KongConf::read(&kong_conf(settings, |key, value| at.value(key, value)));
+    let variables = side.environment.iter();
+    let conf =
+        variables.fold(read(&side.settings), |conf, (name, value)| conf.with_variable(name, &at.value(name, value)));
+    match stack {
+        Stack::Cosocket if !side.prefix.is_empty() => conf.with_those_of(&read(&side.prefix), "lua_ssl_"),
+        _ => conf,
+    }
 }
 
 /// All four files as people see them.
@@ -121,7 +148,8 @@ pub(super) fn four_files(situation: &Situation, configuration: &Configuration) -
         postgresql_conf: configuration.postgresql_conf(),
         pg_hba_conf: lines(&configuration.hba),
         pg_ident_conf: lines(&configuration.ident),
-        kong_conf: kong_conf(&situation.kong, None),
+        kong_conf: kong_conf(&situation.kong.settings, |_, value| value.to_owned()),
+        environment: situation.kong.environment.iter().map(|(name, value)| format!("{name}={value}\n")).collect(),
     }
 }
 
@@ -129,20 +157,38 @@ pub(super) fn four_files(situation: &Situation, configuration: &Configuration) -
 mod tests {
     use super::*;
 
-    #[test]
-    fn kong_conf_names_files_where_they_are_and_keeps_everything_else() {
+    fn side() -> KongSide {
         let settings = [
             ("pg_ssl", "on"),
-            ("lua_ssl_trusted_certificate", "system,foreign-root.crt,root.crt"),
+            ("lua_ssl_trusted_certificate", "system,foreign-root.crt,{root.crt in base64}"),
             ("pg_ssl_cert", "'client.crt'"),
             ("pg_password", "a#b"),
         ];
         let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
-        let side = KongSide { settings, ..KongSide::default() };
-        assert_eq!(
-            kong_conf(&side, Some(Path::new("/k"))),
-            "pg_ssl = on\nlua_ssl_trusted_certificate = system,/k/foreign-root.crt,/k/root.crt\npg_ssl_cert = '/k/client.crt'\npg_password = a\\#b\n",
-        );
-        assert!(kong_conf(&side, None).contains("= system,foreign-root.crt,root.crt\n"));
+        let environment = vec![("KONG_PG_SSL_CERT".to_owned(), "other.crt".to_owned())];
+        let prefix = vec![("lua_ssl_verify_depth".to_owned(), "0".to_owned())];
+        KongSide { settings, environment, prefix, ..KongSide::default() }
+    }
+
+    #[test]
+    fn kong_finds_its_files_where_they_are() {
+        let files = BTreeMap::from([("root.crt".to_owned(), KongFile { content: b"PEM".into(), mode: 0o600 })]);
+        let located = Located { folder: Path::new("/k"), files: &files };
+        let conf = configuration(&side(), Stack::Luasec, &located);
+        let expected = [
+            ("lua_ssl_trusted_certificate", "system,/k/foreign-root.crt,UEVN", false),
+            ("pg_password", "a#b", false),
+            ("pg_ssl", "on", false),
+            ("pg_ssl_cert", "/k/other.crt", true),
+        ];
+        assert_eq!(conf.all().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn the_command_line_takes_from_the_prefix_what_nginx_is_to_trust() {
+        let located = Located { folder: Path::new("/k"), files: &BTreeMap::new() };
+        let conf = configuration(&side(), Stack::Cosocket, &located);
+        let trust = (conf.get("lua_ssl_trusted_certificate"), conf.get("lua_ssl_verify_depth"));
+        assert_eq!((trust, conf.get("pg_ssl")), ((None, Some("0")), Some("on")));
     }
 }

@@ -40,6 +40,8 @@ pub struct CellResult {
     pub observed: Option<Observation>,
     /// Where the two differ.
     pub mismatches: Vec<Mismatch>,
+    /// What there is to say of Kong's configuration in that step: what means something else than it looks like.
+    pub remarks: Vec<String>,
     /// The configuration files of that step.
     pub files: Option<FourFiles>,
     /// How long it took.
@@ -112,6 +114,7 @@ impl Runner {
             expected: ended.expected,
             observed: ended.observed,
             mismatches: ended.mismatches,
+            remarks: ended.remarks,
             files: ended.files,
             duration: begun.elapsed(),
         }

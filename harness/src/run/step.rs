@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::cell::{Place, Stop};
 use super::expand::{Words, describe};
+use super::materials::Located;
 use super::{Runner, materials};
 use crate::client::{Attempt, Inability, Open, Task};
 use crate::front_end::FrontEnd;
 use crate::judge::{Connected, Expectation, KnownDeviation};
-use crate::kong::conf::KongConf;
-use crate::kong::{Refusal, Settings, Which};
+use crate::kong::{Refusal, Settings, Which, remarks};
 use crate::plan::Cell;
 use crate::postgres::{Configuration, Observed, Server, Start};
 use crate::scenario::{By, Change, Stage, Step};
@@ -23,6 +23,8 @@ pub(super) struct SetUp {
     pub(super) said: Vec<String>,
     /// What the server said at its end, if it did not start.
     pub(super) failed_start: Option<Vec<String>>,
+    /// What there is to say of Kong's configuration.
+    pub(super) remarks: Vec<String>,
     /// How Kong is going to connect, or why it stops before.
     pub(super) task: Result<Task, String>,
     /// Kong's files.
@@ -61,7 +63,9 @@ impl Runner {
         let folder = folder.map_err(|error| Stop::environment("make a folder for Kong", error))?;
         materials::write(&files, folder.path()).map_err(|error| Stop::environment("write Kong's files", error))?;
         let kong = &step.situation.kong;
-        let conf = KongConf::read(&materials::kong_conf(kong, Some(folder.path())));
+        let located = Located { folder: folder.path(), files: &files };
+        let conf = materials::configuration(kong, cell.stack, &located);
+        let remarks = remarks(&conf, &cell.profile);
         let (host, port) = server.address();
         let which = if step.change == Change::ReadOnly { Which::ReadOnly } else { Which::Main };
         let settings = Settings::read(&conf, &cell.profile, which, (&host, port), folder.path().to_owned());
@@ -69,7 +73,7 @@ impl Runner {
             settings.security_level = kong.security_level.unwrap_or(settings.security_level);
             Task { conf, settings, profile: cell.profile.clone(), stack: cell.stack }
         });
-        Ok(SetUp { said, failed_start, task, folder })
+        Ok(SetUp { said, failed_start, remarks, task, folder })
     }
 
     /// Connects as Kong would, and asks the server what it knows of that. `open` are the processes of connections that

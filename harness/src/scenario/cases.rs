@@ -173,6 +173,7 @@ impl<'a> Reader<'a> {
             files: &scenario.files,
             postgres: &scenario.postgres,
             kong: &scenario.kong,
+            prefix: &scenario.kong_prefix,
             security_level: scenario.kong_security_level,
             front_end: scenario.front_end.as_ref(),
         }];
@@ -186,6 +187,7 @@ impl<'a> Reader<'a> {
             files: &case.files,
             postgres: &case.postgres,
             kong: &case.kong,
+            prefix: &case.kong_prefix,
             security_level: case.kong_security_level,
             front_end: case.front_end.as_ref(),
         });
@@ -312,6 +314,7 @@ fn layer(over: &Override, path: Vec<Segment>) -> Layer<'_> {
         files: &over.files,
         postgres: &over.postgres,
         kong: &over.kong,
+        prefix: &over.kong_prefix,
         security_level: over.kong_security_level,
         front_end: over.front_end.as_ref(),
     }

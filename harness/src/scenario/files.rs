@@ -25,7 +25,7 @@ pub enum FileSpec {
 pub struct FileDetails {
     /// Files of the tree, one after the other; the file of the same name, if neither this nor `text` is given.
     pub of: Option<Vec<String>>,
-    /// A text, for what is no certificate at all.
+    /// A text, for what is no certificate at all; what `of` names comes after it.
     pub text: Option<String>,
     /// The form of a key or a certificate; PEM, and PKCS#8 for keys, if not given.
     pub format: Option<Format>,

@@ -42,6 +42,10 @@ pub struct Scenario {
     /// kong.conf.
     #[serde(default)]
     pub kong: KongSettings,
+    /// What kong.conf said when Kong's prefix was made, where that was something else: what the command line takes
+    /// `lua_ssl_*` from. Nothing else is taken from there.
+    #[serde(default)]
+    pub kong_prefix: KongSettings,
     /// The security level of Kong's OpenSSL, where an operator has changed it; `DEFAULT@SECLEVEL=0` is level 0.
     #[schemars(range(max = 5))]
     pub kong_security_level: Option<u32>,
@@ -90,6 +94,10 @@ pub struct Case {
     /// What differs in kong.conf; `null` takes a setting away.
     #[serde(default)]
     pub kong: KongSettings,
+    /// What kong.conf said when Kong's prefix was made, where that was something else: what the command line takes
+    /// `lua_ssl_*` from. Nothing else is taken from there.
+    #[serde(default)]
+    pub kong_prefix: KongSettings,
     /// The security level of Kong's OpenSSL, where an operator has changed it; `DEFAULT@SECLEVEL=0` is level 0.
     #[schemars(range(max = 5))]
     pub kong_security_level: Option<u32>,
@@ -129,6 +137,10 @@ pub struct Override {
     /// Another kong.conf.
     #[serde(default)]
     pub kong: KongSettings,
+    /// What kong.conf said when Kong's prefix was made, where that was something else: what the command line takes
+    /// `lua_ssl_*` from. Nothing else is taken from there.
+    #[serde(default)]
+    pub kong_prefix: KongSettings,
     /// The security level of Kong's OpenSSL, where an operator has changed it; `DEFAULT@SECLEVEL=0` is level 0.
     #[schemars(range(max = 5))]
     pub kong_security_level: Option<u32>,

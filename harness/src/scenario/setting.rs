@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
 
-use crate::kong::conf::KEYS as KONG_KEYS;
+use crate::kong::conf::{KEYS as KONG_KEYS, variable};
 use crate::postgres::config::KEYS as POSTGRES_KEYS;
 
 /// A value of postgresql.conf or kong.conf. YAML's numbers and booleans are taken as they are written.
@@ -60,7 +60,11 @@ impl JsonSchema for KongSettings {
         "KongConf".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        settings("kong.conf, as far as it bears on the connection to PostgreSQL", KONG_KEYS)
+        let what = "kong.conf, as far as it bears on the connection to PostgreSQL; `KONG_PG_SSL` is in the environment";
+        let variables = KONG_KEYS.iter().map(|(key, _)| (variable(key), format!("{key}, from the environment.")));
+        let variables: Vec<_> = variables.collect();
+        let variables = variables.iter().map(|(name, meaning)| (name.as_str(), meaning.as_str()));
+        settings(what, KONG_KEYS.iter().copied().chain(variables))
     }
 }
 
@@ -69,19 +73,18 @@ impl JsonSchema for PostgresSettings {
         "PostgresqlConf".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        settings("postgresql.conf, as far as it bears on TLS and on logins", POSTGRES_KEYS)
+        settings("postgresql.conf, as far as it bears on TLS and on logins", POSTGRES_KEYS.iter().copied())
     }
 }
 
-fn settings(what: &str, keys: &[(&str, &str)]) -> Schema {
+fn settings<'k>(what: &str, keys: impl Iterator<Item = (&'k str, &'k str)>) -> Schema {
     let properties: serde_json::Map<_, _> = keys
-        .iter()
         .map(|(key, meaning)| {
             let value = serde_json::json!({
                 "description": meaning,
                 "type": ["string", "integer", "boolean", "null"],
             });
-            ((*key).to_owned(), value)
+            (key.to_owned(), value)
         })
         .collect();
     json_schema!({ "description": what, "type": "object", "properties": properties, "additionalProperties": false })

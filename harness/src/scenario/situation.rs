@@ -11,7 +11,7 @@ use super::model::{By, Pki, Postgres};
 use super::setting::KongSettings;
 use super::trees::Trees;
 use super::yaml::{Segment, Target};
-use crate::kong::conf::{FILE_KEYS as KONG_FILE_KEYS, file_names};
+use crate::kong::conf::{FILE_KEYS as KONG_FILE_KEYS, file_names, is_variable, variable};
 use crate::pki::Tree;
 use crate::postgres::config::FILE_KEYS as POSTGRES_FILE_KEYS;
 
@@ -46,6 +46,10 @@ pub struct ServerSide {
 pub struct KongSide {
     /// kong.conf, its files by name.
     pub settings: Vec<(String, String)>,
+    /// The environment.
+    pub environment: Vec<(String, String)>,
+    /// What kong.conf said when Kong's prefix was made, if that was something else.
+    pub prefix: Vec<(String, String)>,
     /// The files it names, as far as they are there.
     pub files: BTreeMap<String, PlannedFile>,
     /// The security level of Kong's OpenSSL, where it is not the release's.
@@ -72,8 +76,8 @@ pub struct PlannedFile {
 pub enum Content {
     /// Files of the tree, one after the other, in a form.
     Artifacts(Vec<String>, Format),
-    /// A text.
-    Text(String),
+    /// A text, and files of the tree after it.
+    Text(String, Vec<String>),
 }
 
 /// What becomes of a file that a setting names.
@@ -98,6 +102,7 @@ pub(super) struct Layer<'s> {
     pub(super) files: &'s Files,
     pub(super) postgres: &'s Postgres,
     pub(super) kong: &'s KongSettings,
+    pub(super) prefix: &'s KongSettings,
     pub(super) security_level: Option<u32>,
     pub(super) front_end: Option<&'s FrontEnd>,
 }
@@ -120,6 +125,7 @@ struct Merged<'s> {
     files: Placed<&'s FileSpec>,
     conf: Placed<String>,
     kong: Placed<String>,
+    prefix: Placed<String>,
     hba: Vec<String>,
     ident: Vec<String>,
     by: By,
@@ -163,6 +169,8 @@ impl<'s> Merged<'s> {
         let conf = below(&layer.path, &["postgres", "conf"]);
         overlay(&mut self.conf, &layer.postgres.conf.0, &conf, |value| value.0.clone());
         overlay(&mut self.kong, &layer.kong.0, &below(&layer.path, &["kong"]), |value| value.0.clone());
+        let prefix = below(&layer.path, &["kong_prefix"]);
+        overlay(&mut self.prefix, &layer.prefix.0, &prefix, |value| value.0.clone());
         if let Some(hba) = &layer.postgres.hba {
             self.hba.clone_from(hba);
         }
@@ -190,8 +198,7 @@ impl<'s> Merged<'s> {
         }
         let mut kong =
             KongSide { security_level: self.security_level, front_end: self.front_end.clone(), ..KongSide::default() };
-        for key in KONG_FILE_KEYS {
-            let Some((value, path)) = self.kong.get(*key).cloned() else { continue };
+        for (value, path) in self.values_with_files() {
             for name in file_names(&value) {
                 if let Some(Planned::Made(file)) = self.planned(&tree, name, &path) {
                     kong.files.insert(name.to_owned(), file);
@@ -210,8 +217,18 @@ impl<'s> Merged<'s> {
             });
         }
         server.conf = self.conf.into_iter().map(|(key, (value, _))| (key, value)).collect();
-        kong.settings = self.kong.into_iter().map(|(key, (value, _))| (key, value)).collect();
+        let kongs = self.kong.into_iter().map(|(key, (value, _))| (key, value));
+        (kong.environment, kong.settings) = kongs.partition(|(key, _)| is_variable(key));
+        kong.prefix = self.prefix.into_iter().map(|(key, (value, _))| (key, value)).collect();
         if self.wrongs.is_empty() { Ok(Situation { tree, server, kong }) } else { Err(self.wrongs) }
+    }
+
+    /// The values of Kong's settings that name files, wherever they are set.
+    fn values_with_files(&self) -> Vec<(String, Vec<Segment>)> {
+        let set = KONG_FILE_KEYS.iter().flat_map(|key| {
+            [self.kong.get(*key), self.kong.get(&variable(key)), self.prefix.get(*key)].into_iter().flatten()
+        });
+        set.cloned().collect()
     }
 
     fn check_certificate(&mut self, front_end: &FrontEnd, path: Vec<Segment>) {
@@ -264,29 +281,23 @@ impl<'s> Merged<'s> {
             Some(FileSpec::Detailed(details)) => details.clone(),
         };
         let content = match (details.text, details.of) {
-            (Some(text), None) => Content::Text(text),
-            (Some(_), Some(_)) => {
-                let message = format!("`{name}` is given a text and files of the tree");
-                self.wrongs.push(Wrong { path, target: Target::Value, message, help: "keep one of the two".into() });
-                return None;
-            }
+            (Some(text), of) => Content::Text(text, of.unwrap_or_default()),
             (None, of) => {
                 Content::Artifacts(of.unwrap_or_else(|| vec![name.to_owned()]), details.format.unwrap_or_default())
             }
         };
-        if let Content::Artifacts(parts, _) = &content {
-            let unknown: Vec<_> = parts.iter().filter(|part| tree.artifact(part).is_none()).collect();
-            for part in &unknown {
-                self.wrongs.push(Wrong {
-                    path: path.clone(),
-                    target: Target::Value,
-                    message: format!("no certificate of this case makes the file `{part}`"),
-                    help: format!("the tree makes {}", tree.files().join(", ")),
-                });
-            }
-            if !unknown.is_empty() {
-                return None;
-            }
+        let (Content::Artifacts(parts, _) | Content::Text(_, parts)) = &content;
+        let unknown: Vec<_> = parts.iter().filter(|part| tree.artifact(part).is_none()).collect();
+        for part in &unknown {
+            self.wrongs.push(Wrong {
+                path: path.clone(),
+                target: Target::Value,
+                message: format!("no certificate of this case makes the file `{part}`"),
+                help: format!("the tree makes {}", tree.files().join(", ")),
+            });
+        }
+        if !unknown.is_empty() {
+            return None;
         }
         let owner = details.owner.unwrap_or(Owner::DatabaseUser);
         let mode = details.mode.and_then(|mode| u32::from_str_radix(&mode, 8).ok()).unwrap_or(0o600);

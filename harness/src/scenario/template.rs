@@ -68,7 +68,10 @@ pub(super) fn substitute(template: &str, value: &dyn Fn(&str) -> Option<String>)
             text.push_str(&value);
             continue;
         }
-        let whose = name.rsplit_once(' ').and_then(|(what, whose)| Some(format!("{what} {}", value(whose)?)));
+        let whose = match (arguments, name.rsplit_once(' ')) {
+            (None, Some((what, whose))) => value(whose).map(|whose| format!("{what} {whose}")),
+            _ => None,
+        };
         let name = whose.unwrap_or_else(|| name.to_owned());
         let arguments = arguments.map(|arguments| {
             let each = arguments.split(", ").map(|argument| value(argument).unwrap_or_else(|| argument.to_owned()));
