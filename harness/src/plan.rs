@@ -32,14 +32,16 @@ impl Cell {
     /// Why the cell has no meaning, where its case says so.
     #[must_use]
     pub fn excluded(&self) -> Option<String> {
-        let Case { only, excluded, releases, .. } = &*self.case;
+        let Case { only, excluded, excluded_releases, releases, .. } = &*self.case;
         let only = only.as_ref().filter(|only| only.postgres.is_some_and(|range| !range.contains(self.major)));
         let release = || {
             let named: Vec<_> = releases.iter().map(ToString::to_string).collect();
             let is_about = named.is_empty() || releases.contains(&self.profile);
             (!is_about).then(|| format!("the case is about Kong {}", named.join(", ")))
         };
-        excluded.clone().or_else(|| Some(only?.because.clone())).or_else(release)
+        let excepted = || excluded_releases.iter().find(|(releases, _)| releases.contains(&self.profile));
+        let excepted = || excepted().map(|(_, because)| because.clone());
+        excluded.clone().or_else(|| Some(only?.because.clone())).or_else(release).or_else(excepted)
     }
 
     /// Where the documents are wrong or silent about the cell.

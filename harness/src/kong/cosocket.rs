@@ -122,7 +122,7 @@ pub(super) async fn handshake(
         Err(HandshakeError::Failed(error)) => {
             Err(Fault { alert: error.alert, ..Fault::returned(Stage::Handshake, "handshake failed") })
         }
-        Ok(()) if settings.ssl_verify && !on_1_21_4 => verdict(&socket),
+        Ok(()) if settings.ssl_verify && !on_1_21_4 => verdict(&socket, kong.profile.openssl),
         Ok(()) => Ok(()),
     };
     (socket, result)
@@ -152,12 +152,12 @@ fn present(context: &SslContext, certificate: &ClientCertificate, own_handshake:
     Ok(ssl)
 }
 
-fn verdict(socket: &Socket) -> Result<(), Fault> {
+fn verdict(socket: &Socket, openssl: OpensslLine) -> Result<(), Fault> {
     let result = socket.ssl().map_or(X509VerifyResult::OK, openssl::ssl::SslRef::verify_result);
     if result == X509VerifyResult::OK {
         return Ok(());
     }
     let code = result.as_raw();
-    let fault = Fault::returned(Stage::Verify, &format!("{code}: {}", result.error_string()));
+    let fault = Fault::returned(Stage::Verify, &format!("{code}: {}", spell(result.error_string(), openssl)));
     Err(Fault { x509: Some(code), ..fault })
 }

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use globset::Glob;
+
 use super::axes::{self, Point};
 use super::expectation::{self, Expectation, Vocabulary};
-use super::model::{Case as CaseFile, Override, Scenario as ScenarioFile, Step as StepFile};
+use super::model::{Case as CaseFile, Except, Override, Scenario as ScenarioFile, Step as StepFile};
 use super::outcome::Expect;
 use super::schema::closest;
 use super::situation::{self, Layer};
@@ -25,6 +27,9 @@ pub(super) fn read(
     let mut faults = Vec::new();
     for (inside, message, help) in check_reasons(&scenario.claims, &scenario.releases, shared) {
         faults.push(source.fault(&inside, Target::Value, message, help));
+    }
+    for (inside, target, message, help) in check_exceptions(&scenario.except, scenario) {
+        faults.push(source.fault(&inside, target, message, help));
     }
     for (index, case) in scenario.cases.iter().enumerate() {
         let here = vec![Segment::Key("cases".into()), Segment::Index(index)];
@@ -84,12 +89,14 @@ impl<'a> Reader<'a> {
     fn check(&mut self) {
         let (scenario, case) = (self.scenario, self.case);
         let rules = case.rules.iter().enumerate().map(|(n, rule)| ("rules", n, &rule.when));
-        let excepts = case.except.iter().enumerate().map(|(n, except)| ("except", n, &except.when));
-        for (what, number, when) in rules.chain(excepts) {
+        for (what, number, when) in rules {
             for (inside, target, message, help) in axes::check(&scenario.axes, when) {
                 let way = [&[key(what), Segment::Index(number), key("when")], &inside[..]].concat();
                 self.fault(&way, target, message, &help);
             }
+        }
+        for (inside, target, message, help) in check_exceptions(&case.except, scenario) {
+            self.fault(&inside, target, message, &help);
         }
         for (inside, target, message, help) in axes::check(&scenario.axes, &case.at) {
             self.fault(&[&[key("at")], &inside[..]].concat(), target, message, &help);
@@ -133,7 +140,11 @@ impl<'a> Reader<'a> {
     /// The case at a point.
     fn at(&mut self, point: &Point<'_>) -> Option<Case> {
         let case = self.case;
-        let excluded = case.except.iter().find(|except| axes::is_at(point, &except.when));
+        let exceptions = case.except.iter().chain(&self.scenario.except);
+        let exceptions = exceptions.filter(|except| axes::is_at(point, &except.when));
+        let (everywhere, releases): (Vec<_>, Vec<_>) = exceptions.partition(|except| except.releases.is_empty());
+        let excluded = everywhere.first();
+        let excluded_releases = releases.iter().map(|except| (matching(&except.releases), except.because.clone()));
         let steps = if excluded.is_some() { Vec::new() } else { self.steps(point)? };
         let names: Vec<_> = [case.name.as_str()].into_iter().chain(point.iter().map(|(_, name)| *name)).collect();
         let slugs: Vec<_> = names.iter().map(|name| slug(name)).collect();
@@ -147,6 +158,7 @@ impl<'a> Reader<'a> {
             threads: both(&self.scenario.threads, &case.threads),
             only: case.only.clone(),
             excluded: excluded.map(|except| except.because.clone()),
+            excluded_releases: excluded_releases.collect(),
             beyond: case.beyond.clone().or_else(|| self.scenario.beyond.clone()),
             releases: self.releases(),
             documented: self.documented(point),
@@ -279,6 +291,33 @@ impl<'a> Reader<'a> {
             })
             .ok()
     }
+}
+
+/// The releases whose names match one of the patterns.
+fn matching(patterns: &[String]) -> Vec<Profile> {
+    let patterns: Vec<_> =
+        patterns.iter().filter_map(|pattern| Some(Glob::new(pattern).ok()?.compile_matcher())).collect();
+    let is_named = |profile: &Profile| patterns.iter().any(|pattern| pattern.is_match(profile.to_string()));
+    Profile::all().into_iter().chain(Profile::drivers()).filter(is_named).collect()
+}
+
+/// Checks that there is what exceptions name.
+fn check_exceptions(exceptions: &[Except], scenario: &ScenarioFile) -> Vec<axes::Wrong> {
+    let mut wrongs = Vec::new();
+    for (number, except) in exceptions.iter().enumerate() {
+        let way = |name, inside: &[Segment]| [&[key("except"), Segment::Index(number), key(name)], inside].concat();
+        for (inside, target, message, help) in axes::check(&scenario.axes, &except.when) {
+            wrongs.push((way("when", &inside), target, message, help));
+        }
+        for (place, pattern) in except.releases.iter().enumerate() {
+            if matching(std::slice::from_ref(pattern)).is_empty() {
+                let message = format!("no Kong release is called `{pattern}`");
+                let help = "expected 3.9-oss, 3.15-enterprise, or a pattern like *-oss".to_owned();
+                wrongs.push((way("releases", &[Segment::Index(place)]), Target::Value, message, help));
+            }
+        }
+    }
+    wrongs
 }
 
 /// Checks the claims and the releases that a scenario or a case names.

@@ -89,6 +89,8 @@ pub struct Case {
     pub only: Option<Only>,
     /// Why it has none at its point of the axes.
     pub excluded: Option<String>,
+    /// The releases that it has no meaning with, and why not.
+    pub excluded_releases: Vec<(Vec<Profile>, String)>,
     /// Where the documents are wrong about it, or silent.
     pub documented: Vec<Arc<Documented>>,
     /// What is configured, and what must happen; more than one where something changes after a first connection, none

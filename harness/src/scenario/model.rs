@@ -51,6 +51,9 @@ pub struct Scenario {
     pub kong_security_level: Option<u32>,
     /// What stands between Kong and the server; nothing, if not given.
     pub front_end: Option<FrontEnd>,
+    /// The points of the axes, and the Kong releases, that no case here has a meaning at.
+    #[serde(default)]
+    pub except: Vec<Except>,
     /// Dimensions in which every case is repeated: axis, then point, then what is different there.
     #[serde(default)]
     pub axes: IndexMap<String, IndexMap<String, Override>>,
@@ -108,7 +111,7 @@ pub struct Case {
     /// What must happen at which points of the axes, where that is not the same at all of them: the first that fits.
     #[serde(default)]
     pub rules: Vec<Rule>,
-    /// The points of the axes that the case has no meaning at; their cells are `unsupported`.
+    /// The points of the axes, and the Kong releases, that the case has no meaning at; their cells are `unsupported`.
     #[serde(default)]
     pub except: Vec<Except>,
     /// Where the documents are wrong about it, or silent.
@@ -159,12 +162,16 @@ pub struct Rule {
     pub expect: Expect,
 }
 
-/// Points of the axes that a case has no meaning at.
+/// Points of the axes, or Kong releases, that a case has no meaning at.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Except {
     /// The points, by axis; any of an axis that is not named.
+    #[serde(default)]
     pub when: IndexMap<String, Points>,
+    /// The Kong releases, by name or by a pattern like `*-oss`; all of them, if none is named.
+    #[serde(default)]
+    pub releases: Vec<String>,
     /// Why not there.
     pub because: String,
 }
