@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use openssl::error::ErrorStack;
 use openssl::pkey::{Id, PKey, Private};
 use openssl::symm::Cipher;
-use openssl::x509::{X509, X509NameRef};
+use openssl::x509::{X509, X509Crl, X509NameRef};
 
 use super::guide::Made;
 use super::spec::{CertificateSpec, CrlSpec, KeyType};
@@ -58,6 +58,13 @@ fn certificate_as(certificate: &X509, format: Format) -> Result<Vec<u8>, ErrorSt
     }
 }
 
+fn crl_as(pem: Vec<u8>, format: Format) -> Result<Vec<u8>, ErrorStack> {
+    match format {
+        Format::Der => X509Crl::from_pem(&pem)?.to_der(),
+        Format::Pem | Format::Traditional | Format::Encrypted => Ok(pem),
+    }
+}
+
 fn key_as(key: &PKey<Private>, format: Format) -> Result<Vec<u8>, ErrorStack> {
     match (format, key.id()) {
         (Format::Traditional, Id::RSA) => key.rsa()?.private_key_to_pem(),
@@ -103,12 +110,12 @@ impl Forge {
         self.file_as(tree, name, Format::Pem)
     }
 
-    /// The content of a file of the tree in some form. Revocation lists have only one.
+    /// The content of a file of the tree in some form.
     fn file_as(&self, tree: &Tree, name: &str, format: Format) -> Result<Vec<u8>, PkiError> {
         Ok(match tree.artifact(name).ok_or_else(|| PkiError::Unknown(name.to_owned()))? {
             Artifact::Certificate(name) => certificate_as(&self.certificate(tree, name)?.x509, format)?,
             Artifact::Key(name) => key_as(&self.certificate(tree, name)?.key, format)?,
-            Artifact::Crl(name) => self.crl(tree, name)?,
+            Artifact::Crl(name) => crl_as(self.crl(tree, name)?, format)?,
             Artifact::Bundle(parts) => self.files(tree, parts, format)?,
         })
     }

@@ -27,7 +27,7 @@ pub struct FileDetails {
     pub of: Option<Vec<String>>,
     /// A text, for what is no certificate at all; what `of` names comes after it.
     pub text: Option<String>,
-    /// The form of a key or a certificate; PEM, and PKCS#8 for keys, if not given.
+    /// The form of a key, a certificate or a revocation list; PEM, and PKCS#8 for keys, if not given.
     pub format: Option<Format>,
     /// The mode, in octal; `0600` if not given.
     #[schemars(regex(pattern = "^0[0-7]{3}$"))]
@@ -38,7 +38,7 @@ pub struct FileDetails {
     pub group: Option<Owner>,
 }
 
-/// The form of a key or a certificate in its file.
+/// The form of a key, a certificate or a revocation list in its file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
