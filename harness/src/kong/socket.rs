@@ -137,6 +137,7 @@ impl Socket {
             Some(Ok(())) => Ok(()),
             Some(Err(error)) => Err(HandshakeError::Failed(match error.into_io_error() {
                 Ok(error) => self.error(&error),
+                Err(error) if error.ssl_error().is_none() => end_of_stream(stack, self.openssl).into(),
                 Err(error) => self.error(&io::Error::other(error)),
             })),
         };
@@ -203,6 +204,15 @@ pub(super) enum HandshakeError {
     Timeout,
     /// OpenSSL or the socket failed.
     Failed(SocketError),
+}
+
+/// What a stack says of a server that closes in the middle of the handshake.
+fn end_of_stream(stack: Stack, openssl: OpensslLine) -> &'static str {
+    match stack {
+        // Older ones take it for an error of the system's, and LuaSec finds none.
+        Stack::Luasec if openssl >= OpensslLine(3, 0) => "unexpected eof while reading",
+        _ => "closed",
+    }
 }
 
 /// What a stack says of an error of the system's.
