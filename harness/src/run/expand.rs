@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Runner;
 use crate::judge::{Expectation, KnownDeviation, Outcome};
-use crate::kong::Stack;
+use crate::kong::{Edition, Stack};
 use crate::pki::{PkiError, Tree};
 use crate::plan::Cell;
 use crate::postgres::ServerFacts;
@@ -65,8 +65,8 @@ impl Runner {
                     (Some(outcome), expand_log(&self.texts, postgres, &server)?)
                 }
             };
-        let (open_connection, answers) = (step.open_connection.clone(), step.asks.clone());
-        Ok(Expectation { reload, open_connection, outcome, server: log, answers })
+        let open_connection = step.open_connection.clone().filter(|_| !is_kept_out(words.cell));
+        Ok(Expectation { reload, open_connection, outcome, server: log, answers: step.asks.clone() })
     }
 
     /// Where the documents are known to be wrong or silent about a cell.
@@ -111,6 +111,13 @@ impl Runner {
         let certificate = openssl::x509::X509::from_pem(&pem)?;
         Ok(describe(&certificate))
     }
+}
+
+/// Whether the open-source edition is kept out at first, where Enterprise is let in: it has no connection to keep open.
+fn is_kept_out(cell: &Cell) -> bool {
+    let first = cell.case.steps.first().and_then(|step| step.expect.as_ref());
+    let let_in = |edition| first.is_some_and(|expect| matches!(expect.on(cell.stack, edition), Expected::Connects(_)));
+    cell.profile.edition == Edition::Oss && let_in(Edition::Enterprise) && !let_in(Edition::Oss)
 }
 
 /// Whether the server is going to complain of how Kong ends a connection: a cosocket just closes, and so does
