@@ -8,7 +8,8 @@ use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, copy_bidirectional};
 use tokio::net::TcpStream;
 
-use super::{Upstream, tls};
+use super::Upstream;
+use super::tls::{self, Accepted};
 use crate::scenario::Behaviour;
 
 /// The question for TLS.
@@ -41,6 +42,7 @@ async fn try_serve(
         Behaviour::ClosesAtOnce => return end(stream).await,
         Behaviour::PassesThrough => return hand_on(stream, upstream.connect().await?).await,
         Behaviour::Dribbles => return dribble(stream, upstream.connect().await?).await,
+        Behaviour::TakesTlsAtOnce => return end_tls(stream, upstream, acceptor, false).await,
         _ => stream.read_exact(question).await?,
     };
     match behaviour {
@@ -70,14 +72,14 @@ async fn try_serve(
         Behaviour::StuffsAnError => stuff(stream, upstream, ERROR).await,
         Behaviour::StuffsAPasswordRequest => stuff(stream, upstream, PASSWORD_REQUEST).await,
         Behaviour::RoutesByName | Behaviour::EndsTls => {
-            let config = acceptor.ok_or_else(|| io::Error::other("no certificate to show"))?;
             stream.write_all(b"S").await?;
-            let mut client = tls::accept(stream, config, behaviour == Behaviour::RoutesByName).await?;
-            let server = ask_for_tls(&upstream).await?;
-            let mut server = tls::connect(server).await?;
-            copy_bidirectional(&mut client, &mut server).await.map(drop)
+            end_tls(stream, upstream, acceptor, behaviour == Behaviour::RoutesByName).await
         }
-        Behaviour::IsSilent | Behaviour::ClosesAtOnce | Behaviour::PassesThrough | Behaviour::Dribbles => Ok(()),
+        Behaviour::IsSilent
+        | Behaviour::ClosesAtOnce
+        | Behaviour::PassesThrough
+        | Behaviour::Dribbles
+        | Behaviour::TakesTlsAtOnce => Ok(()),
     }
 }
 
@@ -88,6 +90,26 @@ async fn ask_for_tls(upstream: &Upstream) -> io::Result<TcpStream> {
     match server.read_u8().await? {
         b'S' => Ok(server),
         _ => Err(io::Error::other("the server does not speak TLS")),
+    }
+}
+
+/// Ends TLS, and begins it anew towards the server.
+async fn end_tls(
+    stream: TcpStream,
+    upstream: Upstream,
+    acceptor: Option<Arc<ServerConfig>>,
+    named_only: bool,
+) -> io::Result<()> {
+    let config = acceptor.ok_or_else(|| io::Error::other("no certificate to show"))?;
+    match tls::accept(stream, config, named_only).await? {
+        Accepted::Tls(mut client) => {
+            let mut server = tls::connect(ask_for_tls(&upstream).await?).await?;
+            let copied = copy_bidirectional(&mut client, &mut server).await.map(drop);
+            // A client may go without a goodbye; a proxy says one all the same.
+            server.shutdown().await?;
+            copied
+        }
+        Accepted::NoTls(stream) => end(stream).await,
     }
 }
 

@@ -9,17 +9,24 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use std::time::Duration;
+
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::pki::Certificate;
 use crate::scenario::Behaviour;
+
+/// How long its connections may take to end after Kong has gone.
+const LIMIT: Duration = Duration::from_secs(2);
 
 /// Something between Kong and the server, listening.
 pub struct FrontEnd {
     address: SocketAddr,
     opened: Arc<AtomicUsize>,
-    task: AbortHandle,
+    ending: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
 }
 
 /// What each of its connections needs to know.
@@ -50,14 +57,19 @@ impl FrontEnd {
         let acceptor = certificate.as_ref().map(tls::acceptor).transpose()?;
         let opened = Arc::new(AtomicUsize::new(0));
         let upstream = Upstream { server, opened: opened.clone() };
+        let (ending, mut end) = oneshot::channel();
         let task = tokio::spawn(async move {
             // Its connections end with it.
             let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
+            while let Some(Ok((stream, _))) = tokio::select! {
+                accepted = listener.accept() => Some(accepted),
+                _ = &mut end => None,
+            } {
                 connections.spawn(behaviour::serve(behaviour, stream, upstream.clone(), acceptor.clone()));
             }
+            while connections.join_next().await.is_some() {}
         });
-        Ok(Self { address, opened, task: task.abort_handle() })
+        Ok(Self { address, opened, ending: Some(ending), task })
     }
 
     /// Where Kong finds it.
@@ -66,10 +78,11 @@ impl FrontEnd {
         (self.address.ip().to_string(), self.address.port())
     }
 
-    /// Ends it, and tells how many connections to the server it has opened.
-    #[must_use]
-    pub fn stop(self) -> usize {
-        self.task.abort();
+    /// Ends it, when what Kong has said is handed on, and tells how many connections to the server it has opened.
+    pub async fn stop(mut self) -> usize {
+        drop(self.ending.take());
+        // One that Kong keeps open is cut off.
+        let _ = tokio::time::timeout(LIMIT, &mut self.task).await;
         self.opened.load(Ordering::SeqCst)
     }
 }

@@ -24,17 +24,25 @@ pub(super) fn acceptor(certificate: &Certificate) -> io::Result<Arc<ServerConfig
     config.map(Arc::new).map_err(io::Error::other)
 }
 
+/// What a client turns out to speak.
+pub(super) enum Accepted {
+    /// TLS.
+    Tls(Box<TlsStream<TcpStream>>),
+    /// Something else; it has been told so with an alert.
+    NoTls(TcpStream),
+}
+
 /// Ends TLS. `named_only` closes the connection of a client that names no server.
-pub(super) async fn accept(
-    stream: TcpStream,
-    config: Arc<ServerConfig>,
-    named_only: bool,
-) -> io::Result<TlsStream<TcpStream>> {
-    let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+pub(super) async fn accept(stream: TcpStream, config: Arc<ServerConfig>, named_only: bool) -> io::Result<Accepted> {
+    let mut acceptor = LazyConfigAcceptor::new(Acceptor::default(), stream);
+    let start = match (&mut acceptor).await {
+        Ok(start) => start,
+        Err(error) => return acceptor.take_io().map(Accepted::NoTls).ok_or(error),
+    };
     if named_only && start.client_hello().server_name().is_none() {
         return Err(io::Error::other("the client names no server"));
     }
-    start.into_stream(config).await
+    start.into_stream(config).await.map(|stream| Accepted::Tls(Box::new(stream)))
 }
 
 /// Begins TLS towards the server, whoever it is: a proxy beside the server rarely verifies it.

@@ -123,7 +123,7 @@ impl Runner {
             }
         };
         let connections = match front_end {
-            Some(front_end) => front_end.stop(),
+            Some(front_end) => front_end.stop().await,
             None => usize::from(attempt.reached),
         };
         let open: Vec<_> = connection.iter().map(|connection| connection.pid()).chain(open.iter().copied()).collect();

@@ -45,6 +45,8 @@ pub enum Behaviour {
     RoutesByName,
     /// Ends TLS itself, and begins it anew towards the server.
     EndsTls,
+    /// The same for clients that begin with TLS at once, and do not ask for it first.
+    TakesTlsAtOnce,
     /// Hands the server's words on a byte a second.
     Dribbles,
     /// Resets the connection in the middle of the TLS handshake.
@@ -55,6 +57,6 @@ impl Behaviour {
     /// Whether Kong and the server have one TLS session, from end to end.
     #[must_use]
     pub fn hands_on(self) -> bool {
-        !matches!(self, Self::EndsTls | Self::RoutesByName)
+        !matches!(self, Self::EndsTls | Self::RoutesByName | Self::TakesTlsAtOnce)
     }
 }
