@@ -61,10 +61,12 @@ impl FrontEnd {
         let task = tokio::spawn(async move {
             // Its connections end with it.
             let mut connections = JoinSet::new();
-            while let Some(Ok((stream, _))) = tokio::select! {
-                accepted = listener.accept() => Some(accepted),
-                _ = &mut end => None,
-            } {
+            loop {
+                let accepted = tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    _ = &mut end => break,
+                };
+                let Ok((stream, _)) = accepted else { break };
                 connections.spawn(behaviour::serve(behaviour, stream, upstream.clone(), acceptor.clone()));
             }
             while connections.join_next().await.is_some() {}
