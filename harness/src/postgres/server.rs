@@ -163,7 +163,9 @@ impl Server {
         };
         let up = self.log.wait(mark, LIMIT, ready).await;
         if up.ok_or_else(|| RuntimeError::timeout("wait for PostgreSQL to start", LIMIT))? {
-            self.control = Some(self.host.control().await?);
+            let control = self.host.control().await?;
+            self.await_begin(mark, &control).await?;
+            self.control = Some(control);
             self.in_force = Some(configuration.clone());
             return Ok(Start::Up(telling(&self.log.since(mark))));
         }
@@ -224,6 +226,18 @@ impl Server {
         let telling = telling(&theirs);
         let log = theirs.into_iter().map(|line| line.text).filter(|text| !text.starts_with("DEBUG:  ")).collect();
         Ok(Observed { log, telling, host })
+    }
+
+    /// Waits until the log tells of the harness' own session. Told later, it would be taken for one of a cell's, which
+    /// does not end.
+    async fn await_begin(&self, mark: usize, control: &Client) -> Result<(), RuntimeError> {
+        let own = control::answer(control, "SELECT pg_backend_pid()").await?;
+        let begun = |lines: &[LogLine], runs: bool| {
+            let told = log::connections(lines).iter().any(|pid| pid.to_string() == own);
+            (told || !runs).then_some(())
+        };
+        let told = self.log.wait(mark, LIMIT, begun).await;
+        told.ok_or_else(|| RuntimeError::timeout("wait for the log of the harness' own session", LIMIT))
     }
 
     async fn await_end(&self, mark: usize, connections: usize, open: &[i32]) -> Result<(), RuntimeError> {
