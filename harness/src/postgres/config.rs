@@ -12,6 +12,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("ssl_key_file", "Its private key; `server.key` by default."),
     ("ssl_ca_file", "CAs that client certificates must come from; without it the server asks for none."),
     ("ssl_crl_file", "Certificate revocation lists."),
+    ("ssl_crl_dir", "A folder of them, each by the hash of its issuer's name. Since PostgreSQL 14."),
     ("ssl_ciphers", "Cipher suites up to TLS 1.2, and OpenSSL's security level."),
     ("ssl_tls13_ciphers", "Cipher suites of TLS 1.3. Since PostgreSQL 18."),
     ("ssl_prefer_server_ciphers", "Whether the server's order of cipher suites counts."),

@@ -241,9 +241,13 @@ impl<'s> Merged<'s> {
         }
     }
 
-    /// The files that the server looks for: those its settings name, and where TLS is on the two default names.
+    /// The files that the server looks for: those its settings name, those in the folder that one of them names, and
+    /// where TLS is on the two default names.
     fn server_files(&self) -> Vec<(String, Vec<Segment>)> {
-        let mut files = Vec::new();
+        let folder = self.conf.get("ssl_crl_dir").map(|(folder, _)| format!("{folder}/"));
+        let is_inside = |name: &str| folder.as_ref().is_some_and(|folder| name.starts_with(folder));
+        let inside = self.files.iter().filter(|(name, _)| is_inside(name));
+        let mut files: Vec<_> = inside.map(|(name, (_, path))| (name.clone(), path.clone())).collect();
         let tls = self.conf.get("ssl").is_some_and(|(value, _)| value == "on");
         for (key, default) in POSTGRES_FILE_KEYS {
             match (self.conf.get(*key), default) {
