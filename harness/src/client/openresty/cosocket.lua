@@ -63,19 +63,24 @@ function socket:receive(count)
 end
 
 function socket:handshake(settings)
+    local ok, err = self:start_tls(settings)
+    self.x509 = not ok and err:match "^(%d+): "
+    return ok, err
+end
+
+-- Kong's drivers call the handshake in three ways.
+function socket:start_tls(settings)
     local verify = settings.ssl_verify
     if settings.handshake == "sslhandshake" then return self.sock:sslhandshake(false, nil, verify) end
+    if settings.handshake == "tlshandshake of 1.21.4" then
+        -- It reads another option than the driver sets.
+        verify = false
+    elseif self.cert and not self.key then
+        error("client certificate supplied without corresponding private key", 0)
+    end
     if self.cert then
-        if settings.handshake == "tlshandshake of 1.21.4" then
-            -- It reads another option than the driver sets.
-            verify = false
-        elseif not self.key then
-            error("client certificate supplied without corresponding private key", 0)
-        end
         local ok, err = self.sock:setclientcert(self.cert, self.key)
         if not ok then return nil, err end
-    elseif settings.handshake == "tlshandshake of 1.21.4" then
-        verify = false
     end
     return self.sock:sslhandshake(nil, nil, verify)
 end

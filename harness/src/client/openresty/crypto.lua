@@ -21,6 +21,7 @@ int X509_get_signature_nid(const X509 *x);
 int OBJ_find_sigid_algs(int signature, int *digest, int *key);
 const char *OBJ_nid2sn(int nid);
 const char *OBJ_nid2ln(int nid);
+const char *X509_verify_cert_error_string(long code);
 ]]
 
 local crypto = {}
@@ -93,6 +94,13 @@ function crypto.end_point(der, settings)
     -- MD5 and SHA-1 are taken for SHA-256 here, says RFC 5929.
     if name == "MD5" or name == "SHA1" then name = "SHA256" end
     return digest(libcrypto.EVP_get_digestbyname(name), der)
+end
+
+-- The number of a verification error, of which LuaSec tells only the text.
+function crypto.x509_code(text)
+    for code = 1, 100 do
+        if ffi.string(libcrypto.X509_verify_cert_error_string(code)) == text then return code end
+    end
 end
 
 return crypto

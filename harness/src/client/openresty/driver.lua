@@ -71,8 +71,7 @@ function driver:ask_for_tls()
     if answer == "S" then
         self.stage = "handshake"
         ok, err = self.sock:handshake(self.settings)
-        self.x509 = not ok and err:match "^(%d+): "
-        if self.x509 then self.stage = "verify" end
+        if not ok and err:find "^%d+: " then self.stage = "verify" end
         return ok, err
     end
     if answer == "E" or self.settings.ssl_required then return nil, NO_TLS end

@@ -2,6 +2,7 @@
 
 local tcp = require("socket").tcp
 local ssl = require "ssl"
+local crypto = require "crypto"
 
 local socket = {}
 socket.__index = socket
@@ -40,7 +41,13 @@ function socket:handshake(settings)
     })
     if not session then return nil, err end
     self.sock, self.tls = session, true
-    return session:dohandshake()
+    local done
+    done, err = session:dohandshake()
+    if not done then
+        local _, fault = session:getpeerverification()
+        self.x509 = type(fault) == "string" and crypto.x509_code(fault) or nil
+    end
+    return done, err
 end
 
 function socket:certificate()

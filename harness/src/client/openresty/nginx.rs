@@ -1,5 +1,6 @@
 //! One nginx for a run. Its TLS settings for cosockets are directives, so that each combination of them has a location
-//! of its own, which comes with a reload when it is first asked for.
+//! of its own, which comes with a reload when it is asked for. Only the latest ones stay: a reload reads the trusted
+//! files of all, and the system's takes 15 ms.
 
 use std::fmt::Write as _;
 use std::io;
@@ -16,6 +17,8 @@ use super::channel::Channel;
 /// How long nginx may take to start, to take a configuration, or to stop.
 const LIMIT: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(1);
+/// How many locations there are at most: a few for every cell that runs at once.
+const LOCATIONS: usize = 4;
 /// A location that ends nginx when whoever talks to it has gone.
 const LIFELINE: &str = "lifeline";
 
@@ -27,6 +30,14 @@ pub(super) struct Directives {
     pub(super) verify_depth: u32,
     pub(super) protocols: String,
     pub(super) security_level: u32,
+}
+
+/// A combination of settings that nginx has taken, or is asked to.
+struct Location {
+    number: u32,
+    directives: Directives,
+    /// The trusted file, if there is one.
+    trusted: Option<PathBuf>,
 }
 
 /// Why nginx does not serve an attempt.
@@ -48,7 +59,10 @@ pub(super) struct Nginx {
     process: Child,
     folder: PathBuf,
     modules: PathBuf,
-    locations: Vec<Directives>,
+    /// The latest last.
+    locations: Vec<Location>,
+    /// How many there have been.
+    count: u32,
     lifeline: Option<Channel>,
 }
 
@@ -56,13 +70,13 @@ impl Nginx {
     /// Starts it in a folder that has the Lua files.
     pub(super) async fn start(program: &Path, modules: &Path, folder: &Path) -> Result<Self, Trouble> {
         let conf = folder.join("nginx.conf");
-        std::fs::write(&conf, configuration(folder, modules, &[], None))?;
+        std::fs::write(&conf, configuration(folder, modules, &[]))?;
         let mut command = Command::new(program);
         command.arg("-c").arg(&conf).arg("-p").arg(folder).arg("-e").arg(folder.join("error.log"));
         command.env_clear().env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let process = command.spawn()?;
         let (folder, modules) = (folder.to_owned(), modules.to_owned());
-        let mut nginx = Self { process, folder, modules, locations: Vec::new(), lifeline: None };
+        let mut nginx = Self { process, folder, modules, locations: Vec::new(), count: 0, lifeline: None };
         nginx.lifeline = Some(nginx.reach(LIFELINE, 0).await?);
         Ok(nginx)
     }
@@ -70,22 +84,40 @@ impl Nginx {
     /// A channel to the driver in the location with these directives. `trusted` is where the trusted file is, by which
     /// name nginx speaks of it.
     pub(super) async fn open(&mut self, directives: &Directives, trusted: Option<&Path>) -> Result<Channel, Trouble> {
-        let told = std::fs::metadata(self.log())?.len();
-        let known = self.locations.iter().position(|known| known == directives);
-        let number = known.unwrap_or(self.locations.len());
-        if known.is_none() {
-            let new = Some((directives, trusted));
-            std::fs::write(self.conf(), configuration(&self.folder, &self.modules, &self.locations, new))?;
-            self.signal(Signal::HUP);
+        let told = end_of_log(&self.folder);
+        let known = self.locations.iter().position(|location| location.directives == *directives);
+        let mut location = match known {
+            Some(place) => self.locations.remove(place),
+            None => self.add(directives, trusted)?,
+        };
+        let channel = self.reach(&location.number.to_string(), told).await?;
+        if let (None, Some(content)) = (known, &directives.trusted) {
+            // Kong's own goes with its folder.
+            let copy = self.folder.join(format!("trusted-{}.pem", location.number));
+            std::fs::write(&copy, content)?;
+            location.trusted = Some(copy);
         }
-        let channel = self.reach(&number.to_string(), told).await?;
-        if known.is_none() {
-            if let Some(content) = &directives.trusted {
-                std::fs::write(trusted_file(&self.folder, number), content)?;
-            }
-            self.locations.push(directives.clone());
-        }
+        self.locations.push(location);
         Ok(channel)
+    }
+
+    /// Has nginx take a new location, instead of the one that has not been asked for for longest.
+    fn add(&mut self, directives: &Directives, trusted: Option<&Path>) -> Result<Location, Trouble> {
+        if self.locations.len() == LOCATIONS {
+            if let Some(file) = self.locations.remove(0).trusted {
+                std::fs::remove_file(file)?;
+            }
+        }
+        self.count += 1;
+        let new = Location {
+            number: self.count,
+            directives: directives.clone(),
+            trusted: trusted.map(Path::to_owned),
+        };
+        let all: Vec<_> = self.locations.iter().chain([&new]).collect();
+        std::fs::write(self.folder.join("nginx.conf"), configuration(&self.folder, &self.modules, &all))?;
+        self.signal(Signal::HUP);
+        Ok(new)
     }
 
     /// What nginx has logged of a connection of the harness' to it, from a place in its log on.
@@ -125,14 +157,6 @@ impl Nginx {
         (channel.line().await.ok()? == "ready").then_some(channel)
     }
 
-    fn conf(&self) -> PathBuf {
-        self.folder.join("nginx.conf")
-    }
-
-    fn log(&self) -> PathBuf {
-        self.folder.join("error.log")
-    }
-
     fn signal(&self, signal: Signal) {
         if let Some(pid) = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw) {
             // It may have ended by itself.
@@ -167,16 +191,7 @@ fn log_from(folder: &Path, from: u64) -> String {
     String::from_utf8_lossy(log.get(from..).unwrap_or_default()).into_owned()
 }
 
-fn trusted_file(folder: &Path, number: usize) -> PathBuf {
-    folder.join(format!("trusted-{number}.pem"))
-}
-
-fn configuration(
-    folder: &Path,
-    modules: &Path,
-    known: &[Directives],
-    new: Option<(&Directives, Option<&Path>)>,
-) -> String {
+fn configuration(folder: &Path, modules: &Path, all: &[&Location]) -> String {
     let (here, modules) = (folder.display(), modules.display());
     // Files of Kong's belong to whoever runs the harness.
     let user = if rustix::process::geteuid().is_root() { "user root;\n" } else { "" };
@@ -184,24 +199,19 @@ fn configuration(
         .map(|name| format!("  {name}_temp_path {here}/temporary;\n"))
         .concat();
     let mut locations = String::new();
-    let known = known.iter().enumerate().map(|(number, known)| {
-        let file = known.trusted.as_ref().map(|_| trusted_file(folder, number));
-        (number, known, file)
-    });
-    let number = known.len();
-    let new = new.map(|(new, file)| (number, new, file.map(Path::to_owned)));
-    for (number, directives, file) in known.chain(new) {
+    for Location { number, directives, trusted } in all {
         let Directives { verify_depth, protocols, security_level, .. } = directives;
-        let _ = write!(
+        let _ = writeln!(locations, "    location = /{number} {{");
+        if let Some(file) = trusted {
+            let _ = writeln!(locations, "      lua_ssl_trusted_certificate \"{}\";", file.display());
+        }
+        let _ = writeln!(
             locations,
-            "    location = /{number} {{
-{}      lua_ssl_verify_depth {verify_depth};
+            "      lua_ssl_verify_depth {verify_depth};
       lua_ssl_protocols {protocols};
       lua_ssl_ciphers \"DEFAULT:@SECLEVEL={security_level}\";
       content_by_lua_block {{ require \"worker\".serve() }}
-    }}
-",
-            file.map(|file| format!("      lua_ssl_trusted_certificate \"{}\";\n", file.display())).unwrap_or_default(),
+    }}"
         );
     }
     format!(
@@ -214,6 +224,7 @@ load_module {modules}/ngx_http_lua_module.so;
 events {{ worker_connections 512; }}
 http {{
   access_log off;
+  log_not_found off;
 {temporary}  lua_package_path \"{here}/?.lua;;\";
   init_by_lua_block {{ require \"process\".leave_terminal() }}
   init_worker_by_lua_block {{ require \"process\".read_like_kong() }}

@@ -34,7 +34,7 @@ end
 local function told(attempt, step)
     local ran, value, err = pcall(step, attempt)
     local answer = { stage = attempt.stage, reached = attempt.reached and "on" or nil, pid = attempt.pid }
-    answer.x509, answer.sqlstate = attempt.x509 or nil, attempt.sqlstate
+    answer.x509, answer.sqlstate = attempt.sock and attempt.sock.x509 or nil, attempt.sqlstate
     if ran and value then
         answer.outcome, answer.text = "connected", value
     elseif ran then
