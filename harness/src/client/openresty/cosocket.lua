@@ -39,6 +39,16 @@ local function read(path)
     return text
 end
 
+-- lua-resty-core keeps the number of the last verification error, and puts it before other errors of later handshakes
+-- in the same process. Every attempt here is the first of its process.
+local function forget_faults(sock)
+    local handshake = getmetatable(sock).__index.sslhandshake
+    for place = 1, debug.getinfo(handshake, "u").nups do
+        local name, value = debug.getupvalue(handshake, place)
+        if name == "openssl_error_code" then value[0] = 0 end
+    end
+end
+
 -- The driver reads the client certificate before it connects, and raises where it cannot.
 function socket.new(settings)
     local self = setmetatable({ sock = ngx.socket.tcp() }, socket)
@@ -47,6 +57,7 @@ function socket.new(settings)
         if settings.ssl_cert then self.cert = assert(ssl.parse_pem_cert(read(settings.ssl_cert))) end
     end
     self.sock:settimeout(tonumber(settings.timeout_ms))
+    forget_faults(self.sock)
     return self
 end
 
@@ -101,6 +112,11 @@ function socket:certificate()
 end
 
 function socket:close()
+    return self.sock:close()
+end
+
+-- What becomes of it when an error is raised: it ends with its request.
+function socket:abandon()
     return self.sock:close()
 end
 

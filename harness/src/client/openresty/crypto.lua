@@ -21,7 +21,7 @@ int X509_get_signature_nid(const X509 *x);
 int OBJ_find_sigid_algs(int signature, int *digest, int *key);
 const char *OBJ_nid2sn(int nid);
 const char *OBJ_nid2ln(int nid);
-const char *X509_verify_cert_error_string(long code);
+void ERR_clear_error(void);
 ]]
 
 local crypto = {}
@@ -96,11 +96,8 @@ function crypto.end_point(der, settings)
     return digest(libcrypto.EVP_get_digestbyname(name), der)
 end
 
--- The number of a verification error, of which LuaSec tells only the text.
-function crypto.x509_code(text)
-    for code = 1, 100 do
-        if ffi.string(libcrypto.X509_verify_cert_error_string(code)) == text then return code end
-    end
+function crypto.forget_errors()
+    libcrypto.ERR_clear_error()
 end
 
 return crypto

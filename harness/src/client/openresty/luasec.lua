@@ -8,6 +8,8 @@ local socket = {}
 socket.__index = socket
 
 function socket.new(settings)
+    -- LuaSec tells the first error of OpenSSL's queue. Every attempt here is the first of its process.
+    crypto.forget_errors()
     local self = setmetatable({ sock = tcp() }, socket)
     self.sock:settimeout(settings.timeout_ms / 1000)
     return self
@@ -41,13 +43,7 @@ function socket:handshake(settings)
     })
     if not session then return nil, err end
     self.sock, self.tls = session, true
-    local done
-    done, err = session:dohandshake()
-    if not done then
-        local _, fault = session:getpeerverification()
-        self.x509 = type(fault) == "string" and crypto.x509_code(fault) or nil
-    end
-    return done, err
+    return session:dohandshake()
 end
 
 function socket:certificate()
@@ -60,5 +56,8 @@ end
 function socket:close()
     return self.sock:close()
 end
+
+-- What becomes of it when an error is raised: it ends with the process.
+function socket:abandon() end
 
 return socket

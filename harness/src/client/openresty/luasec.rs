@@ -20,7 +20,15 @@ pub(super) struct Workers {
 pub(super) struct Worker {
     pub(super) channel: Channel,
     security_level: u32,
-    _process: Child,
+    process: Child,
+}
+
+impl Worker {
+    /// Ends the process, and with it its connection.
+    pub(super) async fn end(mut self) {
+        // It is killed when it is dropped, in any case.
+        let _ = self.process.kill().await;
+    }
 }
 
 const MAIN: &str = r#"
@@ -63,6 +71,6 @@ impl Workers {
         let mut process = command.kill_on_drop(true).spawn()?;
         let pipes = process.stdout.take().zip(process.stdin.take());
         let (stdout, stdin) = pipes.ok_or(io::ErrorKind::BrokenPipe)?;
-        Ok(Worker { channel: Channel::new(stdout, stdin), security_level, _process: process })
+        Ok(Worker { channel: Channel::new(stdout, stdin), security_level, process })
     }
 }

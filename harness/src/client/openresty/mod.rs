@@ -18,7 +18,7 @@ use self::channel::{Answer, Channel, alert};
 use self::luasec::{Worker, Workers};
 use self::nginx::{Directives, Nginx, Trouble};
 use super::{Attempt, Client, Inability, Open, Task};
-use crate::kong::{Profile, Refusal, Stack, combine, offered_on_a_cosocket, terms};
+use crate::kong::{How, Profile, Refusal, Stack, combine, offered_on_a_cosocket, terms};
 use crate::runfolder::RunFolder;
 use crate::scenario::Stage;
 
@@ -151,6 +151,13 @@ impl Line {
             workers.put_back(worker);
         }
     }
+
+    /// Ends what an error was raised in.
+    async fn end(self) {
+        if let Self::Luasec(worker, _) = self {
+            worker.end().await;
+        }
+    }
 }
 
 #[async_trait]
@@ -174,7 +181,10 @@ impl Client for OpenResty {
         let answer = answer.map_err(|error| Inability::Environment(format!("the driver is gone: {error}")))?;
         let (reached, certificate) = (answer.has("reached"), answer.certificate());
         let result = match answer.refusal(&task.profile) {
-            Some(refusal) if refusal.how == crate::kong::How::Raised => Err(refusal),
+            Some(refusal) if refusal.how == How::Raised => {
+                line.end().await;
+                Err(refusal)
+            }
             Some(refusal) => {
                 line.done();
                 let said = answer.text("connection").map(|connection| Nginx::said(&self.folder, mark, &connection));

@@ -109,11 +109,7 @@ impl Nginx {
             }
         }
         self.count += 1;
-        let new = Location {
-            number: self.count,
-            directives: directives.clone(),
-            trusted: trusted.map(Path::to_owned),
-        };
+        let new = Location { number: self.count, directives: directives.clone(), trusted: trusted.map(Path::to_owned) };
         let all: Vec<_> = self.locations.iter().chain([&new]).collect();
         std::fs::write(self.folder.join("nginx.conf"), configuration(&self.folder, &self.modules, &all))?;
         self.signal(Signal::HUP);

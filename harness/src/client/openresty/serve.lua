@@ -56,8 +56,8 @@ return function(stack, channel)
             attempt = driver.new(stack, command)
             answer = told(attempt, attempt.connect)
             answer.certificate = attempt.sock and attempt.sock:certificate()
-            -- An error that is raised leaves the connection to the end of the process.
             if answer.outcome == "returned" then attempt.sock:close() end
+            if answer.outcome == "raised" and attempt.sock then attempt.sock:abandon() end
         elseif command.verb == "ask" then
             answer = told(attempt, attempt.version)
         elseif command.verb == "close" then
