@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 pub use openresty::Installed;
+pub(crate) use openresty::race;
 use openssl::x509::X509;
 
 use crate::kong::conf::KongConf;

@@ -5,6 +5,7 @@
 mod channel;
 mod luasec;
 mod nginx;
+mod races;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,8 +18,9 @@ use tokio::sync::Mutex;
 use self::channel::{Answer, Channel, alert};
 use self::luasec::{Worker, Workers};
 use self::nginx::{Directives, Nginx, Trouble};
+pub(crate) use self::races::race;
 use super::{Attempt, Client, Inability, Open, Task};
-use crate::kong::{How, Profile, Refusal, Stack, combine, offered_on_a_cosocket, terms};
+use crate::kong::{Edition, How, Profile, Refusal, Stack, combine, offered_on_a_cosocket, terms, unwritten};
 use crate::runfolder::RunFolder;
 use crate::scenario::Stage;
 
@@ -119,14 +121,20 @@ impl OpenResty {
         nginx.open(&directives, trusted).await
     }
 
-    fn luasec(&self, task: &Task) -> Result<Worker, Trouble> {
-        Ok(self.workers.take(task.settings.security_level)?)
-    }
-
-    async fn line(&self, task: &Task, trusted: Option<&Path>) -> Result<Line, Trouble> {
+    /// A line to the driver on a task's stack, and the trusted file that LuaSec is told of.
+    async fn line(&self, task: &Task) -> Result<(Line, Option<PathBuf>), Trouble> {
+        let trusted = combine(&task.settings).map_err(Trouble::Refused)?;
         Ok(match task.stack {
-            Stack::Cosocket => Line::Nginx(self.cosocket(task, trusted).await?),
-            Stack::Luasec => Line::Luasec(self.luasec(task)?, self.workers.clone()),
+            Stack::Cosocket => (Line::Nginx(self.cosocket(task, trusted.as_deref()).await?), None),
+            Stack::Luasec => {
+                // nginx speaks through LuaSec while it starts, and only if it has taken its configuration.
+                let in_nginx = task.profile.edition != Edition::Driver;
+                if in_nginx {
+                    self.cosocket(task, trusted.as_deref()).await?;
+                }
+                let trusted = trusted.or_else(|| unwritten(&task.settings).filter(|_| in_nginx));
+                (Line::Luasec(self.workers.take(task.settings.security_level)?, self.workers.clone()), trusted)
+            }
         })
     }
 }
@@ -163,14 +171,11 @@ impl Line {
 #[async_trait]
 impl Client for OpenResty {
     async fn connect(&self, task: &Task) -> Result<Attempt, Inability> {
-        let refused = |refusal| Ok(Attempt { result: Err(refusal), reached: false, certificate: None });
-        let trusted = match combine(&task.settings) {
-            Ok(trusted) => trusted,
-            Err(refusal) => return refused(refusal),
-        };
-        let mut line = match self.line(task, trusted.as_deref()).await {
+        let (mut line, trusted) = match self.line(task).await {
             Ok(line) => line,
-            Err(Trouble::Refused(text)) => return refused(Refusal::raised(Stage::Configure, &text)),
+            Err(Trouble::Refused(refusal)) => {
+                return Ok(Attempt { result: Err(refusal), reached: false, certificate: None });
+            }
             Err(Trouble::Failed(why)) => return Err(Inability::Environment(why)),
         };
         let mut terms = terms(&task.settings, &task.profile, task.stack);

@@ -13,6 +13,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 
 use super::channel::Channel;
+use crate::kong::Refusal;
+use crate::scenario::Stage;
 
 /// How long nginx may take to start, to take a configuration, or to stop.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -42,8 +44,8 @@ struct Location {
 
 /// Why nginx does not serve an attempt.
 pub(super) enum Trouble {
-    /// It does not take the configuration, and says why.
-    Refused(String),
+    /// Kong or nginx does not start.
+    Refused(Refusal),
     /// It has failed.
     Failed(String),
 }
@@ -133,7 +135,7 @@ impl Nginx {
             let log = log_from(&self.folder, told);
             if let Some((_, why)) = log.lines().find_map(|line| line.split_once("[emerg] ")) {
                 let why = why.split_once(": ").filter(|(process, _)| process.contains('#')).map_or(why, |(_, why)| why);
-                return Err(Trouble::Refused(why.to_owned()));
+                return Err(Trouble::Refused(Refusal::raised(Stage::Configure, why)));
             }
             if let Some(status) = self.process.try_wait()? {
                 return Err(Trouble::Failed(format!("nginx has ended with {status}")));
