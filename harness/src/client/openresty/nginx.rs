@@ -21,8 +21,6 @@ const LIMIT: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(1);
 /// How many locations there are at most: a few for every cell that runs at once.
 const LOCATIONS: usize = 4;
-/// A location that ends nginx when whoever talks to it has gone.
-const LIFELINE: &str = "lifeline";
 
 /// The directives of a combination of settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,9 +61,8 @@ pub(super) struct Nginx {
     modules: PathBuf,
     /// The latest last.
     locations: Vec<Location>,
-    /// How many there have been.
+    /// How many there have been; number 0 is for us to see that nginx is there.
     count: u32,
-    lifeline: Option<Channel>,
 }
 
 impl Nginx {
@@ -75,11 +72,12 @@ impl Nginx {
         std::fs::write(&conf, configuration(folder, modules, &[]))?;
         let mut command = Command::new(program);
         command.arg("-c").arg(&conf).arg("-p").arg(folder).arg("-e").arg(folder.join("error.log"));
-        command.env_clear().env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        // Its end is how nginx learns that we have gone.
+        command.env_clear().env("LC_ALL", "C").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let process = command.spawn()?;
         let (folder, modules) = (folder.to_owned(), modules.to_owned());
-        let mut nginx = Self { process, folder, modules, locations: Vec::new(), count: 0, lifeline: None };
-        nginx.lifeline = Some(nginx.reach(LIFELINE, 0).await?);
+        let mut nginx = Self { process, folder, modules, locations: Vec::new(), count: 0 };
+        nginx.reach(0, 0).await?;
         Ok(nginx)
     }
 
@@ -92,7 +90,7 @@ impl Nginx {
             Some(place) => self.locations.remove(place),
             None => self.add(directives, trusted)?,
         };
-        let channel = self.reach(&location.number.to_string(), told).await?;
+        let channel = self.reach(location.number, told).await?;
         if let (None, Some(content)) = (known, &directives.trusted) {
             // Kong's own goes with its folder.
             let copy = self.folder.join(format!("trusted-{}.pem", location.number));
@@ -126,7 +124,7 @@ impl Nginx {
     }
 
     /// Waits until a location is there, or nginx has said in its log, beyond a place, why it will not be.
-    async fn reach(&mut self, location: &str, told: u64) -> Result<Channel, Trouble> {
+    async fn reach(&mut self, location: u32, told: u64) -> Result<Channel, Trouble> {
         let begun = Instant::now();
         loop {
             if let Some(channel) = self.try_reach(location).await {
@@ -147,7 +145,7 @@ impl Nginx {
         }
     }
 
-    async fn try_reach(&self, location: &str) -> Option<Channel> {
+    async fn try_reach(&self, location: u32) -> Option<Channel> {
         let mut stream = UnixStream::connect(self.folder.join("socket")).await.ok()?;
         stream.write_all(format!("GET /{location} HTTP/1.0\r\n\r\n").as_bytes()).await.ok()?;
         let (reader, writer) = stream.into_split();
@@ -225,10 +223,10 @@ http {{
   log_not_found off;
 {temporary}  lua_package_path \"{here}/?.lua;;\";
   init_by_lua_block {{ require \"process\".leave_terminal() }}
-  init_worker_by_lua_block {{ require \"process\".read_like_kong() }}
+  init_worker_by_lua_block {{ require \"worker\".begin() }}
   server {{
     listen unix:{here}/socket;
-    location = /{LIFELINE} {{ content_by_lua_block {{ require \"worker\".watch() }} }}
+    location = /0 {{ content_by_lua_block {{ require \"worker\".serve() }} }}
 {locations}  }}
 }}
 "
