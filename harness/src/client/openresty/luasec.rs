@@ -20,7 +20,7 @@ pub(super) struct Workers {
 pub(super) struct Worker {
     pub(super) channel: Channel,
     security_level: u32,
-    process: Child,
+    process: Box<Child>,
 }
 
 impl Worker {
@@ -71,6 +71,6 @@ impl Workers {
         let mut process = command.kill_on_drop(true).spawn()?;
         let pipes = process.stdout.take().zip(process.stdin.take());
         let (stdout, stdin) = pipes.ok_or(io::ErrorKind::BrokenPipe)?;
-        Ok(Worker { channel: Channel::new(stdout, stdin), security_level, process })
+        Ok(Worker { channel: Channel::new(stdout, stdin), security_level, process: Box::new(process) })
     }
 }

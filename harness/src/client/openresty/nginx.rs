@@ -103,10 +103,9 @@ impl Nginx {
 
     /// Has nginx take a new location, instead of the one that has not been asked for for longest.
     fn add(&mut self, directives: &Directives, trusted: Option<&Path>) -> Result<Location, Trouble> {
-        if self.locations.len() == LOCATIONS {
-            if let Some(file) = self.locations.remove(0).trusted {
-                std::fs::remove_file(file)?;
-            }
+        let dropped = (self.locations.len() == LOCATIONS).then(|| self.locations.remove(0));
+        if let Some(file) = dropped.and_then(|location| location.trusted) {
+            std::fs::remove_file(file)?;
         }
         self.count += 1;
         let new = Location { number: self.count, directives: directives.clone(), trusted: trusted.map(Path::to_owned) };
