@@ -91,6 +91,9 @@ pub enum SessionError {
     /// There is nothing to run servers with.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// A client that is asked for cannot be used here.
+    #[error("{0}")]
+    Client(String),
     /// The run has no folder.
     #[error("no folder for the run: {0}")]
     Folder(#[from] std::io::Error),
@@ -194,7 +197,7 @@ impl Session {
         let Chosen { runtime, why } = options.runtime(&folder).await?;
         let cells = options.plan(&suite, options.majors(&*runtime)?)?;
         let pool = Pool::new(runtime, options.jobs());
-        let clients = Clients::new(&options.clients);
+        let clients = Clients::new(&options.clients, &folder).map_err(SessionError::Client)?;
         let runner = Runner::new(pool, suite.texts.clone(), clients, folder.private("kong")?, options.limit);
         Ok(Self { cells, runner, why, folder })
     }

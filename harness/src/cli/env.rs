@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Exit, Failure};
+use crate::client::Installed;
 use crate::kong::Profile;
 use crate::postgres::{Docker, Local, Runtime, RuntimeError};
 use crate::runfolder::{RunFolder, abandoned};
@@ -15,7 +16,11 @@ pub(super) async fn env() -> Result<Exit, Failure> {
     runtime("local", Local::find(folder).map(|local| local.offers()));
 
     println!("\nclients");
-    println!("  kong    built in, with {}", openssl::version::version());
+    println!("  kong       built in, with {}", openssl::version::version());
+    match Installed::find() {
+        Ok(installed) => println!("  openresty  {}", installed.versions),
+        Err(why) => println!("  openresty  not usable: {why}"),
+    }
 
     println!("\ncertificates");
     println!("  generated      built in");

@@ -78,7 +78,7 @@ impl From<SessionError> for Failure {
             }
             SessionError::Usage(_) => Exit::Usage,
             SessionError::NothingMatched(_) => Exit::NothingMatched,
-            SessionError::Runtime(_) | SessionError::Folder(_) => Exit::Environment,
+            SessionError::Runtime(_) | SessionError::Client(_) | SessionError::Folder(_) => Exit::Environment,
         };
         Self { exit, message: error.to_string() }
     }

@@ -1,6 +1,7 @@
 //! Who connects: witnesses of one and the same cell, behind one trait.
 
 mod kong;
+mod openresty;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,10 +9,13 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+pub use openresty::Installed;
+pub(crate) use openresty::race;
 use openssl::x509::X509;
 
 use crate::kong::conf::KongConf;
 use crate::kong::{Profile, Refusal, Settings, Stack};
+use crate::runfolder::RunFolder;
 
 /// A client that cells can be run with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, schemars::JsonSchema)]
@@ -19,17 +23,20 @@ use crate::kong::{Profile, Refusal, Settings, Stack};
 pub enum ClientKind {
     /// This program's own re-creation of Kong's driver on its two TLS stacks.
     Kong,
+    /// Kong's own TLS stacks, nginx with Lua and LuaSec, driven by Lua of this program's.
+    Openresty,
 }
 
 impl ClientKind {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Kong];
+    pub const ALL: [Self; 2] = [Self::Kong, Self::Openresty];
 
     /// As it is written everywhere.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Kong => "kong",
+            Self::Openresty => "openresty",
         }
     }
 }
@@ -112,15 +119,19 @@ pub trait Client: Send + Sync {
 pub struct Clients(HashMap<ClientKind, Box<dyn Client>>);
 
 impl Clients {
-    /// Gets clients ready.
-    #[must_use]
-    pub fn new(kinds: &[ClientKind]) -> Self {
-        let ready = |kind: &ClientKind| -> Box<dyn Client> {
-            match kind {
+    /// Gets clients ready, with their files in the folder of the run.
+    ///
+    /// # Errors
+    /// What is missing for one of them.
+    pub fn new(kinds: &[ClientKind], run: &RunFolder) -> Result<Self, String> {
+        let ready = |kind: &ClientKind| -> Result<(ClientKind, Box<dyn Client>), String> {
+            let client: Box<dyn Client> = match kind {
                 ClientKind::Kong => Box::new(kong::ReCreated),
-            }
+                ClientKind::Openresty => Box::new(openresty::OpenResty::new(run)?),
+            };
+            Ok((*kind, client))
         };
-        Self(kinds.iter().map(|kind| (*kind, ready(kind))).collect())
+        kinds.iter().map(ready).collect::<Result<_, _>>().map(Self)
     }
 
     /// Has one of them connect.

@@ -79,7 +79,8 @@ pub(super) fn context(settings: &Settings, trusted: Option<&Path>, openssl: Open
 fn nginx_reasons(errors: &ErrorStack, openssl: OpensslLine) -> String {
     let told = errors.errors().iter().map(|error| {
         let (library, reason) = (error.library().unwrap_or_default(), error.reason().unwrap_or_default());
-        format!("error:{:08X}:{library}::{}", error.code(), spell(reason, openssl))
+        let data = error.data().map(|data| format!(":{data}")).unwrap_or_default();
+        format!("error:{:08X}:{library}::{}{data}", error.code(), spell(reason, openssl))
     });
     told.collect::<Vec<_>>().join(" ")
 }

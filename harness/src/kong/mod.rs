@@ -17,6 +17,7 @@ mod settings;
 mod socket;
 mod spelling;
 mod start;
+mod terms;
 mod wire;
 
 use std::fmt;
@@ -26,7 +27,11 @@ pub use driver::{Attempt, Connection, How, Refusal};
 pub use profile::{Edition, Profile};
 pub use remarks::remarks;
 pub use settings::{Settings, Trusted, TrustedEntry, Which};
+pub(crate) use socket::ALERTS;
+pub(crate) use spelling::respell;
 pub use start::Kong;
+pub(crate) use start::{combine, unwritten};
+pub(crate) use terms::{offered_on_a_cosocket, terms};
 
 /// Which of Kong's two TLS stacks speaks. One and the same kong.conf goes through both at every start.
 #[derive(

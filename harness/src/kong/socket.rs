@@ -235,26 +235,28 @@ pub(super) fn reason(errors: &ErrorStack, openssl: OpensslLine) -> String {
     first.map_or_else(|| "(null)".to_owned(), |reason| spell(reason, openssl))
 }
 
+/// The alerts of TLS that a server may send, by their numbers.
+pub(crate) const ALERTS: [(i32, &str); 17] = [
+    (40, "handshake_failure"),
+    (42, "bad_certificate"),
+    (43, "unsupported_certificate"),
+    (44, "certificate_revoked"),
+    (45, "certificate_expired"),
+    (46, "certificate_unknown"),
+    (47, "illegal_parameter"),
+    (48, "unknown_ca"),
+    (49, "access_denied"),
+    (50, "decode_error"),
+    (51, "decrypt_error"),
+    (70, "protocol_version"),
+    (71, "insufficient_security"),
+    (80, "internal_error"),
+    (112, "unrecognized_name"),
+    (116, "certificate_required"),
+    (120, "no_application_protocol"),
+];
+
 /// The alert behind an error: OpenSSL's reasons for received alerts are their numbers plus a thousand.
 fn alert(error: &openssl::error::Error) -> Option<&'static str> {
-    Some(match error.reason_code() - 1000 {
-        40 => "handshake_failure",
-        42 => "bad_certificate",
-        43 => "unsupported_certificate",
-        44 => "certificate_revoked",
-        45 => "certificate_expired",
-        46 => "certificate_unknown",
-        47 => "illegal_parameter",
-        48 => "unknown_ca",
-        49 => "access_denied",
-        50 => "decode_error",
-        51 => "decrypt_error",
-        70 => "protocol_version",
-        71 => "insufficient_security",
-        80 => "internal_error",
-        112 => "unrecognized_name",
-        116 => "certificate_required",
-        120 => "no_application_protocol",
-        _ => return None,
-    })
+    ALERTS.into_iter().find(|(number, _)| error.reason_code() == number + 1000).map(|(_, name)| name)
 }

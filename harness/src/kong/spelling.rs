@@ -13,3 +13,8 @@ pub(super) fn spell(text: &str, line: OpensslLine) -> String {
     }
     text
 }
+
+/// A text of some OpenSSL 3 or newer, as another line of releases spells it.
+pub(crate) fn respell(text: &str, line: OpensslLine) -> String {
+    spell(&text.replace("sslv3 alert ", "ssl/tls alert "), line)
+}

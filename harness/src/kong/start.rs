@@ -56,7 +56,7 @@ impl Kong {
 }
 
 /// The trusted certificates, put together into one file below Kong's prefix.
-fn combine(settings: &Settings) -> Result<Option<PathBuf>, Fault> {
+pub(crate) fn combine(settings: &Settings) -> Result<Option<PathBuf>, Fault> {
     let Trusted::Combined(entries) = &settings.trusted else { return Ok(None) };
     let failed = |path: &Path, error: &io::Error| {
         let why = match error.kind() {
@@ -80,7 +80,7 @@ fn combine(settings: &Settings) -> Result<Option<PathBuf>, Fault> {
 }
 
 /// The file that LuaSec is told of although nobody has written it.
-fn unwritten(settings: &Settings) -> Option<PathBuf> {
+pub(crate) fn unwritten(settings: &Settings) -> Option<PathBuf> {
     (settings.trusted == Trusted::Emptied).then(|| settings.prefix.join(COMBINED))
 }
 

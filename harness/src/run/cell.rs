@@ -2,7 +2,7 @@
 
 use super::step::{Attempted, SetUp};
 use super::{FourFiles, Runner, materials};
-use crate::client::Open;
+use crate::client::{ClientKind, Open, race};
 use crate::judge::{Expectation, KnownDeviation, Mismatch, Observation, Verdict, judge, verdict, without_the_attempt};
 use crate::kong::Settings;
 use crate::pki::PkiError;
@@ -86,7 +86,7 @@ impl Runner {
         }
         let mut facts = None;
         match self.steps(cell, &mut facts).await {
-            Ok(last) => Ended { server: facts, ..ended(last) },
+            Ok(last) => Ended { server: facts, ..ended(cell, last) },
             Err(Stop::Unsupported(reason)) => Ended { server: facts, ..Ended::of(Verdict::Unsupported, reason) },
             Err(Stop::Environment(reason)) => Ended { server: facts, ..Ended::environment(reason) },
         }
@@ -209,12 +209,19 @@ pub(super) struct Place<'a> {
 }
 
 /// The verdict on the step that decided.
-fn ended(last: StepEnded) -> Ended {
+fn ended(cell: &Cell, last: StepEnded) -> Ended {
     let StepEnded { number, expected, observed, mismatches, known, remarks, files } = last;
     let (verdict, reason) = verdict(&mismatches, &known, &observed);
     let reason = match reason {
         Some(reason) if verdict == Verdict::Fail && number > 0 => Some(format!("in step {}: {reason}", number + 1)),
         reason => reason,
+    };
+    let race = (verdict == Verdict::Fail && cell.client == ClientKind::Openresty)
+        .then(|| race(cell.stack, &expected, &observed))
+        .flatten();
+    let (verdict, reason) = match race {
+        Some(because) => (Verdict::KnownDeviation, Some(format!("a race of the client's: {because}"))),
+        None => (verdict, reason),
     };
     let (expected, observed, files) = (Some(expected), Some(observed), Some(files));
     Ended { verdict, reason, server: None, expected, observed, mismatches, remarks, files }

@@ -1,0 +1,123 @@
+-- The driver's socket on an nginx cosocket. The location it runs in has the `lua_ssl_*` directives of the cell.
+
+local ffi = require "ffi"
+local ssl = require "ngx.ssl"
+local libcrypto, libssl = ffi.load "libcrypto.so.3", ffi.load "libssl.so.3"
+
+-- What a cosocket does not tell is asked of the connection below it. These are the beginnings of nginx's and the
+-- module's own structures.
+ffi.cdef [[
+typedef struct { struct ssl_st *connection; } kpt_ssl_connection;
+typedef struct {
+    void *data, *read, *write;
+    int fd;
+    void *recv, *send, *recv_chain, *send_chain, *listening;
+    int64_t sent;
+    void *log, *pool;
+    int type;
+    void *sockaddr;
+    unsigned int socklen;
+    struct { size_t len; unsigned char *data; } addr_text;
+    void *proxy_protocol;
+    kpt_ssl_connection *ssl;
+} kpt_connection;
+typedef struct { void *before[9]; kpt_connection *connection; } kpt_upstream;
+
+struct x509_st *SSL_get1_peer_certificate(const struct ssl_st *ssl);
+int SSL_get_fd(const struct ssl_st *ssl);
+int i2d_X509(struct x509_st *x, unsigned char **out);
+]]
+
+local socket = {}
+socket.__index = socket
+
+local function read(path)
+    local file = io.open(path, "rb")
+    if not file then return nil end
+    local text = file:read "*a"
+    file:close()
+    return text
+end
+
+-- lua-resty-core keeps the number of the last verification error, and puts it before other errors of later handshakes
+-- in the same process. Every attempt here is the first of its process.
+local function forget_faults(sock)
+    local handshake = getmetatable(sock).__index.sslhandshake
+    for place = 1, debug.getinfo(handshake, "u").nups do
+        local name, value = debug.getupvalue(handshake, place)
+        if name == "openssl_error_code" then value[0] = 0 end
+    end
+end
+
+-- The driver reads the client certificate before it connects, and raises where it cannot.
+function socket.new(settings)
+    local self = setmetatable({ sock = ngx.socket.tcp() }, socket)
+    if settings.shows_certificate then
+        if settings.ssl_cert_key then self.key = assert(ssl.parse_pem_priv_key(read(settings.ssl_cert_key))) end
+        if settings.ssl_cert then self.cert = assert(ssl.parse_pem_cert(read(settings.ssl_cert))) end
+    end
+    self.sock:settimeout(tonumber(settings.timeout_ms))
+    forget_faults(self.sock)
+    return self
+end
+
+function socket:connect(host, port)
+    return self.sock:connect(host, port)
+end
+
+function socket:send(bytes)
+    return self.sock:send(bytes)
+end
+
+function socket:receive(count)
+    return self.sock:receive(count)
+end
+
+function socket:handshake(settings)
+    local ok, err = self:start_tls(settings)
+    self.x509 = not ok and err:match "^(%d+): "
+    return ok, err
+end
+
+-- Kong's drivers call the handshake in three ways.
+function socket:start_tls(settings)
+    local verify = settings.ssl_verify
+    if settings.handshake == "sslhandshake" then return self.sock:sslhandshake(false, nil, verify) end
+    if settings.handshake == "tlshandshake of 1.21.4" then
+        -- It reads another option than the driver sets.
+        verify = false
+    elseif self.cert and not self.key then
+        error("client certificate supplied without corresponding private key", 0)
+    end
+    if self.cert then
+        local ok, err = self.sock:setclientcert(self.cert, self.key)
+        if not ok then return nil, err end
+    end
+    return self.sock:sslhandshake(nil, nil, verify)
+end
+
+-- The server's certificate.
+function socket:certificate()
+    local upstream = ffi.cast("kpt_upstream *", self.sock[1])
+    local connection = upstream.connection
+    if connection == nil or connection.ssl == nil then return nil end
+    -- Another build of nginx may have laid it out otherwise.
+    assert(connection.data == ffi.cast("void *", upstream), "this nginx keeps its connections in another form")
+    assert(libssl.SSL_get_fd(connection.ssl.connection) == connection.fd, "this nginx keeps TLS in another form")
+    local certificate = libssl.SSL_get1_peer_certificate(connection.ssl.connection)
+    if certificate == nil then return nil end
+    ffi.gc(certificate, libcrypto.X509_free)
+    local der = ffi.new("unsigned char[?]", libcrypto.i2d_X509(certificate, nil))
+    return ffi.string(der, libcrypto.i2d_X509(certificate, ffi.new("unsigned char *[1]", { der })))
+end
+
+function socket:close()
+    return self.sock:close()
+end
+
+-- What becomes of it when an error is raised: it ends with its request.
+function socket:abandon()
+    return self.sock:close()
+end
+
+return socket

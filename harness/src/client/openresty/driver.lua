@@ -1,0 +1,215 @@
+-- Kong's driver, pgmoon, from the TCP connection to `SHOW server_version_num`, on whichever stack it is given.
+--
+-- What is returned as nil and a text, Kong puts its prefix before; what is raised, it prints bare. pgmoon raises
+-- where it asserts, and where it meets what it does not know.
+
+local crypto = require "crypto"
+local char, floor = string.char, math.floor
+
+local driver = {}
+driver.__index = driver
+
+local SSL_REQUEST = "\0\0\0\8\4\210\22\47"
+local NO_TLS = "the server does not support SSL connections"
+local UNSUCCESSFUL = "authentication exchange unsuccessful"
+
+local function int32(number)
+    return char(floor(number / 16777216) % 256, floor(number / 65536) % 256, floor(number / 256) % 256, number % 256)
+end
+
+local function to_int(bytes)
+    local a, b, c, d = bytes:byte(1, 4)
+    return ((a * 256 + b) * 256 + c) * 256 + d
+end
+
+-- An error of the server: severity and message, and the detail on a line of its own.
+local function server_error(self, body)
+    local fields = {}
+    for kind, value in (body or ""):gmatch "(%Z)(%Z*)%z" do
+        fields[kind] = value
+    end
+    self.sqlstate = fields.C
+    local text = (fields.S or "") .. ": " .. (fields.M or "")
+    return fields.D and text .. "\n" .. fields.D or text
+end
+
+function driver.new(stack, settings)
+    return setmetatable({ stack = stack, settings = settings, stage = "configure" }, driver)
+end
+
+-- Connects, and asks for the server's version.
+function driver:connect()
+    local settings = self.settings
+    self.sock = self.stack.new(settings)
+    self.stage = "connect"
+    local ok, err = self.sock:connect(settings.host, tonumber(settings.port))
+    if not ok then return nil, err end
+    self.reached = true
+    if settings.ssl then
+        ok, err = self:ask_for_tls()
+        if not ok then return nil, err end
+    end
+    self.stage = "auth"
+    ok, err = self:start()
+    if not ok then return nil, err end
+    ok, err = self:authenticate()
+    if not ok then return nil, err end
+    ok, err = self:until_ready()
+    if not ok then return nil, err end
+    return self:version()
+end
+
+-- Any answer but S and E means to go on in plaintext, unless TLS is required, and also if the certificate was going
+-- to be verified.
+function driver:ask_for_tls()
+    self.stage = "ssl-request"
+    local ok, err = self.sock:send(SSL_REQUEST)
+    if not ok then return nil, err end
+    local answer
+    answer, err = self.sock:receive(1)
+    if not answer then return nil, err end
+    if answer == "S" then
+        self.stage = "handshake"
+        ok, err = self.sock:handshake(self.settings)
+        if not ok and err:find "^%d+: " then self.stage = "verify" end
+        return ok, err
+    end
+    if answer == "E" or self.settings.ssl_required then return nil, NO_TLS end
+    return true
+end
+
+function driver:send(kind, body)
+    return self.sock:send(kind .. int32(#body + 4) .. body)
+end
+
+-- A body that does not come whole is no error, just nothing.
+function driver:receive()
+    local kind, err = self.sock:receive(1)
+    if not kind then return nil, "receive_message: failed to get type: " .. err end
+    local length
+    length, err = self.sock:receive(4)
+    if not length then return nil, "receive_message: failed to get len: " .. err end
+    length = to_int(length) - 4
+    return kind, length > 0 and self.sock:receive(length) or nil
+end
+
+function driver:start()
+    local settings = self.settings
+    local parameters = { "user", settings.user, "database", settings.database, "application_name", "pgmoon", "" }
+    return self:send("", "\0\3\0\0" .. table.concat(parameters, "\0") .. "\0")
+end
+
+function driver:authenticate()
+    local kind, body = self:receive()
+    if not kind then return nil, body end
+    if kind == "E" then return nil, server_error(self, body) end
+    if kind ~= "R" then error("unexpected message during auth: " .. kind, 0) end
+    local how = body and to_int(body)
+    if how == 0 then
+        return true
+    elseif how == 3 then
+        return self:answer(self:password() .. "\0")
+    elseif how == 5 then
+        local hash = crypto.hex_md5(crypto.hex_md5(self:password() .. self.settings.user) .. body:sub(5, 8))
+        return self:answer("md5" .. hash .. "\0")
+    elseif how == 10 then
+        return self:scram(self:password(), body:sub(5))
+    end
+    error("don't know how to auth: " .. tostring(how), 0)
+end
+
+function driver:password()
+    return self.settings.password or error("missing password, required for connect", 0)
+end
+
+function driver:answer(body)
+    local ok, err = self:send("p", body)
+    if not ok then return nil, err end
+    return self:accepted()
+end
+
+function driver:accepted()
+    local kind, body = self:receive()
+    if not kind then return nil, body end
+    if kind == "E" then return nil, server_error(self, body) end
+    return kind == "R" or error("unknown response from auth", 0)
+end
+
+-- SCRAM-SHA-256, bound to the server's certificate whenever the server offers that.
+function driver:scram(password, mechanisms)
+    local mechanism, header, channel
+    if ("\0" .. mechanisms):find("\0SCRAM-SHA-256-PLUS\0", 1, true) then
+        mechanism, header = "SCRAM-SHA-256-PLUS", "p=tls-server-end-point,,"
+        channel = crypto.end_point(self.sock:certificate(), self.settings)
+    elseif ("\0" .. mechanisms):find("\0SCRAM-SHA-256\0", 1, true) then
+        mechanism, header, channel = "SCRAM-SHA-256", "n,,", ""
+    else
+        error("unsupported SCRAM mechanism name: " .. mechanisms, 0)
+    end
+
+    local nonce = crypto.base64(crypto.random(18))
+    local first = "n=" .. self.settings.user .. ",r=" .. nonce
+    local ok, err = self:send("p", mechanism .. "\0" .. int32(#header + #first) .. header .. first)
+    if not ok then return nil, err end
+    local kind, challenge = self:receive()
+    if not kind then return nil, challenge end
+    if kind == "E" then return nil, server_error(self, challenge) end
+    if kind ~= "R" or to_int(challenge) ~= 11 then return nil, UNSUCCESSFUL end
+
+    challenge = challenge:sub(5)
+    local server_nonce, salt, iterations = challenge:match "^r=([^,]+),s=([^,]+),i=(%d+)"
+    if not server_nonce or server_nonce:sub(1, #nonce) ~= nonce then return nil, UNSUCCESSFUL end
+    local salted = crypto.pbkdf2(password, crypto.from_base64(salt), tonumber(iterations))
+    local client_key = crypto.hmac(salted, "Client Key")
+    local last = "c=" .. crypto.base64(header .. channel) .. ",r=" .. server_nonce
+    local all = first .. "," .. challenge .. "," .. last
+    local proof = crypto.xor(client_key, crypto.hmac(crypto.sha256(client_key), all))
+    ok, err = self:send("p", last .. ",p=" .. crypto.base64(proof))
+    if not ok then return nil, err end
+
+    local final
+    kind, final = self:receive()
+    if not kind then return nil, final end
+    if kind == "E" then
+        -- The server's own words are not shown.
+        server_error(self, final)
+        return nil, UNSUCCESSFUL
+    end
+    local signature = crypto.base64(crypto.hmac(crypto.hmac(salted, "Server Key"), all))
+    if kind ~= "R" or to_int(final) ~= 12 or final:match("^v=([^,]+)", 5) ~= signature then
+        return nil, UNSUCCESSFUL
+    end
+    return self:accepted()
+end
+
+function driver:until_ready()
+    while true do
+        local kind, body = self:receive()
+        if not kind then return nil, body end
+        if kind == "E" then return nil, server_error(self, body) end
+        if kind == "K" then self.pid = to_int(body) end
+        if kind == "Z" then return true end
+    end
+end
+
+-- One row of one column: two bytes of count, four of length, the value.
+function driver:version()
+    self.stage = "query"
+    local ok, err = self:send("Q", "SHOW server_version_num\0")
+    if not ok then return nil, err end
+    local version
+    while true do
+        local kind, body = self:receive()
+        if not kind then return nil, body end
+        if kind == "E" then return nil, server_error(self, body) end
+        if kind == "D" then version = body:sub(7) end
+        if kind == "Z" then return version end
+    end
+end
+
+function driver:close()
+    if self.settings.goodbye then self:send("X", "") end
+    self.sock:close()
+end
+
+return driver

@@ -1,0 +1,48 @@
+-- What a process of ours is, that Kong's would be by itself.
+
+local ffi = require "ffi"
+
+ffi.cdef [[
+int setsid(void);
+int kill(int pid, int signal);
+int getppid(void);
+typedef struct { int fd; short events, revents; } kpt_poll;
+int poll(kpt_poll *of, unsigned long count, int timeout);
+typedef struct { uint32_t version; int pid; } kpt_capability_header;
+typedef struct { uint32_t effective, permitted, inheritable; } kpt_capability_data;
+int capget(kpt_capability_header *header, kpt_capability_data *data);
+int capset(kpt_capability_header *header, const kpt_capability_data *data);
+]]
+
+local CAPABILITY_VERSION_3 = 0x20080522
+local DAC_OVERRIDE_AND_READ_SEARCH = 0x6
+local SIGTERM, POLLHUP = 15, 16
+
+local process = {}
+
+-- Leaves the terminal: OpenSSL would ask there for the password of an encrypted key.
+function process.leave_terminal()
+    ffi.C.setsid()
+end
+
+-- Gives up root's power to read everything, which Kong, who is not root, does not have.
+function process.read_like_kong()
+    local header = ffi.new("kpt_capability_header", CAPABILITY_VERSION_3, 0)
+    local data = ffi.new "kpt_capability_data[2]"
+    ffi.C.capget(header, data)
+    data[0].effective = bit.band(data[0].effective, bit.bnot(DAC_OVERRIDE_AND_READ_SEARCH))
+    ffi.C.capset(header, data)
+end
+
+-- Whether the harness, at the other end of standard input, has gone.
+function process.is_forsaken()
+    local stdin = ffi.new("kpt_poll", 0)
+    return ffi.C.poll(stdin, 1, 0) == 1 and bit.band(stdin.revents, POLLHUP) ~= 0
+end
+
+-- Ends nginx from one of its workers.
+function process.end_nginx()
+    ffi.C.kill(ffi.C.getppid(), SIGTERM)
+end
+
+return process

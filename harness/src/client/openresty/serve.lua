@@ -1,0 +1,68 @@
+-- The harness' side: commands come in, answers go out, both as lines of a name and a percent-encoded value that end
+-- with an empty line.
+
+local driver = require "driver"
+
+local function decode(text)
+    return (text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
+end
+
+local function encode(text)
+    return (tostring(text):gsub("[^%w]", function(byte) return ("%%%02x"):format(byte:byte()) end))
+end
+
+local function read(channel)
+    local command = {}
+    while true do
+        local line = channel.read()
+        if not line then return nil end
+        if line == "" then return command end
+        local name, value = line:match "^(%S+) (.*)$"
+        command[name] = decode(value)
+    end
+end
+
+local function write(channel, answer)
+    local lines = {}
+    for name, value in pairs(answer) do
+        lines[#lines + 1] = name .. " " .. encode(value) .. "\n"
+    end
+    return channel.write(table.concat(lines) .. "\n")
+end
+
+-- Runs a step of the driver, and tells what came of it.
+local function told(attempt, step)
+    local ran, value, err = pcall(step, attempt)
+    local answer = { stage = attempt.stage, reached = attempt.reached and "on" or nil, pid = attempt.pid }
+    answer.x509, answer.sqlstate = attempt.sock and attempt.sock.x509 or nil, attempt.sqlstate
+    if ran and value then
+        answer.outcome, answer.text = "connected", value
+    elseif ran then
+        answer.outcome, answer.text = "returned", err
+    else
+        -- Kong prints what is raised without the place where that was.
+        answer.outcome, answer.text = "raised", value:gsub("^%S+:%d+: ", "")
+    end
+    return answer
+end
+
+return function(stack, channel)
+    local attempt
+    while true do
+        local command = read(channel)
+        if not command then break end
+        local answer = {}
+        if command.verb == "connect" then
+            attempt = driver.new(stack, command)
+            answer = told(attempt, attempt.connect)
+            answer.certificate = attempt.sock and attempt.sock:certificate()
+            if answer.outcome == "returned" then attempt.sock:close() end
+            if answer.outcome == "raised" and attempt.sock then attempt.sock:abandon() end
+        elseif command.verb == "ask" then
+            answer = told(attempt, attempt.version)
+        elseif command.verb == "close" then
+            attempt:close()
+        end
+        if not write(channel, answer) then break end
+    end
+end
