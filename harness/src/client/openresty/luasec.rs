@@ -32,11 +32,14 @@ impl Worker {
 }
 
 const MAIN: &str = r#"
-require("process").leave_terminal()
-require("process").read_like_kong()
+local process = require "process"
+process.leave_terminal()
+process.leave_standard_input()
+process.read_like_kong()
+local harness = io.open("/proc/self/fd/" .. process.harness)
 io.stdout:setvbuf "full"
 require "serve" (require "luasec", {
-    read = function() return io.read "*l" end,
+    read = function() return harness:read "*l" end,
     write = function(text) return io.write(text) and io.flush() end,
 })
 "#;

@@ -5,6 +5,10 @@ local ffi = require "ffi"
 ffi.cdef [[
 int setsid(void);
 int kill(int pid, int signal);
+int dup(int fd);
+int dup2(int from, int to);
+int open(const char *path, int flags);
+int close(int fd);
 int getppid(void);
 typedef struct { int fd; short events, revents; } kpt_poll;
 int poll(kpt_poll *of, unsigned long count, int timeout);
@@ -25,6 +29,14 @@ function process.leave_terminal()
     ffi.C.setsid()
 end
 
+-- Leaves standard input, where OpenSSL would ask next. The harness is at the other end of another descriptor then.
+function process.leave_standard_input()
+    process.harness = ffi.C.dup(0)
+    local nothing = ffi.C.open("/dev/null", 0)
+    ffi.C.dup2(nothing, 0)
+    ffi.C.close(nothing)
+end
+
 -- Gives up root's power to read everything, which Kong, who is not root, does not have.
 function process.read_like_kong()
     local header = ffi.new("kpt_capability_header", CAPABILITY_VERSION_3, 0)
@@ -34,10 +46,10 @@ function process.read_like_kong()
     ffi.C.capset(header, data)
 end
 
--- Whether the harness, at the other end of standard input, has gone.
+-- Whether the harness, at the other end of what was standard input, has gone.
 function process.is_forsaken()
-    local stdin = ffi.new("kpt_poll", 0)
-    return ffi.C.poll(stdin, 1, 0) == 1 and bit.band(stdin.revents, POLLHUP) ~= 0
+    local harness = ffi.new("kpt_poll", process.harness)
+    return ffi.C.poll(harness, 1, 0) == 1 and bit.band(harness.revents, POLLHUP) ~= 0
 end
 
 -- Ends nginx from one of its workers.

@@ -8,6 +8,7 @@ local LONG = 86400 * 1000
 local worker = {}
 
 function worker.begin()
+    process.leave_standard_input()
     process.read_like_kong()
     ngx.timer.every(0.2, function()
         if process.is_forsaken() then process.end_nginx() end
