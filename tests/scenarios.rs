@@ -69,7 +69,7 @@ fn the_scenario_these_tests_change_is_a_good_one() {
 #[case::contradiction(
     "connects: { tls: TLSv1.3 }",
     "connects: { tls: off, client_dn: /CN=kong }",
-    "a.yaml:9:25: the expectation contradicts itself: certificates on a connection in plaintext"
+    "a.yaml:9:25: the expectation contradicts itself: something of TLS on a connection in plaintext"
 )]
 #[case::both_outcomes(
     "{ connects: { tls: TLSv1.3 } }",

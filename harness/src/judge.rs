@@ -82,6 +82,8 @@ pub enum Outcome {
     Connects {
         /// What `pg_stat_ssl` may show as the version.
         tls: Vec<String>,
+        /// The cipher suite, if that is looked at.
+        cipher: Option<String>,
         /// The client certificate it must show.
         client_dn: Option<String>,
         /// The certificate the server must show.
@@ -223,10 +225,14 @@ pub fn judge(expected: &Expectation, observed: &Observation) -> Vec<Mismatch> {
     }
     let Some(outcome) = &expected.outcome else { return mismatches };
     match (outcome, &observed.outcome) {
-        (Outcome::Connects { tls, client_dn, certificate }, Ok(connected)) => {
+        (Outcome::Connects { tls, cipher, client_dn, certificate }, Ok(connected)) => {
             let proof = &connected.proof;
             let accepted: Vec<_> = tls.iter().map(|version| words(&[version])).collect();
             compare("TLS version in pg_stat_ssl", &accepted, &words(&[proof.version.as_deref().unwrap_or("off")]));
+            if let Some(cipher) = cipher {
+                let shown = proof.cipher.as_deref().unwrap_or("none");
+                compare("cipher suite in pg_stat_ssl", &[words(&[cipher])], &words(&[shown]));
+            }
             let dn = |dn: &Option<String>| words(&[dn.as_deref().unwrap_or("none")]);
             compare("client certificate in pg_stat_ssl", &[dn(client_dn)], &dn(&proof.client_dn));
             if let Some(certificate) = certificate {
@@ -281,8 +287,8 @@ mod tests {
     use super::*;
 
     fn connects(tls: &str, client_dn: Option<&str>) -> Expectation {
-        let outcome =
-            Outcome::Connects { tls: words(&[tls]), client_dn: client_dn.map(str::to_owned), certificate: None };
+        let client_dn = client_dn.map(str::to_owned);
+        let outcome = Outcome::Connects { tls: words(&[tls]), cipher: None, client_dn, certificate: None };
         Expectation {
             reload: None,
             open_connection: None,
@@ -320,6 +326,19 @@ mod tests {
     fn what_is_as_expected_on_both_sides_passes() {
         assert_eq!(judge(&connects("TLSv1.3", Some("/CN=kong")), &connected(Some("TLSv1.3"), Some("/CN=kong"))), []);
         assert_eq!(judge(&refused(&["FATAL: no"], &["FATAL:  no"]), &told("FATAL: no", &["FATAL:  no"])), []);
+    }
+
+    #[test]
+    fn a_cipher_suite_is_compared_where_one_is_expected() {
+        let mut expected = connects("TLSv1.3", None);
+        let mut observed = connected(Some("TLSv1.3"), None);
+        let (Some(Outcome::Connects { cipher, .. }), Ok(shown)) = (&mut expected.outcome, &mut observed.outcome) else {
+            unreachable!("both connect");
+        };
+        *cipher = Some("TLS_AES_256_GCM_SHA384".into());
+        shown.proof.cipher = Some("TLS_AES_128_GCM_SHA256".into());
+        let [mismatch] = &judge(&expected, &observed)[..] else { unreachable!("one mismatch") };
+        assert_eq!(mismatch.what, "cipher suite in pg_stat_ssl");
     }
 
     /// Each of these would pass in a suite that asks less.

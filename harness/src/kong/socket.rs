@@ -156,7 +156,12 @@ impl Socket {
                 _ => self.tls_error(errors),
             };
         }
-        let error = inner.and_then(openssl::ssl::Error::io_error).unwrap_or(error);
+        let of_socket = inner.and_then(openssl::ssl::Error::io_error);
+        if inner.is_some() && of_socket.is_none() {
+            // Neither an error of OpenSSL's nor one of the socket's: the stream has ended.
+            return if self.openssl < OpensslLine(3, 0) { "closed" } else { "unexpected eof while reading" }.into();
+        }
+        let error = of_socket.unwrap_or(error);
         match &self.transport {
             Transport::Tls(stream) if stream.get_ref().has_refused() => OLD_SIGNATURE.into(),
             _ => system_error(self.stack, error),

@@ -49,6 +49,7 @@ impl Runner {
                     let certificate = connects.certificate.as_deref().map(|file| self.describe(words.tree, file));
                     let outcome = Outcome::Connects {
                         tls: connects.tls.accepted().iter().map(|version| version.as_str().to_owned()).collect(),
+                        cipher: connects.cipher.clone(),
                         client_dn: connects.client_dn.clone(),
                         certificate: certificate.transpose().map_err(|error| error.to_string())?,
                     };

@@ -256,13 +256,11 @@ impl Check<'_> {
 
     fn connects(&mut self, connects: &Connects, path: &[&str]) -> Expected {
         let off = connects.tls.accepted().contains(&TlsVersion::Off);
-        if off && (connects.client_dn.is_some() || connects.certificate.is_some()) {
-            let help = "take `client_dn` and `certificate` out, or expect a TLS version";
-            self.wrong::<()>(
-                path,
-                "the expectation contradicts itself: certificates on a connection in plaintext",
-                help,
-            );
+        let of_tls = [&connects.client_dn, &connects.certificate, &connects.cipher];
+        if off && of_tls.iter().any(|said| said.is_some()) {
+            let message = "the expectation contradicts itself: something of TLS on a connection in plaintext";
+            let help = "take `client_dn`, `certificate` and `cipher` out, or expect a TLS version";
+            self.wrong::<()>(path, message, help);
         }
         if let Some(certificate) =
             connects.certificate.as_deref().filter(|name| self.vocabulary.tree.artifact(name).is_none())

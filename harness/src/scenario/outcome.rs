@@ -67,6 +67,8 @@ pub struct Hangs {
 pub struct Connects {
     /// The TLS version that `pg_stat_ssl` shows, or `off` for a connection in plaintext.
     pub tls: Tls,
+    /// The cipher suite that `pg_stat_ssl` shows; not looked at, if not given.
+    pub cipher: Option<String>,
     /// The subject of the client certificate that `pg_stat_ssl` shows; none was sent, if not given.
     pub client_dn: Option<String>,
     /// The certificate of the tree that the server showed.
