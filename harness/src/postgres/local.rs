@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio_postgres::{Client, Config, NoTls};
 
+use super::closed_port::ClosedPort;
 use super::config::File;
 use super::log::LogBook;
 use super::runtime::{Host, Offer, Runtime, RuntimeError, RuntimeKind};
@@ -154,7 +155,7 @@ impl Runtime for Local {
             .await
             .map_err(|error| RuntimeError::failed("copy a data directory", error))?
             .map_err(|error| RuntimeError::failed("copy a data directory", error))?;
-        Ok(Box::new(LocalHost { bin: bin.clone(), folder, data, user, port: 0, process: None }))
+        Ok(Box::new(LocalHost { bin: bin.clone(), folder, data, user, port: 0, process: None, closed: None }))
     }
 }
 
@@ -208,6 +209,8 @@ struct LocalHost {
     user: DatabaseUser,
     port: u16,
     process: Option<Postmaster>,
+    /// The port of a server that did not start.
+    closed: Option<ClosedPort>,
 }
 
 #[async_trait]
@@ -253,8 +256,9 @@ impl Host for LocalHost {
         let starting = |error: std::io::Error| RuntimeError::failed("start PostgreSQL", error);
         // A server that is started again keeps its port, if nobody has taken it since. A new one that was free a moment
         // ago may be taken as well when the server asks for it.
+        let was_closed = self.closed.take().is_some();
         for attempt in 0..5 {
-            if self.port == 0 || attempt > 0 {
+            if self.port == 0 || was_closed || attempt > 0 {
                 self.port = super::free_port().map_err(starting)?;
             }
             let mark = log.mark();
@@ -284,6 +288,9 @@ impl Host for LocalHost {
 
     async fn ended(&mut self) -> Result<(), RuntimeError> {
         self.process = None;
+        let (closed, port) =
+            ClosedPort::take().map_err(|error| RuntimeError::failed("find a port where nobody answers", error))?;
+        (self.port, self.closed) = (port, Some(closed));
         Ok(())
     }
 

@@ -3,10 +3,10 @@
 //! Every TLS setting can be reloaded, so one running server serves any number of cases: initdb costs a second, a
 //! container two, a restart 0.2 s, a reload 10 ms. Servers wait in a [`Pool`] and are leased to one case at a time.
 
+mod closed_port;
 pub mod config;
 mod control;
 mod docker;
-
 mod local;
 mod log;
 mod pool;
@@ -16,7 +16,6 @@ mod server;
 pub use config::{Configuration, File};
 pub use control::TlsProof;
 pub use docker::{Docker, remove_abandoned};
-
 pub use local::{Local, stop_abandoned};
 pub use pool::{Lease, Pool};
 pub use runtime::{Host, Offer, Runtime, RuntimeError, RuntimeKind};

@@ -18,6 +18,7 @@ use testcontainers::{ContainerAsync, GenericImage, ImageExt};
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::LABEL;
+use crate::postgres::closed_port::ClosedPort;
 use crate::postgres::config::File;
 use crate::postgres::log::LogBook;
 use crate::postgres::runtime::{Host, RuntimeError};
@@ -57,6 +58,8 @@ pub(super) struct Container {
     password: String,
     host: String,
     port: u16,
+    /// The port of a server that did not start.
+    closed: Option<ClosedPort>,
     uid: u64,
     gid: u64,
 }
@@ -99,7 +102,7 @@ impl Container {
         let host = container.get_host().await.map_err(|error| RuntimeError::failed(making, error))?.to_string();
         let host = if host == "localhost" { "127.0.0.1".to_owned() } else { host };
         let (uid, gid) = limited(making, first_start(&engine, container.id())).await??;
-        Ok(Self { inner: container, engine, password, host, port: 0, uid, gid })
+        Ok(Self { inner: container, engine, password, host, port: 0, closed: None, uid, gid })
     }
 
     /// The files as an archive whose owners are those of this container.
@@ -210,6 +213,7 @@ impl Host for Container {
         let bindings = ports.get("5432/tcp").cloned().flatten().unwrap_or_default();
         let port = bindings.into_iter().find_map(|binding| binding.host_port?.parse().ok());
         self.port = port.unwrap_or_default();
+        self.closed = None;
         Ok(mark)
     }
 
@@ -228,7 +232,8 @@ impl Host for Container {
         // The engine's proxy takes connections for a moment longer than there is a server.
         let _ =
             limited(waiting, self.engine.wait_container(self.inner.id(), None::<WaitContainerOptions>).next()).await?;
-        self.port = crate::postgres::free_port().map_err(|error| RuntimeError::failed(waiting, error))?;
+        let (closed, port) = ClosedPort::take().map_err(|error| RuntimeError::failed(waiting, error))?;
+        (self.port, self.closed) = (port, Some(closed));
         Ok(())
     }
 
