@@ -68,7 +68,7 @@ impl Workers {
         let sections = "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = defaults\n[defaults]\n";
         std::fs::write(&conf, format!("{sections}CipherString = DEFAULT:@SECLEVEL={security_level}\n"))?;
         let mut command = Command::new(&self.luajit);
-        command.args(["-e", MAIN]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        command.args(["-e", MAIN]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         command.env_clear().env("LC_ALL", "C").env("OPENSSL_CONF", conf);
         command.env("LUA_PATH", format!("{}/?.lua;;", self.folder.display()));
         let mut process = command.kill_on_drop(true).spawn()?;
