@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use kong_pg_tls::report::Results;
-use kong_pg_tls::scenario::{ClaimsFile, OutcomesFile, PkiFile, ScenarioFile, TextsFile, schema_of};
+use kong_pg_tls::scenario::{ClaimsFile, DifferencesFile, OutcomesFile, PkiFile, ScenarioFile, TextsFile, schema_of};
 use rstest::rstest;
 
 #[rstest]
@@ -13,6 +13,7 @@ use rstest::rstest;
 #[case("texts.json", schema_of::<TextsFile>())]
 #[case("outcomes.json", schema_of::<OutcomesFile>())]
 #[case("claims.json", schema_of::<ClaimsFile>())]
+#[case("differences.json", schema_of::<DifferencesFile>())]
 #[case("results.json", schema_of::<Results>())]
 fn the_schema_in_the_repository_is_that_of_the_types(#[case] name: &str, #[case] schema: schemars::Schema) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("harness/schema").join(name);

@@ -258,6 +258,35 @@ pub fn judge(expected: &Expectation, observed: &Observation) -> Vec<Mismatch> {
     mismatches
 }
 
+/// Compares what comes of an attempt, whatever words it is told in: the whole of it for a client that is not Kong.
+#[must_use]
+pub fn judge_outcome(expected: &Expectation, observed: &Observation) -> Vec<Mismatch> {
+    let in_short = |outcome: &Result<Connected, Refusal>| match outcome {
+        Ok(connected) => {
+            let proof = &connected.proof;
+            let version = proof.version.as_deref().unwrap_or("off");
+            words(&["connects", version, proof.client_dn.as_deref().unwrap_or("no client certificate")])
+        }
+        Err(refusal) if refusal.how == How::Hung => words(&["hangs"]),
+        Err(_) => words(&["refused"]),
+    };
+    let accepted = match &expected.outcome {
+        None => Vec::new(),
+        Some(Outcome::Connects { tls, client_dn, .. }) => {
+            let dn = client_dn.as_deref().unwrap_or("no client certificate");
+            tls.iter().map(|version| words(&["connects", version, dn])).collect()
+        }
+        Some(Outcome::Refused { .. }) => vec![words(&["refused"])],
+        Some(Outcome::Hangs) => vec![words(&["hangs"])],
+    };
+    // What has nothing to do with who connects is compared as ever.
+    let of_the_server = judge(&Expectation { outcome: None, ..expected.clone() }, observed);
+    let differs = !accepted.is_empty() && !accepted.contains(&in_short(&observed.outcome));
+    let of_the_client =
+        differs.then(|| Mismatch { what: OUTCOME, expected: accepted, observed: in_short(&observed.outcome) });
+    of_the_server.into_iter().chain(of_the_client).collect()
+}
+
 /// What Kong may say, each text line by line.
 fn said(texts: &[String]) -> Vec<Vec<String>> {
     texts.iter().map(|text| lines(text)).collect()
@@ -272,6 +301,8 @@ fn told(happened: &Result<Connected, Refusal>) -> Vec<String> {
     }
 }
 
+/// The name of a mismatch that is not one of words.
+pub const OUTCOME: &str = "what comes of it";
 const KONG: &str = "Kong";
 const SERVER: &str = "PostgreSQL's log";
 const RELOAD: &str = "PostgreSQL's log when it takes the configuration";

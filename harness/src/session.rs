@@ -6,14 +6,15 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client::{ClientKind, Clients};
+use crate::client::{ClientKind, Clients, Needs, Unusable};
+use crate::judge::Verdict;
 use crate::kong::{Profile, Stack};
 use crate::plan::{Axes, Cell, Selection, Shard, plan};
 use crate::postgres::{Docker, Local, Pool, Runtime, RuntimeError, RuntimeKind};
-use crate::run::Runner;
+use crate::run::{CellResult, Runner};
 use crate::runfolder::RunFolder;
 use crate::scenario::versions::Major;
-use crate::scenario::{Fault, Suite};
+use crate::scenario::{Difference, Fault, Suite};
 
 /// What is asked for. Nothing named means all there is, or the default.
 #[derive(Debug, Clone)]
@@ -32,6 +33,10 @@ pub struct Options {
     pub profiles: Vec<Profile>,
     /// Who connects.
     pub clients: Vec<ClientKind>,
+    /// The image of `kong-image`.
+    pub kong_image: Option<String>,
+    /// The program of `command`.
+    pub client_command: Option<String>,
     /// Kong's stacks.
     pub stacks: Vec<Stack>,
     /// The folder of the scenarios, instead of the built-in ones.
@@ -52,6 +57,8 @@ impl Default for Options {
             images: Vec::new(),
             profiles: Vec::new(),
             clients: vec![ClientKind::Kong],
+            kong_image: None,
+            client_command: None,
             stacks: Stack::ALL.to_vec(),
             scenarios: None,
             jobs: None,
@@ -91,9 +98,9 @@ pub enum SessionError {
     /// There is nothing to run servers with.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    /// A client that is asked for cannot be used here.
-    #[error("{0}")]
-    Client(String),
+    /// A client that is asked for is not to be had.
+    #[error(transparent)]
+    Client(#[from] Unusable),
     /// The run has no folder.
     #[error("no folder for the run: {0}")]
     Folder(#[from] std::io::Error),
@@ -167,6 +174,25 @@ impl Options {
         if cells.is_empty() { Err(SessionError::NothingMatched(self.globs.join(" "))) } else { Ok(cells) }
     }
 
+    /// The differences that are written of the clients, with how many cells each is about on these majors. They are
+    /// written for the releases that are run by default.
+    fn differences(&self, suite: &Suite, majors: Vec<Major>) -> Vec<(Arc<Difference>, usize)> {
+        if !self.profiles.is_empty() {
+            return Vec::new();
+        }
+        let axes = Axes { majors, profiles: Vec::new(), clients: self.clients.clone(), stacks: Stack::ALL.to_vec() };
+        let all = plan(suite, &axes, &Selection::default());
+        let about = |difference: &Arc<Difference>| all.iter().filter(|cell| difference.is_about(cell)).count();
+        suite.differences.iter().map(|difference| (difference.clone(), about(difference))).collect()
+    }
+
+    /// What the clients need.
+    #[must_use]
+    pub fn needs(&self, run: &Arc<RunFolder>) -> Needs {
+        let (kong_image, command) = (self.kong_image.clone(), self.client_command.clone());
+        Needs { run: run.clone(), kong_image, command }
+    }
+
     /// How many servers to use at once: as many as there are processors, unless something else is asked for.
     #[must_use]
     pub fn jobs(&self) -> u32 {
@@ -183,6 +209,8 @@ pub struct Session {
     pub runner: Arc<Runner>,
     /// Why servers run where they do.
     pub why: String,
+    /// The differences that are about cells of this run, and how many cells there would be if all were run.
+    differences: Vec<(Arc<Difference>, usize)>,
     // The last to go: servers have their data in it.
     folder: Arc<RunFolder>,
 }
@@ -195,16 +223,34 @@ impl Session {
         Selection::new(&options.globs, options.shard).map_err(SessionError::Usage)?;
         let folder = Arc::new(RunFolder::create()?);
         let Chosen { runtime, why } = options.runtime(&folder).await?;
-        let cells = options.plan(&suite, options.majors(&*runtime)?)?;
+        let majors = options.majors(&*runtime)?;
+        let cells = options.plan(&suite, majors.clone())?;
+        let differences = options.differences(&suite, majors);
         let pool = Pool::new(runtime, options.jobs());
-        let clients = Clients::new(&options.clients, &folder).map_err(SessionError::Client)?;
-        let runner = Runner::new(pool, suite.texts.clone(), clients, folder.private("kong")?, options.limit);
-        Ok(Self { cells, runner, why, folder })
+        let clients = Clients::ready(&options.clients, &options.needs(&folder)).await?;
+        let runner = Runner::new(pool, &suite, clients, folder.private("kong")?, options.limit);
+        Ok(Self { cells, runner, why, differences, folder })
+    }
+
+    /// The differences of which every cell was run, and none differs.
+    #[must_use]
+    pub fn stale(&self, results: &[CellResult]) -> Vec<Arc<Difference>> {
+        let is_stale = |(difference, all): &&(Arc<Difference>, usize)| {
+            let about: Vec<_> = results.iter().filter(|result| difference.is_about(&result.cell)).collect();
+            let is_judged = |result: &&&CellResult| matches!(result.verdict, Verdict::Pass | Verdict::KnownDeviation);
+            let shows = |result: &&CellResult| {
+                result.verdict == Verdict::Fail
+                    || result.difference.as_ref().is_some_and(|shown| Arc::ptr_eq(shown, difference))
+            };
+            about.len() == *all && about.iter().any(|result| is_judged(&result)) && !about.iter().any(shows)
+        };
+        self.differences.iter().filter(is_stale).map(|(difference, _)| difference.clone()).collect()
     }
 
     /// Stops the servers, and removes everything.
     pub async fn close(self) {
         self.runner.pool().close().await;
+        self.runner.clients().close().await;
         drop(self.runner);
         drop(self.folder);
     }

@@ -3,23 +3,25 @@
 use std::sync::Arc;
 
 use super::{Exit, Failure};
-use crate::client::Installed;
+use crate::client::survey;
 use crate::kong::Profile;
 use crate::postgres::{Docker, Local, Runtime, RuntimeError};
 use crate::runfolder::{RunFolder, abandoned};
+use crate::session::Options;
 
 pub(super) async fn env() -> Result<Exit, Failure> {
     let folder = RunFolder::create().map_err(|error| Failure::environment(format!("no folder for a run: {error}")))?;
     let folder = Arc::new(folder);
     println!("runtimes");
     runtime("docker", Docker::find(folder.clone(), &[], &[]).await.map(|docker| docker.offers()));
-    runtime("local", Local::find(folder).map(|local| local.offers()));
+    runtime("local", Local::find(folder.clone()).map(|local| local.offers()));
 
     println!("\nclients");
-    println!("  kong       built in, with {}", openssl::version::version());
-    match Installed::find() {
-        Ok(installed) => println!("  openresty  {}", installed.versions),
-        Err(why) => println!("  openresty  not usable: {why}"),
+    for (kind, found) in survey(&Options::default().needs(&folder)).await {
+        match found {
+            Ok(about) => println!("  {:<10}  {about}", kind.as_str()),
+            Err(why) => println!("  {:<10}  not usable: {why}", kind.as_str()),
+        }
     }
 
     println!("\ncertificates");

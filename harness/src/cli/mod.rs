@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use indexmap::IndexSet;
 
 use crate::client::ClientKind;
 use crate::kong::{Profile, Stack};
@@ -137,9 +138,15 @@ struct CellArgs {
     /// The image of a major; `postgres:<major>` or `kong-pg-tls/postgres:<major>` by default.
     #[arg(long, value_name = "17=REF", value_parser = image)]
     image: Vec<(Major, String)>,
-    /// Who connects.
-    #[arg(long, value_name = "NAME,..", value_delimiter = ',', default_value = "kong")]
+    /// Who connects: `kong`, this program's own re-creation of it, if nobody else is named; `libpq`, `rustls`.
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
     client: Vec<ClientKind>,
+    /// Have a real Kong connect: an image of the release that --kong names.
+    #[arg(long, value_name = "REF")]
+    kong_image: Option<String>,
+    /// Have a stranger's program connect; docs/client-protocol.md says how it is asked.
+    #[arg(long, value_name = "PROGRAM")]
+    client_command: Option<String>,
     /// Kong's TLS stacks.
     #[arg(long, value_name = "STACK,..", value_delimiter = ',', default_value = "luasec,cosocket")]
     stack: Vec<Stack>,
@@ -176,6 +183,15 @@ fn image(text: &str) -> Result<(Major, String), String> {
 }
 
 impl CellArgs {
+    /// Those named, those that an image or a program is given for, or else Kong.
+    fn clients(&self) -> Vec<ClientKind> {
+        let named = self.client.iter().copied();
+        let image = self.kong_image.iter().map(|_| ClientKind::KongImage);
+        let command = self.client_command.iter().map(|_| ClientKind::Command);
+        let clients: IndexSet<_> = named.chain(image).chain(command).collect();
+        if clients.is_empty() { vec![ClientKind::Kong] } else { clients.into_iter().collect() }
+    }
+
     fn options(&self) -> Options {
         let defaults = Options::default();
         Options {
@@ -185,7 +201,9 @@ impl CellArgs {
             majors: self.postgres.0.clone(),
             images: self.image.clone(),
             profiles: self.kong.as_ref().map_or(defaults.profiles, |named| named.0.clone()),
-            clients: self.client.clone(),
+            clients: self.clients(),
+            kong_image: self.kong_image.clone(),
+            client_command: self.client_command.clone(),
             stacks: self.stack.clone(),
             scenarios: self.scenarios.clone(),
             ..defaults

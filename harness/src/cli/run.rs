@@ -12,7 +12,8 @@ use tokio::sync::mpsc::unbounded_channel;
 use super::{CellArgs, Exit, Failure};
 use crate::judge::Verdict;
 use crate::report::{
-    Live, Report, write_details, write_junit, write_known_deviations, write_matrix, write_remarks, write_results,
+    Live, Report, write_agreement, write_details, write_junit, write_known_deviations, write_matrix, write_remarks,
+    write_results,
 };
 use crate::run::{CellResult, Event};
 use crate::session::{Options, Session};
@@ -97,13 +98,15 @@ async fn drive(session: &Session, jobs: u32, mut live: Live, interrupted: &mut I
     }
     let order: HashMap<_, _> = session.cells.iter().enumerate().map(|(place, cell)| (&cell.id, place)).collect();
     results.sort_by_key(|result: &CellResult| order.get(&result.cell.id));
-    (Report { results, planned: session.cells.len(), duration: begun.elapsed() }, stopped)
+    let stale = session.stale(&results);
+    (Report { results, planned: session.cells.len(), duration: begun.elapsed(), stale }, stopped)
 }
 
 fn show(report: &Report) -> std::io::Result<()> {
     let mut out = anstream::stdout();
     write_matrix(&mut out, report)?;
     write_known_deviations(&mut out, report)?;
+    write_agreement(&mut out, report)?;
     write_remarks(&mut out, report)?;
     let bad = report.results.iter().filter(|result| !result.verdict.is_good());
     bad.take(SHOWN).try_for_each(|result| write_details(&mut out, result))?;
@@ -118,7 +121,7 @@ fn show(report: &Report) -> std::io::Result<()> {
 const SHOWN: usize = 20;
 
 fn exit(report: &Report) -> Exit {
-    if report.count(Verdict::Fail) + report.count(Verdict::Timeout) > 0 {
+    if report.count(Verdict::Fail) + report.count(Verdict::Timeout) + report.stale.len() > 0 {
         Exit::Failed
     } else if report.count(Verdict::EnvironmentError) > 0 || report.results.len() < report.planned {
         Exit::Environment

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{Attempt, Client, Inability, Open, Task};
+use super::{Attempt, Client, Established, Inability, Open, Task};
 use crate::kong::{Connection, Kong, Refusal};
 
 /// In process, and so always here.
@@ -13,11 +13,15 @@ impl Client for ReCreated {
     async fn connect(&self, task: &Task) -> Result<Attempt, Inability> {
         let kong = match Kong::start(task.settings.clone(), (*task.profile).clone(), task.stack) {
             Ok(kong) => kong,
-            Err(refusal) => return Ok(Attempt { result: Err(refusal), reached: false, certificate: None }),
+            Err(refusal) => return Ok(Attempt::refused(refusal, 0)),
         };
         let crate::kong::Attempt { result, reached, certificate } = kong.connect().await;
-        let result = result.map(|connection| Box::new(connection) as Box<dyn Open>);
-        Ok(Attempt { result, reached, certificate })
+        let result = result.map(|connection| Established::Open(Box::new(connection)));
+        Ok(Attempt { result, connections: Some(usize::from(reached)), certificate })
+    }
+
+    fn about(&self) -> String {
+        format!("built in, with {}", openssl::version::version())
     }
 }
 

@@ -1,15 +1,20 @@
 //! Who connects: witnesses of one and the same cell, behind one trait.
 
+mod command;
 mod kong;
+mod kong_image;
+mod libpq;
 mod openresty;
+mod rustls;
+mod translate;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-pub use openresty::Installed;
 pub(crate) use openresty::race;
 use openssl::x509::X509;
 
@@ -18,18 +23,26 @@ use crate::kong::{Profile, Refusal, Settings, Stack};
 use crate::runfolder::RunFolder;
 
 /// A client that cells can be run with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClientKind {
     /// This program's own re-creation of Kong's driver on its two TLS stacks.
     Kong,
     /// Kong's own TLS stacks, nginx with Lua and LuaSec, driven by Lua of this program's.
     Openresty,
+    /// PostgreSQL's own client library, through psql.
+    Libpq,
+    /// A modern client that is strict: tokio-postgres over rustls.
+    Rustls,
+    /// A stranger's program.
+    Command,
+    /// A real Kong in a container.
+    KongImage,
 }
 
 impl ClientKind {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Kong, Self::Openresty];
+    pub const ALL: [Self; 6] = [Self::Kong, Self::Openresty, Self::Libpq, Self::Rustls, Self::Command, Self::KongImage];
 
     /// As it is written everywhere.
     #[must_use]
@@ -37,7 +50,29 @@ impl ClientKind {
         match self {
             Self::Kong => "kong",
             Self::Openresty => "openresty",
+            Self::Libpq => "libpq",
+            Self::Rustls => "rustls",
+            Self::Command => "command",
+            Self::KongImage => "kong-image",
         }
+    }
+
+    /// Whether it is held to every word that is expected of Kong, and not just to what comes of it.
+    #[must_use]
+    pub fn speaks_as_kong(self) -> bool {
+        matches!(self, Self::Kong | Self::Openresty | Self::KongImage)
+    }
+
+    /// Whether its stacks are Kong's own, which lose races that the re-created ones do not run.
+    #[must_use]
+    pub(crate) fn is_kong_itself(self) -> bool {
+        matches!(self, Self::Openresty | Self::KongImage)
+    }
+
+    /// Whether one can look inside: at the step at which an attempt ends, and at what the server shows.
+    #[must_use]
+    pub(crate) fn is_transparent(self) -> bool {
+        self != Self::KongImage
     }
 }
 
@@ -60,6 +95,8 @@ impl FromStr for ClientKind {
 /// What a client is to do: connect as Kong would.
 #[derive(Debug, Clone)]
 pub struct Task {
+    /// The cell it is for.
+    pub cell: String,
     /// What kong.conf says.
     pub conf: KongConf,
     /// What a release makes of it.
@@ -68,16 +105,36 @@ pub struct Task {
     pub profile: Arc<Profile>,
     /// Which of Kong's stacks speaks.
     pub stack: Stack,
+    /// The container that the server is in, if it is in one, and nothing stands in between.
+    pub container: Option<String>,
 }
 
 /// An attempt to connect, as it ended.
 pub struct Attempt {
-    /// The open connection, or what the client says.
-    pub result: Result<Box<dyn Open>, Refusal>,
-    /// Whether there was a TCP connection, so that the server knows of the attempt.
-    pub reached: bool,
+    /// The connection, or what the client says.
+    pub result: Result<Established, Refusal>,
+    /// How many TCP connections there were, so that the server knows of them, if the client tells.
+    pub connections: Option<usize>,
     /// The certificate the server showed, if the client tells.
     pub certificate: Option<X509>,
+}
+
+impl Attempt {
+    /// One that was refused.
+    fn refused(refusal: Refusal, connections: usize) -> Self {
+        Self { result: Err(refusal), connections: Some(connections), certificate: None }
+    }
+}
+
+/// A connection on which a client has got an answer.
+pub enum Established {
+    /// It is open still, so that the server can be asked what it is.
+    Open(Box<dyn Open>),
+    /// It is over: what it was is in the server's log.
+    Over {
+        /// What `SHOW server_version_num` said, if the client tells.
+        server_version_num: String,
+    },
 }
 
 /// A connection on which a client has got an answer, and which stays open.
@@ -88,6 +145,11 @@ pub trait Open: Send {
 
     /// What `SHOW server_version_num` said.
     fn server_version_num(&self) -> &str;
+
+    /// The TLS version that the client believes it speaks, `off` for none, if it says so.
+    fn claimed_tls(&self) -> Option<&str> {
+        None
+    }
 
     /// Asks the same again.
     ///
@@ -104,8 +166,16 @@ pub trait Open: Send {
 pub enum Inability {
     /// What it is asked for has no counterpart in it.
     Unsupported(String),
+    /// It does not do what a client has to do, which is its own fault.
+    Misbehaves(String),
     /// Something it needs has failed, which is nobody's fault who is judged.
     Environment(String),
+}
+
+impl Inability {
+    fn environment(doing: &str, error: impl fmt::Display) -> Self {
+        Self::Environment(format!("cannot {doing}: {error}"))
+    }
 }
 
 /// A client, ready to connect as often as it is asked to.
@@ -113,30 +183,81 @@ pub enum Inability {
 pub trait Client: Send + Sync {
     /// Connects, and asks for the server's version. May be dropped at any time, and leaves nothing behind then.
     async fn connect(&self, task: &Task) -> Result<Attempt, Inability>;
+
+    /// What it is, and of which version.
+    fn about(&self) -> String;
+
+    /// How much longer than `pg_timeout` an attempt may take before it counts as one that hangs.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(2)
+    }
+
+    /// Ends what it may have left running.
+    async fn close(&self) {}
+}
+
+/// What clients need that is not on every machine.
+#[derive(Debug, Clone)]
+pub struct Needs {
+    /// The folder of the run, for their files.
+    pub run: Arc<RunFolder>,
+    /// The image of Kong.
+    pub kong_image: Option<String>,
+    /// The stranger's program.
+    pub command: Option<String>,
+}
+
+/// A client that cannot be used here, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("the client {kind} cannot be used: {why}")]
+pub struct Unusable {
+    kind: ClientKind,
+    why: String,
 }
 
 /// The clients of a run.
 pub struct Clients(HashMap<ClientKind, Box<dyn Client>>);
 
 impl Clients {
-    /// Gets clients ready, with their files in the folder of the run.
-    ///
-    /// # Errors
-    /// What is missing for one of them.
-    pub fn new(kinds: &[ClientKind], run: &RunFolder) -> Result<Self, String> {
-        let ready = |kind: &ClientKind| -> Result<(ClientKind, Box<dyn Client>), String> {
-            let client: Box<dyn Client> = match kind {
-                ClientKind::Kong => Box::new(kong::ReCreated),
-                ClientKind::Openresty => Box::new(openresty::OpenResty::new(run)?),
-            };
-            Ok((*kind, client))
-        };
-        kinds.iter().map(ready).collect::<Result<_, _>>().map(Self)
+    /// Gets clients ready.
+    pub async fn ready(kinds: &[ClientKind], needs: &Needs) -> Result<Self, Unusable> {
+        let mut clients = HashMap::new();
+        for kind in kinds {
+            clients.insert(*kind, client(*kind, needs).await.map_err(|why| Unusable { kind: *kind, why })?);
+        }
+        Ok(Self(clients))
     }
 
-    /// Has one of them connect.
-    pub(crate) async fn connect(&self, kind: ClientKind, task: &Task) -> Result<Attempt, Inability> {
-        let client = self.0.get(&kind).ok_or_else(|| Inability::Environment(format!("{kind} was not got ready")))?;
-        client.connect(task).await
+    /// One of them.
+    pub(crate) fn get(&self, kind: ClientKind) -> Result<&dyn Client, Inability> {
+        let client = self.0.get(&kind).map(AsRef::as_ref);
+        client.ok_or_else(|| Inability::Environment(format!("{kind} was not got ready")))
     }
+
+    /// Ends what they may have left running.
+    pub async fn close(&self) {
+        for client in self.0.values() {
+            client.close().await;
+        }
+    }
+}
+
+async fn client(kind: ClientKind, needs: &Needs) -> Result<Box<dyn Client>, String> {
+    Ok(match kind {
+        ClientKind::Kong => Box::new(kong::ReCreated),
+        ClientKind::Openresty => Box::new(openresty::OpenResty::new(&needs.run)?),
+        ClientKind::Libpq => Box::new(libpq::Psql::find(&needs.run).await?),
+        ClientKind::Rustls => Box::new(rustls::Strict),
+        ClientKind::Command => Box::new(command::Program::probe(needs.command.as_deref()).await?),
+        ClientKind::KongImage => Box::new(kong_image::Image::find(needs).await?),
+    })
+}
+
+/// Which clients can be used here, with what they are, and which cannot, with why.
+pub async fn survey(needs: &Needs) -> Vec<(ClientKind, Result<String, String>)> {
+    let mut found = Vec::new();
+    for kind in ClientKind::ALL {
+        found.push((kind, client(kind, needs).await.map(|client| client.about())));
+    }
+    found
 }

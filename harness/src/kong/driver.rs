@@ -51,7 +51,7 @@ impl Refusal {
     pub fn as_kong_prints_it(&self) -> String {
         match self.how {
             How::Returned => format!("{PREFIX}{}", self.text),
-            How::Raised => self.text.clone(),
+            How::Raised | How::Other => self.text.clone(),
             How::Hung => "(nothing)".into(),
         }
     }
@@ -66,6 +66,8 @@ pub enum How {
     Raised,
     /// Not at all: it waits without end.
     Hung,
+    /// It is not Kong's: another client says it in words of its own.
+    Other,
 }
 
 impl How {
@@ -76,6 +78,7 @@ impl How {
             Self::Returned => "returns it",
             Self::Raised => "raises it",
             Self::Hung => "waits without end",
+            Self::Other => "says it in other words",
         }
     }
 }
@@ -124,6 +127,11 @@ impl Refusal {
 
     pub(crate) fn raised(stage: Stage, text: &str) -> Self {
         Self { how: How::Raised, ..Self::returned(stage, text) }
+    }
+
+    /// That of a client which is not Kong.
+    pub(crate) fn in_other_words(stage: Stage, text: &str) -> Self {
+        Self { how: How::Other, ..Self::returned(stage, text) }
     }
 
     pub(super) fn socket(stage: Stage, before: &str, error: &SocketError) -> Self {

@@ -26,6 +26,7 @@ use std::str::FromStr;
 pub use driver::{Attempt, Connection, How, Refusal};
 pub use profile::{Edition, Profile};
 pub use remarks::remarks;
+pub(crate) use settings::read as read_file;
 pub use settings::{Settings, Trusted, TrustedEntry, Which};
 pub(crate) use socket::ALERTS;
 pub(crate) use spelling::respell;

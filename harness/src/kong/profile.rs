@@ -257,6 +257,11 @@ impl Profile {
         self.edition == Edition::Driver && security_level > 0
     }
 
+    /// Whether `pg_ssl_version = any` begins with TLS 1.0, and not with 1.1.
+    pub(crate) fn any_is_from_1_0(&self) -> bool {
+        self.any_version == AnyVersion::From1_0
+    }
+
     /// Whether its driver tells the server that it is going.
     #[must_use]
     pub fn says_goodbye(&self) -> bool {

@@ -80,7 +80,7 @@ pub enum TrustedEntry {
 }
 
 /// Reads a file as Kong would, which does not run as root: one that nobody may read it cannot either.
-pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let denied = std::fs::metadata(path)?.permissions().mode() & 0o444 == 0;
     if denied { Err(io::ErrorKind::PermissionDenied.into()) } else { std::fs::read(path) }
 }

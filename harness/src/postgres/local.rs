@@ -82,7 +82,7 @@ impl Local {
     /// Looks for installed versions: in `PGBIN`, in the usual folders, and on the `PATH`.
     pub fn find(run: Arc<RunFolder>) -> Result<Self, RuntimeError> {
         let mut installed = BTreeMap::new();
-        for folder in candidates() {
+        for folder in folders_of_binaries() {
             if let Some(major) = version_of(&folder) {
                 installed.entry(major).or_insert(folder);
             }
@@ -159,7 +159,8 @@ impl Runtime for Local {
     }
 }
 
-fn candidates() -> Vec<PathBuf> {
+/// Where PostgreSQL's programs may be: in `PGBIN`, in the usual folders, and on the `PATH`.
+pub(crate) fn folders_of_binaries() -> Vec<PathBuf> {
     let mut folders: Vec<_> = std::env::var_os("PGBIN").map(PathBuf::from).into_iter().collect();
     let families = ["/usr/lib/postgresql", "/usr/local/pgsql", "/opt/homebrew/opt", "/usr/local/opt"];
     for family in families.map(Path::new) {

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::control::TlsProof;
+
 /// A line of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
@@ -125,6 +127,22 @@ fn ended(text: &str) -> Option<i32> {
     rest.split(')').next()?.parse().ok()
 }
 
+/// What a connection is that the server lets in: `connection authorized: user=kong database=kong SSL enabled
+/// (protocol=TLSv1.3, cipher=TLS_AES_256_GCM_SHA384, bits=256)`.
+pub(super) fn authorized(text: &str) -> Option<TlsProof> {
+    let rest = text.strip_prefix("LOG:  connection authorized: ")?;
+    let Some((_, tls)) = rest.split_once(" SSL enabled (") else { return Some(TlsProof::default()) };
+    let value = |name: &str| {
+        let (_, value) = tls
+            .trim_end_matches(')')
+            .split(", ")
+            .filter_map(|pair| pair.split_once('='))
+            .find(|(key, _)| *key == name)?;
+        Some(value.to_owned())
+    };
+    Some(TlsProof { version: value("protocol"), cipher: value("cipher"), client_dn: None })
+}
+
 /// Whether a line is one that every server or every connection writes, so that no expectation names it.
 pub(super) fn is_routine(text: &str) -> bool {
     const ROUTINE: [&str; 13] = [
@@ -180,6 +198,18 @@ mod tests {
         let ended = "[1] DEBUG:  client backend (PID 12) exited with exit code 0";
         assert_eq!(connections(&book(&[begun, ended])), [12]);
         assert!(are_over(&book(&[begun, ended]), 1, &[]));
+    }
+
+    #[test]
+    fn what_a_connection_was_is_in_the_log() {
+        let tls = "LOG:  connection authorized: user=kong database=kong SSL enabled (protocol=TLSv1.3, cipher=TLS_AES_256_GCM_SHA384, bits=256)";
+        let proof = authorized(tls).expect("a proof");
+        assert_eq!(
+            (proof.version.as_deref(), proof.cipher.as_deref()),
+            (Some("TLSv1.3"), Some("TLS_AES_256_GCM_SHA384"))
+        );
+        assert_eq!(authorized("LOG:  connection authorized: user=kong database=kong"), Some(TlsProof::default()));
+        assert_eq!(authorized("LOG:  connection received: host=127.0.0.1 port=1"), None);
     }
 
     #[tokio::test]

@@ -15,7 +15,9 @@ mod server;
 
 pub use config::{Configuration, File};
 pub use control::TlsProof;
+pub(crate) use docker::engine;
 pub use docker::{Docker, remove_abandoned};
+pub(crate) use local::folders_of_binaries;
 pub use local::{Local, stop_abandoned};
 pub use pool::{Lease, Pool};
 pub use runtime::{Host, Offer, Runtime, RuntimeError, RuntimeKind};

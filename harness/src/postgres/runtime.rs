@@ -142,4 +142,9 @@ pub trait Host: Send + Sync {
 
     /// The data directory as the server names it in its messages.
     fn data_directory(&self) -> String;
+
+    /// The container that the server is in, if it is in one.
+    fn container(&self) -> Option<String> {
+        None
+    }
 }

@@ -15,6 +15,9 @@ use crate::scenario::versions::{Major, OpensslLine};
 /// How long a server may take to start or to end a session.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// How much later than it happens something may be in the log.
+const LOG_LIMIT: Duration = Duration::from_secs(5);
+
 /// What a server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerFacts {
@@ -52,6 +55,14 @@ pub struct Observed {
     pub telling: Vec<String>,
     /// The address the attempt came from, as the server names it.
     pub host: Option<String>,
+}
+
+impl Observed {
+    /// What the first connection was that the server let in, by its own log.
+    #[must_use]
+    pub fn authorized(&self) -> Option<TlsProof> {
+        self.log.iter().find_map(|line| log::authorized(line))
+    }
 }
 
 /// A server and the harness' session with it.
@@ -116,6 +127,12 @@ impl Server {
     #[must_use]
     pub fn data_directory(&self) -> String {
         self.host.data_directory()
+    }
+
+    /// The container that it is in, if it is in one.
+    #[must_use]
+    pub fn container(&self) -> Option<String> {
+        self.host.container()
     }
 
     /// Whether it runs.
@@ -201,6 +218,15 @@ impl Server {
     /// What the server knows of the connection that one of its processes serves.
     pub async fn proof(&self, pid: i32) -> Result<Option<TlsProof>, RuntimeError> {
         control::proof(self.control()?, pid).await
+    }
+
+    /// Whether a process was started for a connection since the mark. The postmaster may say so a little later.
+    pub async fn has_begun(&self, mark: usize, pid: i32) -> bool {
+        let begun = |lines: &[LogLine], open: bool| {
+            let is_there = log::connections(lines).contains(&pid);
+            (is_there || !open).then_some(is_there)
+        };
+        self.log.wait(mark, LOG_LIMIT, begun).await == Some(true)
     }
 
     /// What the server answers to questions of the superuser, each in SQL and with one value for an answer.

@@ -1,6 +1,7 @@
 //! What a run tells: to people while it goes on and when it ends, to programs in files. Reporters see the results
 //! only, so a new format touches nothing else.
 
+mod agreement;
 mod claims;
 mod details;
 mod deviations;
@@ -10,8 +11,10 @@ mod matrix;
 mod remarks;
 mod results;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+pub use agreement::{Agreement, write_agreement};
 pub use claims::{Recorded, write_claims};
 pub use details::write_details;
 pub use deviations::{write_deviations, write_known_deviations};
@@ -23,6 +26,7 @@ pub use results::{Results, write_results};
 
 use crate::judge::Verdict;
 use crate::run::CellResult;
+use crate::scenario::Difference;
 
 /// A run that has ended.
 #[derive(Debug)]
@@ -33,6 +37,8 @@ pub struct Report {
     pub planned: usize,
     /// How long it took.
     pub duration: Duration,
+    /// Entries of differences.yaml of which every cell was run, and none differs.
+    pub stale: Vec<Arc<Difference>>,
 }
 
 impl Report {

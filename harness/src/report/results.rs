@@ -5,7 +5,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::Report;
+use super::{Agreement, Report};
 use crate::client::ClientKind;
 use crate::judge::{Expectation, Mismatch, Observation, Outcome, Verdict};
 use crate::kong::Stack;
@@ -26,6 +26,10 @@ pub struct Results {
     pub duration_ms: u64,
     /// What came of each cell.
     pub cells: Vec<CellJson>,
+    /// How each witness agrees with `kong`, where both were run.
+    pub agreement: Vec<Agreement>,
+    /// Where in differences.yaml an entry is that no cell shows any more, although all of its cells were run.
+    pub stale_differences: Vec<String>,
 }
 
 /// What came of a cell.
@@ -243,6 +247,8 @@ impl From<&Report> for Results {
             planned: report.planned,
             duration_ms: millis(report.duration),
             cells: report.results.iter().map(CellJson::from).collect(),
+            agreement: report.agreements(),
+            stale_differences: report.stale.iter().map(|difference| difference.place.clone()).collect(),
         }
     }
 }

@@ -1,14 +1,19 @@
 //! One cell, step by step, from its certificates to its verdict.
 
+use std::sync::Arc;
+
 use super::step::{Attempted, SetUp};
 use super::{FourFiles, Runner, materials};
-use crate::client::{ClientKind, Open, race};
-use crate::judge::{Expectation, KnownDeviation, Mismatch, Observation, Verdict, judge, verdict, without_the_attempt};
-use crate::kong::Settings;
+use crate::client::{ClientKind, Inability, Open, race};
+use crate::judge::{
+    Expectation, KnownDeviation, Mismatch, OUTCOME, Observation, Outcome, Verdict, judge, judge_outcome, verdict,
+    without_the_attempt,
+};
+use crate::kong::{How, Settings};
 use crate::pki::PkiError;
 use crate::plan::Cell;
 use crate::postgres::{Configuration, Lease, RuntimeError, Server, ServerFacts};
-use crate::scenario::{Change, OpenConnection, Situation, Step};
+use crate::scenario::{Change, Did, Difference, Does, OpenConnection, Situation, Step};
 
 /// How a cell ended.
 pub(super) struct Ended {
@@ -19,6 +24,7 @@ pub(super) struct Ended {
     pub(super) observed: Option<Observation>,
     pub(super) mismatches: Vec<Mismatch>,
     pub(super) remarks: Vec<String>,
+    pub(super) difference: Option<Arc<Difference>>,
     pub(super) files: Option<FourFiles>,
 }
 
@@ -32,6 +38,7 @@ impl Ended {
             observed: None,
             mismatches: Vec::new(),
             remarks: Vec::new(),
+            difference: None,
             files: None,
         }
     }
@@ -45,6 +52,20 @@ impl Ended {
 pub(super) enum Stop {
     Environment(String),
     Unsupported(String),
+    /// What is asked for has no counterpart in the client.
+    Unable(String),
+    /// The client itself is at fault.
+    Misbehaves(String),
+}
+
+impl From<Inability> for Stop {
+    fn from(inability: Inability) -> Self {
+        match inability {
+            Inability::Unsupported(why) => Self::Unable(why),
+            Inability::Misbehaves(why) => Self::Misbehaves(why),
+            Inability::Environment(why) => Self::Environment(why),
+        }
+    }
 }
 
 impl Stop {
@@ -85,11 +106,55 @@ impl Runner {
             return Ended::of(Verdict::Unsupported, because);
         }
         let mut facts = None;
-        match self.steps(cell, &mut facts).await {
-            Ok(last) => Ended { server: facts, ..ended(cell, last) },
-            Err(Stop::Unsupported(reason)) => Ended { server: facts, ..Ended::of(Verdict::Unsupported, reason) },
-            Err(Stop::Environment(reason)) => Ended { server: facts, ..Ended::environment(reason) },
+        let ended = match self.steps(cell, &mut facts).await {
+            Ok(last) if cell.client.speaks_as_kong() => ended(cell, last),
+            // The documents are about Kong, and so is what is known of them.
+            Ok(last) => self.parted(cell, ended(cell, StepEnded { known: Vec::new(), ..last })),
+            Err(Stop::Unable(reason)) => self.unable(cell, reason),
+            Err(Stop::Unsupported(reason)) => Ended::of(Verdict::Unsupported, reason),
+            Err(Stop::Misbehaves(reason)) => Ended::of(Verdict::Fail, reason),
+            Err(Stop::Environment(reason)) => Ended::environment(reason),
+        };
+        Ended { server: facts, ..ended }
+    }
+
+    fn difference(&self, cell: &Cell, did: Did<'_>) -> Option<Arc<Difference>> {
+        self.differences.iter().find(|known| known.is_about(cell) && known.tells(did)).cloned()
+    }
+
+    /// A client that is not Kong may part from it where that is written.
+    fn parted(&self, cell: &Cell, ended: Ended) -> Ended {
+        let ([mismatch], Some(expected), Some(observed)) = (&ended.mismatches[..], &ended.expected, &ended.observed)
+        else {
+            return ended;
+        };
+        let refusal = observed.outcome.as_ref().err();
+        if mismatch.what != OUTCOME || refusal.is_some_and(|refusal| refusal.how == How::Hung) {
+            return ended;
         }
+        let kong: &[String] = match &expected.outcome {
+            Some(Outcome::Refused { kong, .. }) => kong,
+            _ => &[],
+        };
+        let does = if refusal.is_some() { Does::Refuses } else { Does::Connects };
+        let did = Did { does, says: refusal.map(|refusal| refusal.text.as_str()), kong };
+        if let Some(known) = self.difference(cell, did) {
+            let reason = Some(known.entry.because.clone());
+            return Ended { verdict: Verdict::KnownDeviation, reason, difference: Some(known), ..ended };
+        }
+        let reason = format!("{} parts from Kong, and differences.yaml does not say so", cell.client);
+        Ended { reason: Some(reason), ..ended }
+    }
+
+    /// What a client cannot do has to be written too, but for a stranger's, who says so himself.
+    fn unable(&self, cell: &Cell, reason: String) -> Ended {
+        let did = Did { does: Does::Unsupported, says: Some(&reason), kong: &[] };
+        let difference = self.difference(cell, did);
+        let is_free = cell.client.speaks_as_kong() || cell.client == ClientKind::Command;
+        if difference.is_some() || is_free {
+            return Ended { difference, ..Ended::of(Verdict::Unsupported, reason) };
+        }
+        Ended::of(Verdict::Fail, format!("{reason}: differences.yaml does not say so"))
     }
 
     async fn steps(&self, cell: &Cell, facts: &mut Option<ServerFacts>) -> Result<StepEnded, Stop> {
@@ -175,6 +240,7 @@ impl Runner {
             None if step.change == Change::First && answers.is_empty() => return Ok(None),
             None => Observation { answers, ..without_the_attempt(reload, open_connection) },
         };
+        let judge = if cell.client.speaks_as_kong() { judge } else { judge_outcome };
         let mismatches = judge(&expected, &observed);
         Ok(Some(StepEnded { number: *number, expected, observed, mismatches, known, remarks, files }))
     }
@@ -186,7 +252,7 @@ impl Runner {
     /// Why that is not possible.
     pub async fn rehearse(&self, cell: &Cell) -> Result<(Lease, Settings, tempfile::TempDir), String> {
         let told = |stop| match stop {
-            Stop::Environment(why) | Stop::Unsupported(why) => why,
+            Stop::Environment(why) | Stop::Unsupported(why) | Stop::Unable(why) | Stop::Misbehaves(why) => why,
         };
         let step = cell.case.steps.first().ok_or("the case has no meaning here")?;
         let configuration = self.configuration(&step.situation).await.map_err(told)?;
@@ -216,7 +282,7 @@ fn ended(cell: &Cell, last: StepEnded) -> Ended {
         Some(reason) if verdict == Verdict::Fail && number > 0 => Some(format!("in step {}: {reason}", number + 1)),
         reason => reason,
     };
-    let race = (verdict == Verdict::Fail && cell.client == ClientKind::Openresty)
+    let race = (verdict == Verdict::Fail && cell.client.is_kong_itself())
         .then(|| race(cell.stack, &expected, &observed))
         .flatten();
     let (verdict, reason) = match race {
@@ -224,7 +290,7 @@ fn ended(cell: &Cell, last: StepEnded) -> Ended {
         None => (verdict, reason),
     };
     let (expected, observed, files) = (Some(expected), Some(observed), Some(files));
-    Ended { verdict, reason, server: None, expected, observed, mismatches, remarks, files }
+    Ended { verdict, reason, server: None, expected, observed, mismatches, remarks, difference: None, files }
 }
 
 fn supports(cell: &Cell, facts: &ServerFacts) -> Result<(), String> {

@@ -46,11 +46,12 @@ impl Runner {
                             lines.extend(end.iter().cloned());
                         }
                     }
-                    let certificate = connects.certificate.as_deref().map(|file| self.describe(words.tree, file));
+                    let certificate = connects.certificate.as_deref().filter(|_| words.cell.client.is_transparent());
+                    let certificate = certificate.map(|file| self.describe(words.tree, file));
                     let outcome = Outcome::Connects {
                         tls: connects.tls.accepted().iter().map(|version| version.as_str().to_owned()).collect(),
                         cipher: connects.cipher.clone(),
-                        client_dn: connects.client_dn.clone(),
+                        client_dn: connects.client_dn.clone().filter(|_| words.cell.client.is_transparent()),
                         certificate: certificate.transpose().map_err(|error| error.to_string())?,
                     };
                     (Some(outcome), log)
@@ -59,7 +60,7 @@ impl Runner {
                     let texts = says.text().accepted().iter();
                     let texts = texts.map(|text| Ok(self.texts.expand(text, &kong)?.join("\n")));
                     let outcome = Outcome::Refused {
-                        stage: *stage,
+                        stage: stage.filter(|_| words.cell.client.is_transparent()),
                         kong: texts.collect::<Result<_, String>>()?,
                         raised: says.is_raised(),
                     };

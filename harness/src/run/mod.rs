@@ -19,7 +19,7 @@ use crate::judge::{Expectation, Mismatch, Observation, Verdict};
 use crate::pki::{Forge, Tree};
 use crate::plan::Cell;
 use crate::postgres::{Pool, RuntimeKind, ServerFacts};
-use crate::scenario::{ServerSide, Texts};
+use crate::scenario::{Difference, ServerSide, Suite, Texts};
 
 /// What came of a cell.
 #[derive(Debug, Clone)]
@@ -42,6 +42,8 @@ pub struct CellResult {
     pub mismatches: Vec<Mismatch>,
     /// What there is to say of Kong's configuration in that step: what means something else than it looks like.
     pub remarks: Vec<String>,
+    /// Where it is written that this client differs here.
+    pub difference: Option<Arc<Difference>>,
     /// The configuration files of that step.
     pub files: Option<FourFiles>,
     /// How long it took.
@@ -71,6 +73,7 @@ pub struct Runner {
     forge: Arc<Forge>,
     texts: Arc<Texts>,
     clients: Clients,
+    differences: Vec<Arc<Difference>>,
     folder: PathBuf,
     limit: Duration,
 }
@@ -78,9 +81,16 @@ pub struct Runner {
 impl Runner {
     /// A runner that keeps Kong's files below a private folder, and gives up on a cell after the limit.
     #[must_use]
-    pub fn new(pool: Arc<Pool>, texts: Arc<Texts>, clients: Clients, folder: PathBuf, limit: Duration) -> Arc<Self> {
+    pub fn new(pool: Arc<Pool>, suite: &Suite, clients: Clients, folder: PathBuf, limit: Duration) -> Arc<Self> {
         let forge = Arc::new(Forge::new(folder.join("guide")));
-        Arc::new(Self { pool, forge, texts, clients, folder, limit })
+        let (texts, differences) = (suite.texts.clone(), suite.differences.clone());
+        Arc::new(Self { pool, forge, texts, clients, differences, folder, limit })
+    }
+
+    /// Who connects.
+    #[must_use]
+    pub fn clients(&self) -> &Clients {
+        &self.clients
     }
 
     /// The servers.
@@ -115,6 +125,7 @@ impl Runner {
             observed: ended.observed,
             mismatches: ended.mismatches,
             remarks: ended.remarks,
+            difference: ended.difference,
             files: ended.files,
             duration: begun.elapsed(),
         }

@@ -6,16 +6,13 @@ use super::cell::{Place, Stop};
 use super::expand::{Words, describe};
 use super::materials::Located;
 use super::{Runner, materials};
-use crate::client::{Attempt, Inability, Open, Task};
+use crate::client::{Attempt, Established, Open, Task};
 use crate::front_end::FrontEnd;
 use crate::judge::{Connected, Expectation, KnownDeviation};
 use crate::kong::{Refusal, Settings, Which, remarks};
 use crate::plan::Cell;
-use crate::postgres::{Configuration, Observed, Server, Start};
+use crate::postgres::{Configuration, Observed, Server, Start, TlsProof};
 use crate::scenario::{By, Change, Stage, Step};
-
-/// How much longer than `pg_timeout` an attempt may take before it counts as one that hangs.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Both sides in their places.
 pub(super) struct SetUp {
@@ -71,7 +68,8 @@ impl Runner {
         let settings = Settings::read(&conf, &cell.profile, which, (&host, port), folder.path().to_owned());
         let task = settings.map(|mut settings| {
             settings.security_level = kong.security_level.unwrap_or(settings.security_level);
-            Task { conf, settings, profile: cell.profile.clone(), stack: cell.stack }
+            let container = server.container();
+            Task { cell: cell.id.clone(), conf, settings, profile: cell.profile.clone(), stack: cell.stack, container }
         });
         Ok(SetUp { said, failed_start, remarks, task, folder })
     }
@@ -91,45 +89,60 @@ impl Runner {
             |refusal, server| Attempted { outcome: Err(refusal), certificate: None, server, connection: None };
         let mut task = match &set_up.task {
             Ok(task) => task.clone(),
-            Err(text) => return Ok(refused(Refusal::raised(Stage::Configure, text), Observed::default())),
+            Err(text) if cell.client.speaks_as_kong() => {
+                return Ok(refused(Refusal::raised(Stage::Configure, text), Observed::default()));
+            }
+            Err(_) => return Err(Stop::Unsupported("Kong stops at its configuration, before anybody connects".into())),
         };
         let front_end = self.front_end(step, server).await?;
         if let Some(front_end) = &front_end {
             (task.settings.host, task.settings.port) = front_end.address();
+            task.container = None;
         }
-        let patience = Duration::from_millis(task.settings.timeout_ms) + PATIENCE;
+        let client = self.clients.get(cell.client)?;
+        let patience = Duration::from_millis(task.settings.timeout_ms) + client.patience();
         let mark = server.mark();
-        let attempt = match tokio::time::timeout(patience, self.clients.connect(cell.client, &task)).await {
-            Ok(Ok(attempt)) => attempt,
-            Ok(Err(Inability::Unsupported(why))) => return Err(Stop::Unsupported(why)),
-            Ok(Err(Inability::Environment(why))) => return Err(Stop::Environment(why)),
-            Err(_) => Attempt { result: Err(Refusal::hung()), reached: true, certificate: None },
+        let attempt = if let Ok(attempt) = tokio::time::timeout(patience, client.connect(&task)).await {
+            attempt?
+        } else {
+            // Where Kong hangs, it has reached the server.
+            let connections = cell.client.speaks_as_kong().then_some(1);
+            Attempt { result: Err(Refusal::hung()), connections, certificate: None }
         };
         let certificate = attempt.certificate.as_deref().map(describe);
         let mut connection = None;
         let outcome = match attempt.result {
             Err(refusal) => Err(refusal),
-            Ok(connected) => {
-                let proof = server.proof(connected.pid()).await?;
+            Ok(Established::Over { server_version_num }) => Ok(Err(server_version_num)),
+            Ok(Established::Open(connected)) => {
+                let claimed = connected.claimed_tls().map(str::to_owned);
+                let proof = proof(server, mark, connected.pid(), claimed).await?;
                 let server_version_num = connected.server_version_num().to_owned();
-                let lost = || Stop::Environment("the server knows nothing of a connection that is open".into());
-                let proof = proof.ok_or_else(lost)?;
                 if keep {
                     connection = Some(connected);
                 } else {
                     connected.close().await;
                 }
-                Ok(Connected { proof, server_version_num })
+                Ok(Ok(Connected { proof, server_version_num }))
             }
         };
         let connections = match front_end {
-            Some(front_end) => front_end.stop().await,
-            None => usize::from(attempt.reached),
+            Some(front_end) => Some(front_end.stop().await),
+            None => attempt.connections,
         };
         let open: Vec<_> = connection.iter().map(|connection| connection.pid()).chain(open.iter().copied()).collect();
         let server = match &set_up.failed_start {
             Some(said) => Observed { log: said.clone(), telling: said.clone(), host: None },
-            None => server.observed(mark, connections, &open).await?,
+            None => observed(server, mark, connections, &open).await?,
+        };
+        let outcome = match outcome {
+            Err(refusal) => Err(refusal),
+            Ok(Ok(connected)) => Ok(connected),
+            Ok(Err(server_version_num)) => {
+                let nobody =
+                    || Stop::Misbehaves("the client says that it connected, and the server let nobody in".into());
+                Ok(Connected { proof: server.authorized().ok_or_else(nobody)?, server_version_num })
+            }
         };
         Ok(Attempted { outcome, certificate, server, connection })
     }
@@ -162,3 +175,34 @@ impl Runner {
         expanded.and_then(|expected| Ok((expected, known?))).map_err(Stop::Environment)
     }
 }
+
+/// The server's word for what a client says it has.
+async fn proof(server: &Server, mark: usize, pid: i32, claimed: Option<String>) -> Result<TlsProof, Stop> {
+    let known = if server.has_begun(mark, pid).await { server.proof(pid).await? } else { None };
+    let lie =
+        || Stop::Misbehaves(format!("the client says that process {pid} serves it, and the server has none for it"));
+    let proof = known.ok_or_else(lie)?;
+    let shown = proof.version.as_deref().unwrap_or("off");
+    match claimed.filter(|claimed| *claimed != shown) {
+        None => Ok(proof),
+        Some(claimed) => {
+            let lie = format!("the client says that it speaks TLS {claimed}, and pg_stat_ssl shows {shown}");
+            Err(Stop::Misbehaves(lie))
+        }
+    }
+}
+
+/// What the server has logged of an attempt. Where nobody tells whether there was a connection at all, the server has a
+/// moment to do so.
+async fn observed(server: &Server, mark: usize, connections: Option<usize>, open: &[i32]) -> Result<Observed, Stop> {
+    if let Some(connections) = connections {
+        return Ok(server.observed(mark, connections, open).await?);
+    }
+    match tokio::time::timeout(MOMENT, server.observed(mark, 1, open)).await {
+        Ok(observed) => Ok(observed?),
+        Err(_) => Ok(server.observed(mark, 0, open).await?),
+    }
+}
+
+/// How much later than the client the server may tell of a connection.
+const MOMENT: Duration = Duration::from_secs(1);

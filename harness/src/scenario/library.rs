@@ -16,7 +16,8 @@ pub(super) const PKI: &str = "pki.yaml";
 pub(super) const TEXTS: &str = "texts.yaml";
 pub(super) const OUTCOMES: &str = "outcomes.yaml";
 pub(super) const CLAIMS: &str = "claims.yaml";
-const NO_SCENARIOS: [&str; 4] = [PKI, TEXTS, OUTCOMES, CLAIMS];
+pub(super) const DIFFERENCES: &str = "differences.yaml";
+const NO_SCENARIOS: [&str; 5] = [PKI, TEXTS, OUTCOMES, CLAIMS, DIFFERENCES];
 
 /// A scenario file and the path that its cells' ids begin with.
 pub(super) struct ScenarioFile {
@@ -31,6 +32,7 @@ pub(super) struct Library {
     pub(super) texts: Source,
     pub(super) outcomes: Source,
     pub(super) claims: Source,
+    pub(super) differences: Source,
 }
 
 impl Library {
@@ -52,15 +54,18 @@ impl Library {
             texts: built_in(TEXTS),
             outcomes: built_in(OUTCOMES),
             claims: built_in(CLAIMS),
+            differences: built_in(DIFFERENCES),
         }
     }
 
-    /// The suite of a folder. What it does not have of the files that are no scenarios is as in the built-in one.
+    /// The suite of a folder. What it does not have of the files that are no scenarios is as in the built-in one, but
+    /// for the differences, which are those of its own cases.
     pub(super) fn of_folder(folder: &Path) -> Result<Self, Vec<Fault>> {
         let mut files = Vec::new();
         collect(folder, &mut files).map_err(|(path, error)| vec![Fault::unreadable(&path, &error)])?;
         files.sort();
-        let mut library = Self::without_scenarios();
+        let none = Source { path: folder.join(DIFFERENCES), text: "{}".into() };
+        let mut library = Self { differences: none, ..Self::without_scenarios() };
         let mut faults = Vec::new();
         for path in files {
             let text = match std::fs::read_to_string(&path) {
@@ -78,6 +83,7 @@ impl Library {
                 TEXTS => library.texts = source,
                 OUTCOMES => library.outcomes = source,
                 CLAIMS => library.claims = source,
+                DIFFERENCES => library.differences = source,
                 _ => library.scenarios.push(ScenarioFile { id, source }),
             }
         }

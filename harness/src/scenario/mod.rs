@@ -4,6 +4,7 @@
 
 mod axes;
 mod cases;
+mod differences;
 mod documents;
 mod expectation;
 mod files;
@@ -25,6 +26,7 @@ mod yaml;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use differences::{Did, Difference, DifferenceEntry, DifferencesFile, Does};
 pub use documents::{Claim, ClaimsFile, Document, Documented, Where, Would};
 pub use expectation::{Expectation, Expected, KongSays};
 pub use files::{Format, Owner};
@@ -53,6 +55,8 @@ pub struct Suite {
     pub texts: Arc<Texts>,
     /// What the documents say.
     pub claims: ClaimsFile,
+    /// Where clients that are not Kong part from it.
+    pub differences: Vec<Arc<Difference>>,
 }
 
 /// A documented mode and its cases.
@@ -191,7 +195,9 @@ impl Suite {
         if !faults.is_empty() {
             return Err(faults);
         }
-        Ok(Self { scenarios, texts: Arc::new(shared.texts), claims: shared.claims })
+        let cases: Vec<_> = scenarios.iter().flat_map(|scenario: &Scenario| scenario.cases.clone()).collect();
+        let differences = differences::read(&library.differences, &cases)?;
+        Ok(Self { scenarios, texts: Arc::new(shared.texts), claims: shared.claims, differences })
     }
 
     /// Where the documents are wrong or silent, with the ids of the cases that show it.

@@ -19,7 +19,7 @@ use self::channel::{Answer, Channel, alert};
 use self::luasec::{Worker, Workers};
 use self::nginx::{Directives, Nginx, Trouble};
 pub(crate) use self::races::race;
-use super::{Attempt, Client, Inability, Open, Task};
+use super::{Attempt, Client, Established, Inability, Open, Task};
 use crate::kong::{Edition, How, Profile, Refusal, Stack, combine, offered_on_a_cosocket, terms, unwritten};
 use crate::runfolder::RunFolder;
 use crate::scenario::Stage;
@@ -32,7 +32,7 @@ struct Lua;
 
 /// What is installed here of Kong's stacks.
 #[derive(Debug, Clone)]
-pub struct Installed {
+struct Installed {
     nginx: PathBuf,
     modules: PathBuf,
     luajit: PathBuf,
@@ -48,7 +48,7 @@ impl Installed {
     ///
     /// # Errors
     /// What is missing, and what to install.
-    pub fn find() -> Result<Self, String> {
+    fn find() -> Result<Self, String> {
         let missing = |what: &str| format!("{what}; install Debian's packages {PACKAGES}");
         let nginx = program("nginx").ok_or_else(|| missing("there is no nginx here"))?;
         // nginx tells its versions and its options on stderr.
@@ -174,7 +174,7 @@ impl Client for OpenResty {
         let (mut line, trusted) = match self.line(task).await {
             Ok(line) => line,
             Err(Trouble::Refused(refusal)) => {
-                return Ok(Attempt { result: Err(refusal), reached: false, certificate: None });
+                return Ok(Attempt::refused(refusal, 0));
             }
             Err(Trouble::Failed(why)) => return Err(Inability::Environment(why)),
         };
@@ -195,14 +195,18 @@ impl Client for OpenResty {
                 let said = answer.text("connection").map(|connection| Nginx::said(&self.folder, mark, &connection));
                 Err(Refusal { alert: refusal.alert.or_else(|| alert(&said?)), ..refusal })
             }
-            None => Ok(Box::new(Connection {
+            None => Ok(Established::Open(Box::new(Connection {
                 line,
                 pid: answer.number("pid").unwrap_or_default(),
                 server_version_num: answer.text("text").unwrap_or_default(),
                 profile: task.profile.clone(),
-            }) as Box<dyn Open>),
+            }))),
         };
-        Ok(Attempt { result, reached, certificate })
+        Ok(Attempt { result, connections: Some(usize::from(reached)), certificate })
+    }
+
+    fn about(&self) -> String {
+        self.installed.versions.clone()
     }
 }
 

@@ -17,7 +17,7 @@ use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt};
 use tokio_postgres::{Client, Config, NoTls};
 
-use super::LABEL;
+use super::engine;
 use crate::postgres::closed_port::ClosedPort;
 use crate::postgres::config::File;
 use crate::postgres::log::LogBook;
@@ -75,12 +75,9 @@ async fn limited<T>(doing: &'static str, work: impl Future<Output = T>) -> Resul
 impl Container {
     /// Makes a container, and in it a data directory.
     pub(super) async fn create(engine: bollard::Docker, image: &str, run: &Path) -> Result<Self, RuntimeError> {
-        let (name, tag) = match image.rsplit_once(':') {
-            Some((name, tag)) if !tag.contains('/') => (name, tag),
-            _ => (image, "latest"),
-        };
+        let (name, tag) = engine::name_and_tag(image);
         let password = secret()?;
-        let local = bollard_is_local();
+        let local = engine::is_here();
         let request = GenericImage::new(name, tag)
             .with_entrypoint("sh")
             .with_exposed_port(5432.tcp())
@@ -88,7 +85,7 @@ impl Container {
             .with_user("postgres")
             .with_env_var("LC_ALL", "C")
             .with_env_var("KONG_PG_TLS_PASSWORD", &password)
-            .with_label(LABEL, run.to_string_lossy())
+            .with_label(engine::LABEL, run.to_string_lossy())
             .with_startup_timeout(LIMIT)
             .with_host_config_modifier(move |host| {
                 // Nobody but this machine is to reach the server; on a remote engine that cannot be had.
@@ -254,6 +251,10 @@ impl Host for Container {
     fn data_directory(&self) -> String {
         DATA.into()
     }
+
+    fn container(&self) -> Option<String> {
+        Some(self.inner.id().to_owned())
+    }
 }
 
 /// Hands the server's lines to the log as they come, until it has ended.
@@ -267,11 +268,6 @@ async fn read(mut output: impl Stream<Item = Result<LogOutput, bollard::errors::
         }
     }
     log.close();
-}
-
-/// Whether the engine is on this machine, so that its loopback is ours.
-fn bollard_is_local() -> bool {
-    std::env::var("DOCKER_HOST").is_ok_and(|host| host.starts_with("unix://")) || std::env::var("DOCKER_HOST").is_err()
 }
 
 fn secret() -> Result<String, RuntimeError> {

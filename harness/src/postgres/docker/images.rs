@@ -24,13 +24,13 @@ pub(super) async fn find(
     let mut images = local(engine).await?;
     for (major, image) in named {
         if engine.inspect_image(image).await.is_err() {
-            pull(engine, image).await?;
+            pull_postgres(engine, image).await?;
         }
         images.insert(*major, image.clone());
     }
     for major in wanted.iter().filter(|major| !images.contains_key(*major)).collect::<Vec<_>>() {
         let image = format!("postgres:{major}");
-        pull(engine, &image).await?;
+        pull_postgres(engine, &image).await?;
         images.insert(*major, image);
     }
     if images.is_empty() {
@@ -57,7 +57,15 @@ async fn local(engine: &bollard::Docker) -> Result<BTreeMap<Major, String>, Runt
     Ok(images)
 }
 
-async fn pull(engine: &bollard::Docker, image: &str) -> Result<(), RuntimeError> {
+async fn pull_postgres(engine: &bollard::Docker, image: &str) -> Result<(), RuntimeError> {
+    pull(engine, image).await.map_err(|error| {
+        let how = "build one with ci/postgres-image, or name another with --image";
+        let why = format!("the image {image} is not on this machine and cannot be pulled ({error}); {how}");
+        RuntimeError::Unavailable(why)
+    })
+}
+
+pub(super) async fn pull(engine: &bollard::Docker, image: &str) -> Result<(), String> {
     let options = CreateImageOptionsBuilder::new().from_image(image).build();
     let mut progress = engine.create_image(Some(options), None, None);
     let pulling = async {
@@ -66,13 +74,6 @@ async fn pull(engine: &bollard::Docker, image: &str) -> Result<(), RuntimeError>
         }
         Ok::<_, bollard::errors::Error>(())
     };
-    let doing = format!("pull {image}");
-    let pulled =
-        tokio::time::timeout(PULL_LIMIT, pulling).await.map_err(|_| RuntimeError::timeout(doing, PULL_LIMIT))?;
-    pulled.map_err(|error| {
-        let how = "build one with ci/postgres-image, or name another with --image";
-        RuntimeError::Unavailable(format!(
-            "the image {image} is not on this machine and cannot be pulled ({error}); {how}"
-        ))
-    })
+    let pulled = tokio::time::timeout(PULL_LIMIT, pulling).await;
+    pulled.map_err(|_| format!("no end of it after {} s", PULL_LIMIT.as_secs()))?.map_err(|error| error.to_string())
 }

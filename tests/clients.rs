@@ -1,0 +1,242 @@
+//! Clients beside Kong, as the program runs them: what a stranger's program may do, which differences are known, and
+//! which are not.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rstest::rstest;
+use tempfile::TempDir;
+
+/// A scenario, and what is beside it.
+struct Place(TempDir);
+
+const SCENARIO: &str = "\
+title: a scenario
+pki: root-only
+postgres: { conf: { ssl: on }, hba: [hostssl all all all trust] }
+kong: { pg_ssl: on, pg_ssl_required: on, pg_ssl_verify: on, pg_ssl_version: tlsv1_3, lua_ssl_trusted_certificate: root.crt }
+cases:
+  - name: a case
+    expect: { connects: { tls: TLSv1.3 } }
+  - name: another CA
+    kong: { lua_ssl_trusted_certificate: foreign-root.crt }
+    expect: 'server certificate refused (tlsv1 alert unknown ca, 21: unable to verify the first certificate)'
+  - name: a version 1
+    postgres: { conf: { ssl_cert_file: server-v1.crt, ssl_key_file: server-v1.key } }
+    expect: { connects: { tls: TLSv1.3 } }
+";
+
+struct Told {
+    status: Option<i32>,
+    text: String,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("scenarios")).expect("a folder");
+        let place = Self(folder);
+        place.write("scenarios/a.yaml", SCENARIO);
+        place
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path
+    }
+
+    /// A stranger's program in a few lines of shell, to be named on the command line.
+    fn program(&self, text: &str) -> String {
+        let path = self.write("program", &format!("#!/bin/sh\n{text}\n"));
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("a mode");
+        path.to_string_lossy().into_owned()
+    }
+
+    fn run(&self, arguments: &[&str]) -> Told {
+        let output = Command::new(env!("CARGO_BIN_EXE_kong-pg-tls"))
+            .current_dir(self.0.path())
+            .args(["run", "--scenarios", "scenarios", "--results", "results", "--jobs", "1"])
+            .args(arguments)
+            .output()
+            .expect("the program starts");
+        let text = [output.stdout, output.stderr].concat();
+        Told { status: output.status.code(), text: String::from_utf8_lossy(&text).into_owned() }
+    }
+
+    fn results(&self) -> serde_json::Value {
+        let text = std::fs::read(self.0.path().join("results/results.json")).expect("a file");
+        serde_json::from_slice(&text).expect("JSON")
+    }
+}
+
+/// The example, which `cargo test` builds.
+fn example() -> String {
+    let program = Path::new(env!("CARGO_BIN_EXE_kong-pg-tls")).with_file_name("examples").join("client");
+    assert!(program.exists(), "`cargo test --test clients` builds no examples: cargo build --example client");
+    program.to_string_lossy().into_owned()
+}
+
+#[rstest]
+#[case::libpq("libpq")]
+#[case::rustls("rustls")]
+fn a_witness_says_the_same_of_a_certificate_that_is_good_and_of_one_that_is_not(#[case] client: &str) {
+    let told = Place::new().run(&["--client", client, "a::a-case*", "a::another-ca*"]);
+    assert_eq!(told.status, Some(0), "{}", told.text);
+    assert!(told.text.contains("4 pass"), "{}", told.text);
+}
+
+#[test]
+fn the_example_of_a_program_is_a_witness() {
+    let place = Place::new();
+    let told = place.run(&["--client", "kong", "--client-command", &example()]);
+    assert_eq!(told.status, Some(0), "{}", told.text);
+    assert!(told.text.contains("kong and command agree in 6 of 6 cells"), "{}", told.text);
+}
+
+#[test]
+fn an_open_connection_is_asked_again_whoever_has_it() {
+    let command = example();
+    for client in [&["--client", "libpq,rustls"][..], &["--client-command", &command]] {
+        let place = Place::new();
+        let steps = "    then:\n      - reload: { kong: { pg_ssl_verify: off } }\n        open_connection: survives\n      - restart: {}\n        open_connection: broken\n        expect: { connects: { tls: TLSv1.3 } }\n";
+        place.write(
+            "scenarios/a.yaml",
+            &format!("{}{steps}", SCENARIO.split("  - name: another").next().expect("a case")),
+        );
+        let told = place.run(client);
+        assert_eq!(told.status, Some(0), "{}", told.text);
+    }
+}
+
+const UNKNOWN: &str = "read -r line; echo '{\"outcome\": \"unsupported\"}'";
+
+#[rstest]
+#[case::not_there("/nonexistent", "/nonexistent does not start")]
+#[case::ends("sh -c true", "ends without an answer (exit status: 0)")]
+#[case::talks("yes", "does not answer as docs/client-protocol.md says")]
+fn a_program_that_does_not_know_the_protocol_is_not_begun_with(#[case] command: &str, #[case] why: &str) {
+    let told = Place::new().run(&["--client-command", command]);
+    assert_eq!(told.status, Some(3), "{}", told.text);
+    assert!(told.text.contains("the client command cannot be used: ") && told.text.contains(why), "{}", told.text);
+}
+
+#[test]
+fn a_program_that_knows_everything_is_not_begun_with() {
+    let place = Place::new();
+    let program = place.program("while read -r line; do echo '{\"outcome\": \"closed\"}'; done");
+    let told = place.run(&["--client-command", &program]);
+    assert_eq!(told.status, Some(3), "{}", told.text);
+    assert!(told.text.contains("does not answer `unsupported` to a kind of line"), "{}", told.text);
+}
+
+/// What a program does with a cell, and how that is told.
+#[rstest]
+#[case::lies_about_its_process(
+    "echo '{\"outcome\": \"connected\", \"pid\": 1, \"server_version_num\": \"1\", \"tls\": \"TLSv1.3\"}'; sleep 600",
+    100,
+    "the client says that process 1 serves it, and the server has none for it"
+)]
+#[case::prints_garbage(
+    "echo hello; echo what I think >&2; sleep 600",
+    100,
+    "docs/client-protocol.md says (expected value"
+)]
+#[case::dies("echo out of luck >&2; exit 7", 100, "ends without an answer (exit status: 7)\n    out of luck")]
+#[case::hangs("exec sleep 600", 100, "hangs")]
+#[case::refuses("echo '{\"outcome\": \"refused\", \"error\": \"no\"}'; cat >/dev/null", 100, "command parts from Kong")]
+#[case::cannot(
+    "echo '{\"outcome\": \"unsupported\", \"reason\": \"no TLS here\"}'; cat >/dev/null",
+    0,
+    "cannot: no TLS here"
+)]
+fn a_program_is_judged_by_what_it_does(#[case] does: &str, #[case] status: i32, #[case] shown: &str) {
+    let place = Place::new();
+    let program = place.program(&format!("{UNKNOWN}\nread -r line\n{does}"));
+    let begun = Instant::now();
+    let told = place.run(&["--client-command", &program, "a::a-case*cosocket"]);
+    assert_eq!(told.status, Some(status), "{}", told.text);
+    assert!(told.text.contains(shown), "{}", told.text);
+    assert!(begun.elapsed() < Duration::from_secs(40), "{}", told.text);
+}
+
+/// It connects, with psql and in plaintext, and says that it speaks TLS.
+#[test]
+fn a_program_that_only_says_that_it_speaks_tls_is_found_out() {
+    let place = Place::new();
+    place.write("scenarios/a.yaml", &SCENARIO.replace("hostssl", "host"));
+    let program = place.program(&format!(
+        "{UNKNOWN}\nread -r line\nport=${{line#*'\"port\":'}}; port=${{port%%,*}}\n\
+         {{ echo 'SELECT pg_backend_pid();'; sleep 20; }} | \
+         psql -XqAt \"host=127.0.0.1 port=$port user=kong dbname=kong sslmode=disable\" | while read -r pid; do\n\
+         echo \"{{\\\"outcome\\\": \\\"connected\\\", \\\"pid\\\": $pid, \\\"server_version_num\\\": \\\"1\\\", \\\"tls\\\": \\\"TLSv1.3\\\"}}\"\ndone"
+    ));
+    let told = place.run(&["--client-command", &program, "--runtime", "local", "a::a-case*cosocket"]);
+    assert_eq!(told.status, Some(100), "{}", told.text);
+    assert!(
+        told.text.contains("the client says that it speaks TLS TLSv1.3, and pg_stat_ssl shows off"),
+        "{}",
+        told.text
+    );
+}
+
+const DIFFERENCE: &str = "\
+rustls:
+  - says: ['invalid peer certificate: Other(OtherError(UnsupportedCertVersion))']
+    does: refuses
+    because: it knows version 3 only
+";
+
+#[test]
+fn a_difference_is_known_where_it_is_written_and_a_failure_where_it_is_not() {
+    let place = Place::new();
+    let told = place.run(&["--client", "kong,rustls"]);
+    assert_eq!(told.status, Some(100), "{}", told.text);
+    assert!(told.text.contains("rustls parts from Kong, and differences.yaml does not say so"), "{}", told.text);
+    place.write("scenarios/differences.yaml", DIFFERENCE);
+    let told = place.run(&["--client", "kong,rustls"]);
+    assert_eq!(told.status, Some(0), "{}", told.text);
+    assert!(told.text.contains("kong and rustls agree in 4 of 6 cells"), "{}", told.text);
+    assert!(told.text.contains("   2 differ: it knows version 3 only"), "{}", told.text);
+    let agreement = &place.results()["agreement"][0];
+    assert_eq!((&agreement["client"], &agreement["agree"]), (&"rustls".into(), &4.into()));
+    assert_eq!(agreement["differences"][0]["cells"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn a_difference_that_no_cell_shows_is_out_of_date_if_all_of_its_cells_were_run() {
+    let place = Place::new();
+    let stale = "  - cells: ['a::a-*']\n    kong: [no such words]\n    does: connects\n    because: it was once so\n";
+    place.write("scenarios/differences.yaml", &format!("{DIFFERENCE}{stale}"));
+    let told = place.run(&["--client", "rustls"]);
+    assert_eq!(told.status, Some(100), "{}", told.text);
+    let line = "scenarios/differences.yaml:5: no cell of rustls differs so any more: it was once so";
+    assert!(told.text.contains(line), "{}", told.text);
+    let told = place.run(&["--client", "rustls", "a::a-case*"]);
+    assert_eq!(told.status, Some(0), "not all were run: {}", told.text);
+}
+
+#[rstest]
+#[case("does: refuses", "dose: refuses", "differences.yaml:3:5: unknown key `dose`")]
+#[case("does: refuses", "does: refuses\n    cells: ['b::*']", "differences.yaml:4:13: no case matches `b::*`")]
+#[case("rustls:", "kong:", "differences.yaml:1:1: unknown key `kong`: expected one of libpq, rustls, command")]
+fn a_fault_in_the_differences_is_told_with_its_place(
+    #[case] part: &str,
+    #[case] instead: &str,
+    #[case] expected: &str,
+) {
+    let place = Place::new();
+    place.write("scenarios/differences.yaml", &DIFFERENCE.replace(part, instead));
+    let faults = kong_pg_tls::scenario::Suite::of_folder(&place.0.path().join("scenarios")).expect_err("a fault");
+    assert!(faults.iter().any(|fault| fault.to_string().contains(expected)), "{faults:#?}");
+}
+
+#[test]
+fn an_image_that_is_not_to_be_had_is_told_in_a_line() {
+    let told = Place::new().run(&["--client", "kong-image"]);
+    assert_eq!(told.status, Some(3), "{}", told.text);
+    assert!(told.text.starts_with("kong-pg-tls: the client kong-image cannot be used: "), "{}", told.text);
+    assert_eq!(told.text.lines().count(), 1, "{}", told.text);
+}
