@@ -138,7 +138,10 @@ fn compare(kong: &CellResult, result: &CellResult) -> Compared {
     let (Some(ours), Some(theirs)) = (&kong.observed, &result.observed) else { return Compared::Differ };
     let same = if result.cell.client.speaks_as_kong() {
         let words = |observed: &Observation| observed.outcome.as_ref().err().map(Refusal::as_kong_prints_it);
-        in_short(ours, result.cell.client) == in_short(theirs, result.cell.client) && words(ours) == words(theirs)
+        // Each text has the folder of its own Kong in it.
+        let as_expected = || expected_text(kong).is_some() && expected_text(kong) == expected_text(result);
+        in_short(ours, result.cell.client) == in_short(theirs, result.cell.client)
+            && (words(ours) == words(theirs) || as_expected())
     } else {
         // Each has been held to the same expectation, step by step.
         kong.mismatches.is_empty() && result.mismatches.is_empty()
@@ -152,6 +155,13 @@ fn compare(kong: &CellResult, result: &CellResult) -> Compared {
         Some(because) => Compared::Race(because),
         None => Compared::Differ,
     }
+}
+
+/// Which of the texts that Kong may say it said, the first being 0.
+fn expected_text(result: &CellResult) -> Option<usize> {
+    let Some(Outcome::Refused { kong: accepted, .. }) = &result.expected.as_ref()?.outcome else { return None };
+    let said = result.observed.as_ref()?.outcome.as_ref().err()?;
+    accepted.iter().position(|text| *text == said.text)
 }
 
 /// Why each may say something else, if both say what a race decides between.
