@@ -100,7 +100,7 @@ cases:
 #[test]
 fn a_cell_that_is_as_expected_ends_with_success_and_leaves_nothing() {
     let place = Place::new();
-    let told = place.run(&["run", "tls/on-and-off::server-on-kong-on-and-required*"]);
+    let told = place.run(&["run", "tls/on-and-off::kong-connects.ssl-on.pg_ssl-on.required.verifying*"]);
     assert_eq!(told.status, Some(0), "{told:#?}");
     assert!(told.stdout.contains("tls/on-and-off"), "{told:#?}");
     assert!(told.stderr.contains(" pass "), "{told:#?}");
@@ -112,7 +112,8 @@ fn a_cell_that_is_as_expected_ends_with_success_and_leaves_nothing() {
 fn the_results_are_as_their_schema_says_and_junit_is_beside_them() {
     let place = Place::new();
     let results = place.results();
-    let cells = ["mtls/cert::its-own-certificate*", "mtls/cert::of-another-ca*", "start/hba-lines::*"];
+    let cells =
+        ["mtls/cert::a-certificate.the-users.*", "mtls/cert::a-certificate.of-another-ca.*", "start/hba-lines::*"];
     let told = place.run(&[&["run", "--results", &results.to_string_lossy()], &cells[..]].concat());
     assert_eq!(told.status, Some(0), "{told:#?}");
     let read = |path: &Path| -> serde_json::Value {
@@ -233,7 +234,7 @@ fn crippled_postgres(place: &Place, server: &str) -> PathBuf {
 fn a_server_that_does_not_start_is_the_environment_s_fault(#[case] server: &str, #[case] why: &str) {
     let place = Place::new();
     let bin = crippled_postgres(&place, server);
-    let run = ["run", "tls/on-and-off::server-on-kong-on", "--runtime", "local", "--postgres", "98"];
+    let run = ["run", "tls/on-and-off::kong-connects.ssl-on.*", "--runtime", "local", "--postgres", "98"];
     let output = place.program(&run).env("PGBIN", &bin).output();
     let told = Told::new(output.expect("the program starts"));
     assert_eq!(told.status, Some(3), "{told:#?}");
@@ -245,7 +246,8 @@ fn a_server_that_does_not_start_is_the_environment_s_fault(#[case] server: &str,
 fn a_server_that_hangs_is_a_verdict_in_time() {
     let place = Place::new();
     let bin = crippled_postgres(&place, "exec sleep 600");
-    let run = ["run", "tls/on-and-off::server-on-kong-on", "--runtime", "local", "--postgres", "98", "--timeout", "2"];
+    let run =
+        ["run", "tls/on-and-off::kong-connects.ssl-on.*", "--runtime", "local", "--postgres", "98", "--timeout", "2"];
     let begun = Instant::now();
     let output = place.program(&run).env("PGBIN", &bin).output();
     let told = Told::new(output.expect("the program starts"));
@@ -318,19 +320,20 @@ fn clean_leaves_a_living_run_alone() {
 #[test]
 fn list_shows_the_cells_that_run_would_run() {
     let place = Place::new();
-    let told = place.run(&["list", "mtls/cert::no-certificate*", "--postgres", "17", "--stack", "cosocket"]);
+    let told = place.run(&["list", "mtls/cert::a-certificate.none.*", "--postgres", "17", "--stack", "cosocket"]);
     assert_eq!(told.status, Some(0), "{told:#?}");
     let ids: Vec<_> = told.stdout.lines().collect();
     assert_eq!(
         ids,
         [
-            "mtls/cert::no-certificate.generated@pg17+kong-3.15-enterprise+kong-cosocket",
-            "mtls/cert::no-certificate.the-guides@pg17+kong-3.15-enterprise+kong-cosocket"
+            "mtls/cert::a-certificate.none.each-its-newest@pg17+kong-3.15-enterprise+kong-cosocket",
+            "mtls/cert::a-certificate.none.both-1-2@pg17+kong-3.15-enterprise+kong-cosocket",
+            "mtls/cert::a-certificate.none.both-1-3@pg17+kong-3.15-enterprise+kong-cosocket"
         ]
     );
-    let told = place.run(&["list", "mtls/cert::no-certificate*", "--postgres", "17", "--json"]);
+    let told = place.run(&["list", "mtls/cert::a-certificate.none.*", "--postgres", "17", "--json"]);
     let cells: serde_json::Value = serde_json::from_str(&told.stdout).expect("JSON");
-    assert_eq!(cells.as_array().map(Vec::len), Some(4));
+    assert_eq!(cells.as_array().map(Vec::len), Some(6));
 }
 
 #[test]

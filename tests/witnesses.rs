@@ -65,8 +65,8 @@ fn kill(program: &Child, signal: &str) {
 fn kongs_own_stacks_are_as_expected_of_kong_and_leave_nothing() {
     let place = Place::new();
     let cells = [
-        "mtls/cert::its-own-certificate.generated",
-        "mtls/cert::no-certificate.generated",
+        "mtls/cert::a-certificate.the-users.each-its-newest",
+        "mtls/cert::a-certificate.none.each-its-newest",
         "verify/ca::another-one.generated",
         "verify/ca::only-those-of-the-system.generated",
         "passwords/methods::*",
