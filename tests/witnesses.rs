@@ -72,7 +72,7 @@ fn kongs_own_stacks_are_as_expected_of_kong_and_leave_nothing() {
         "passwords/methods::*",
         "kong-conf/trusted-certificate::*",
         "between/silence::*",
-        "mtls/files::an-encrypted-key",
+        "keys/client::a-key.rsa.encrypted",
     ];
     let output = place.run(&[&OPENRESTY[..], &cells].concat());
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::client::ClientKind;
-use crate::kong::{Profile, Stack};
+use crate::kong::{Edition, Profile, Stack};
 use crate::scenario::versions::Major;
 use crate::scenario::{Case, Documented, Suite, Where};
 
@@ -47,7 +47,9 @@ impl Cell {
     /// Where the documents are wrong or silent about the cell.
     pub fn documented(&self) -> impl Iterator<Item = &Documented> {
         let is_here = |at: &Where| {
+            let is_oss = |edition| edition == Edition::Oss;
             at.stack.is_none_or(|stack| stack == self.stack)
+                && at.edition.is_none_or(|edition| is_oss(edition) == is_oss(self.profile.edition))
                 && at.postgres.is_none_or(|range| range.contains(self.major))
         };
         self.case.documented.iter().map(AsRef::as_ref).filter(move |documented| is_here(&documented.at))
@@ -179,6 +181,44 @@ mod tests {
         for id in (0..100).map(|number| format!("scenario/a::case-{number}@pg17")) {
             assert_eq!(shards.iter().filter(|shard| shard.has(&id)).count(), 1, "{id}");
         }
+    }
+
+    #[rstest]
+    #[case("3.15-enterprise", ["everywhere", "in Enterprise"])]
+    #[case("3.9-oss", ["everywhere", "in the open-source edition"])]
+    #[case("pgmoon-kong-2.2.0", ["everywhere", "in Enterprise"])]
+    fn documents_that_are_wrong_about_one_edition_are_right_about_the_other(
+        #[case] release: &str,
+        #[case] happens: [&str; 2],
+    ) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let entry = |happens, at| {
+            format!("{{ claim: it/works, happens: {happens}, since: ever, instead: nothing, where: {{ {at} }} }}")
+        };
+        let entries = [
+            entry("everywhere", ""),
+            entry("in Enterprise", "edition: enterprise"),
+            entry("in the open-source edition", "edition: oss"),
+        ];
+        let scenario = format!(
+            "title: a scenario\ncases: [{{ name: a case, expect: {{ connects: {{ tls: off }} }}, documented: [{}] }}]",
+            entries.join(", ")
+        );
+        std::fs::write(folder.path().join("a.yaml"), scenario).expect("a file");
+        let claims = "documents: { it: { title: It, source: here, claims: { works: { under: all, says: so } } } }";
+        std::fs::write(folder.path().join("claims.yaml"), claims).expect("a file");
+
+        let suite = Suite::of_folder(folder.path()).unwrap_or_else(|faults| panic!("{faults:?}"));
+        let profile: Profile = release.parse().expect("a release");
+        let majors = vec!["17".parse().expect("a major")];
+        let axes = Axes {
+            majors,
+            profiles: vec![profile.into()],
+            clients: vec![ClientKind::Kong],
+            stacks: vec![Stack::Luasec],
+        };
+        let cells = plan(&suite, &axes, &Selection::default());
+        assert_eq!(cells[0].documented().map(|entry| entry.happens.as_str()).collect::<Vec<_>>(), happens);
     }
 
     #[test]

@@ -10,13 +10,15 @@ use super::Stack;
 use crate::scenario::versions::OpensslLine;
 
 /// Which Kong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Edition {
     /// The open-source edition: it knows nothing of client certificates, and drops their settings without a word.
     Oss,
     /// Kong Gateway Enterprise.
     Enterprise,
     /// No Kong at all: a driver by itself, which drops nothing.
+    #[serde(skip)]
     Driver,
 }
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::model::Points;
 use super::versions::PostgresRange;
-use crate::kong::Stack;
+use crate::kong::{Edition, Stack};
 
 /// What `claims.yaml` holds.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -81,6 +81,8 @@ pub struct Documented {
 pub struct Where {
     /// On this of Kong's stacks only.
     pub stack: Option<Stack>,
+    /// In this edition of Kong only; a driver by itself counts as Enterprise's.
+    pub edition: Option<Edition>,
     /// On these PostgreSQL majors only.
     pub postgres: Option<PostgresRange>,
     /// At these points of the scenario's axes only.
