@@ -65,7 +65,8 @@ fn introduction(session: &Session) -> String {
     let kongs: IndexSet<_> = session.cells.iter().map(|cell| cell.profile.to_string()).collect();
     let kongs: Vec<_> = kongs.into_iter().collect();
     let (cells, kind, why) = (session.cells.len(), runtime.kind(), &session.why);
-    format!("{cells} cells; {kind}, {why}; PostgreSQL {}; Kong {}", servers.join(", "), kongs.join(", "))
+    let plural = if cells == 1 { "" } else { "s" };
+    format!("{cells} cell{plural}; {kind}, {why}; PostgreSQL {}; Kong {}", servers.join(", "), kongs.join(", "))
 }
 
 /// Runs the cells until they are done, or until somebody interrupts.

@@ -149,6 +149,10 @@ impl Client for Image {
             let why = format!("{} has {}, which is not {release}; --kong names a release", self.name, self.version);
             return Err(Inability::Unsupported(why));
         }
+        if task.stack == Stack::Cosocket && task.profile.command_line != Stack::Cosocket {
+            let why = format!("the command line of {release} speaks through LuaSec, too; only its workers do not");
+            return Err(Inability::Unsupported(why));
+        }
         let said = self.ended(self.task(task)?, |output| output.contains(UP)).await;
         let mut said = said.map_err(|error| Inability::environment(&format!("run {}", self.name), error))?;
         // Expectations name Kong's prefix and its certificates, which are beside each other elsewhere.

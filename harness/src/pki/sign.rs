@@ -234,11 +234,35 @@ fn digest(signer: &PKey<Private>, signature: Signature) -> MessageDigest {
 
 /// `/O=Acme/CN=kong` as its parts.
 fn subject(spec: &CertificateSpec) -> impl Iterator<Item = (&str, &str)> {
-    spec.subject.as_deref().unwrap_or_default().split('/').filter_map(|part| part.split_once('='))
+    let subject = spec.subject.as_deref().unwrap_or_default();
+    // A value may have slashes in it: `/CN=spiffe://example.com/kong` is one part.
+    let begins = |place: &usize| {
+        let name = subject[place + 1..].split('=').next().unwrap_or_default();
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase())
+    };
+    let starts: Vec<_> = subject.match_indices('/').map(|(place, _)| place).filter(begins).collect();
+    let ends: Vec<_> = starts.iter().skip(1).copied().chain([subject.len()]).collect();
+    starts.into_iter().zip(ends).filter_map(|(start, end)| subject[start + 1..end].split_once('='))
 }
 
 fn serial() -> Result<BigNum, ErrorStack> {
     let mut serial = BigNum::new()?;
     serial.rand(63, openssl::bn::MsbOption::ONE, false)?;
     Ok(serial)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("/CN=kong", &[("CN", "kong")])]
+    #[case("/O=Acme/OU=gateways/CN=kong", &[("O", "Acme"), ("OU", "gateways"), ("CN", "kong")])]
+    #[case("/CN=spiffe://example.com/ns/kong", &[("CN", "spiffe://example.com/ns/kong")])]
+    fn a_subject_has_parts_whose_values_may_have_slashes(#[case] text: &str, #[case] expected: &[(&str, &str)]) {
+        let spec = CertificateSpec { subject: Some(text.to_owned()), ..CertificateSpec::default() };
+        assert_eq!(subject(&spec).collect::<Vec<_>>(), expected);
+    }
 }

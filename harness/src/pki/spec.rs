@@ -12,7 +12,7 @@ pub struct CertificateSpec {
     /// The certificate whose key signs it; its own, if none is named.
     pub issuer: Option<String>,
     /// The subject, `/CN=kong` or `/O=Acme/OU=gw/CN=kong`.
-    #[schemars(regex(pattern = "^(/[A-Z]+=[^/]+)+$"))]
+    #[schemars(regex(pattern = "^(/[A-Z]+=.+)+$"))]
     pub subject: Option<String>,
     /// Subject alternative names, `DNS:localhost` or `IP:127.0.0.1`; none by default.
     #[schemars(inner(regex(pattern = "^(DNS|IP):.+$")))]
