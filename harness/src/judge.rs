@@ -181,8 +181,6 @@ pub fn verdict(mismatches: &[Mismatch], known: &[KnownDeviation], observed: &Obs
 pub struct Connected {
     /// What `pg_stat_ssl` shows.
     pub proof: TlsProof,
-    /// The answer Kong got.
-    pub server_version_num: String,
 }
 
 /// One thing that was not as expected.
@@ -343,7 +341,7 @@ mod tests {
     fn connected(version: Option<&str>, client_dn: Option<&str>) -> Observation {
         let proof =
             TlsProof { version: version.map(str::to_owned), cipher: None, client_dn: client_dn.map(str::to_owned) };
-        let outcome = Ok(Connected { proof, server_version_num: "150018".into() });
+        let outcome = Ok(Connected { proof });
         Observation { server: Observed::default(), outcome, ..without_the_attempt(Vec::new(), None) }
     }
 

@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
-use super::{Attempt, Client, Established, Inability, Open, Task, translate};
+use super::{Attempt, Client, Connection, Established, Inability, Open, Task, translate};
 use crate::kong::{Refusal, combine};
 use crate::scenario::Stage;
 
@@ -69,12 +69,11 @@ impl Client for Program {
                 let result = Err(Refusal::in_other_words(Stage::Handshake, &error));
                 Attempt { result, connections: None, certificate: None }
             }
-            Answer::Connected { pid, server_version_num, tls } => {
-                let claimed = tls.unwrap_or_else(|| "off".into());
-                let idle = self.idle.clone();
-                let session =
-                    Session { process, idle, pid: pid.unwrap_or_default(), version: server_version_num, claimed };
-                Attempt { result: Ok(Established::Open(Box::new(session))), connections: Some(1), certificate: None }
+            Answer::Connected { pid, tls, .. } => {
+                let open = Box::new(Session { process, idle: self.idle.clone() });
+                let claimed_tls = Some(tls.unwrap_or_else(|| "off".into()));
+                let connection = Connection { pid: pid.unwrap_or_default(), claimed_tls, open };
+                Attempt { result: Ok(Established::Open(connection)), connections: Some(1), certificate: None }
             }
             Answer::Closed => {
                 return Err(Inability::Misbehaves(format!("{} answers `closed` to a cell", self.command)));
@@ -122,9 +121,19 @@ fn cell(task: &Task) -> Result<Value, Inability> {
 #[derive(Debug, Deserialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 enum Answer {
-    Connected { pid: Option<i32>, server_version_num: String, tls: Option<String> },
-    Refused { error: String },
-    Unsupported { reason: Option<String> },
+    Connected {
+        pid: Option<i32>,
+        /// That there is an answer is what counts.
+        #[serde(rename = "server_version_num")]
+        _answer: String,
+        tls: Option<String>,
+    },
+    Refused {
+        error: String,
+    },
+    Unsupported {
+        reason: Option<String>,
+    },
     Closed,
 }
 
@@ -206,25 +215,10 @@ impl Process {
 struct Session {
     process: Process,
     idle: Arc<Mutex<Vec<Process>>>,
-    pid: i32,
-    version: String,
-    claimed: String,
 }
 
 #[async_trait]
 impl Open for Session {
-    fn pid(&self) -> i32 {
-        self.pid
-    }
-
-    fn server_version_num(&self) -> &str {
-        &self.version
-    }
-
-    fn claimed_tls(&self) -> Option<&str> {
-        Some(&self.claimed)
-    }
-
     async fn ask_again(&mut self) -> Result<(), Refusal> {
         match self.process.ask(&json!({ "kind": "again" }), LIMIT).await {
             Ok(Answer::Connected { .. }) => Ok(()),
@@ -234,7 +228,7 @@ impl Open for Session {
     }
 
     async fn close(self: Box<Self>) {
-        let Self { mut process, idle, .. } = *self;
+        let Self { mut process, idle } = *self;
         // One that does not do as it is told is not asked again; it ends here.
         if let Ok(Answer::Closed) = process.ask(&json!({ "kind": "close" }), LIMIT).await {
             idle.lock().unwrap_or_else(PoisonError::into_inner).push(process);

@@ -16,7 +16,7 @@ impl Client for ReCreated {
             Err(refusal) => return Ok(Attempt::refused(refusal, 0)),
         };
         let crate::kong::Attempt { result, reached, certificate } = kong.connect().await;
-        let result = result.map(|connection| Established::Open(Box::new(connection)));
+        let result = result.map(|connection| Established::open(connection.pid, connection));
         Ok(Attempt { result, connections: Some(usize::from(reached)), certificate })
     }
 
@@ -27,14 +27,6 @@ impl Client for ReCreated {
 
 #[async_trait]
 impl Open for Connection {
-    fn pid(&self) -> i32 {
-        self.pid
-    }
-
-    fn server_version_num(&self) -> &str {
-        &self.server_version_num
-    }
-
     async fn ask_again(&mut self) -> Result<(), Refusal> {
         self.ask_again().await
     }

@@ -15,15 +15,12 @@ use testcontainers::{ContainerAsync, ContainerRequest, CopyTargetOptions, Generi
 
 use super::{Attempt, Client, Established, Inability, Needs, Task, translate};
 use crate::kong::conf::{FILE_KEYS, variable};
-use crate::kong::{Refusal, Stack};
+use crate::kong::{PREFIX, Refusal, Stack};
 use crate::postgres::engine;
 use crate::scenario::Stage;
 
 /// How long a container may take to be made and to begin.
 const LIMIT: Duration = Duration::from_secs(60);
-
-/// What Kong puts before an error of its driver.
-const PREFIX: &str = "[PostgreSQL error] failed to retrieve PostgreSQL server_version_num: ";
 
 /// What Kong says of a database that it reaches, and that has never been its own.
 const EMPTY_DATABASE: &str = "needs bootstrapping";
@@ -158,11 +155,7 @@ impl Client for Image {
         // Expectations name Kong's prefix and its certificates, which are beside each other elsewhere.
         said.output = said.output.replace(&format!("{KONG_PREFIX}/"), &format!("{}/", task.settings.prefix.display()));
         match said.refusal() {
-            None => {
-                // It does not print the version it has asked for.
-                let result = Ok(Established::Over { server_version_num: String::new() });
-                Ok(Attempt { result, connections: Some(1), certificate: None })
-            }
+            None => Ok(Attempt { result: Ok(Established::Over), connections: Some(1), certificate: None }),
             Some(refusal) => {
                 let nobody = said.status == Some(2) || refusal.text.contains("connection refused");
                 Ok(Attempt::refused(refusal, usize::from(!nobody)))

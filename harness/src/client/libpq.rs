@@ -94,7 +94,7 @@ impl Psql {
             return Err(Inability::Environment("psql has no pipes".into()));
         };
         let lines = BufReader::new(stdout).lines();
-        let mut session = Session { child, stdin, lines, pid: 0, version: String::new(), _folder: folder };
+        let mut session = Session { child, stdin, lines, pid: 0, _folder: folder };
         Ok(match session.begin().await {
             Ok(()) => Ok(session),
             Err(refusal) => Err(refusal),
@@ -121,7 +121,7 @@ impl Client for Psql {
             result = self.attempt(task, "disable").await?;
             connections += usize::from(result.as_ref().map_or_else(reached, |_| true));
         }
-        let result = result.map(|session| Established::Open(Box::new(session)));
+        let result = result.map(|session| Established::open(session.pid, session));
         Ok(Attempt { result, connections: Some(connections), certificate: None })
     }
 
@@ -193,7 +193,6 @@ struct Session {
     stdin: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
     pid: i32,
-    version: String,
     _folder: TempDir,
 }
 
@@ -201,8 +200,7 @@ impl Session {
     async fn begin(&mut self) -> Result<(), Refusal> {
         let pid = self.ask("SELECT pg_backend_pid();\n").await?;
         self.pid = pid.parse().unwrap_or_default();
-        self.version = self.ask("SHOW server_version_num;\n").await?;
-        Ok(())
+        self.ask("SHOW server_version_num;\n").await.map(drop)
     }
 
     async fn ask(&mut self, question: &str) -> Result<String, Refusal> {
@@ -241,14 +239,6 @@ fn refusal(said: &str) -> Refusal {
 
 #[async_trait]
 impl Open for Session {
-    fn pid(&self) -> i32 {
-        self.pid
-    }
-
-    fn server_version_num(&self) -> &str {
-        &self.version
-    }
-
     async fn ask_again(&mut self) -> Result<(), Refusal> {
         self.ask("SHOW server_version_num;\n").await.map(drop)
     }

@@ -129,29 +129,32 @@ impl Attempt {
 /// A connection on which a client has got an answer.
 pub enum Established {
     /// It is open still, so that the server can be asked what it is.
-    Open(Box<dyn Open>),
+    Open(Connection),
     /// It is over: what it was is in the server's log.
-    Over {
-        /// What `SHOW server_version_num` said, if the client tells.
-        server_version_num: String,
-    },
+    Over,
 }
 
-/// A connection on which a client has got an answer, and which stays open.
+/// A connection that stays open.
+pub struct Connection {
+    /// The server's process that serves it.
+    pub pid: i32,
+    /// The TLS version that the client believes it speaks, `off` for none, if it says so.
+    pub claimed_tls: Option<String>,
+    /// What can be done with it.
+    pub open: Box<dyn Open>,
+}
+
+impl Established {
+    /// A connection of a client that leaves it to the server to say what it is.
+    fn open(pid: i32, open: impl Open + 'static) -> Self {
+        Self::Open(Connection { pid, claimed_tls: None, open: Box::new(open) })
+    }
+}
+
+/// What can be done with a connection that stays open.
 #[async_trait]
 pub trait Open: Send {
-    /// The server's process that serves it.
-    fn pid(&self) -> i32;
-
-    /// What `SHOW server_version_num` said.
-    fn server_version_num(&self) -> &str;
-
-    /// The TLS version that the client believes it speaks, `off` for none, if it says so.
-    fn claimed_tls(&self) -> Option<&str> {
-        None
-    }
-
-    /// Asks the same again.
+    /// Asks for the server's version again.
     ///
     /// # Errors
     /// What the client says if there is no answer.

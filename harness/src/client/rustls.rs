@@ -47,7 +47,7 @@ impl Client for Strict {
             Ok(result) => result,
             Err(_) => Err(Refusal::in_other_words(seen.stage, &format!("no end of it after {} ms", limit.as_millis()))),
         };
-        let result = result.map(|session| Established::Open(Box::new(session)));
+        let result = result.map(|session| Established::open(session.pid, session));
         Ok(Attempt {
             result,
             connections: Some(usize::from(seen.stage != Stage::Connect)),
@@ -302,7 +302,6 @@ struct Session {
     /// What drives it; it ends with this value.
     connection: JoinSet<()>,
     pid: i32,
-    version: String,
 }
 
 impl Session {
@@ -315,9 +314,9 @@ impl Session {
             // Whoever asks over it hears of its end.
             let _ = connection.await;
         });
-        let mut session = Self { client, connection: driver, pid: 0, version: String::new() };
+        let mut session = Self { client, connection: driver, pid: 0 };
         session.pid = session.ask("SELECT pg_backend_pid()").await?.parse().unwrap_or_default();
-        session.version = session.ask("SHOW server_version_num").await?;
+        session.ask("SHOW server_version_num").await?;
         Ok(session)
     }
 
@@ -334,14 +333,6 @@ impl Session {
 
 #[async_trait]
 impl Open for Session {
-    fn pid(&self) -> i32 {
-        self.pid
-    }
-
-    fn server_version_num(&self) -> &str {
-        &self.version
-    }
-
     async fn ask_again(&mut self) -> Result<(), Refusal> {
         self.ask("SHOW server_version_num").await.map(drop)
     }

@@ -16,7 +16,7 @@ use super::start::{Kong, Tls};
 use crate::scenario::Stage;
 
 /// What Kong puts before an error that its driver returned.
-const PREFIX: &str = "[PostgreSQL error] failed to retrieve PostgreSQL server_version_num: ";
+pub(crate) const PREFIX: &str = "[PostgreSQL error] failed to retrieve PostgreSQL server_version_num: ";
 
 /// An attempt to connect, as it ended.
 pub struct Attempt {
@@ -89,8 +89,6 @@ pub struct Connection {
     goodbye: bool,
     /// The process that serves it.
     pub pid: i32,
-    /// What `SHOW server_version_num` said.
-    pub server_version_num: String,
 }
 
 impl Connection {
@@ -99,7 +97,7 @@ impl Connection {
     /// # Errors
     /// What Kong says if there is no answer.
     pub async fn ask_again(&mut self) -> Result<(), Refusal> {
-        self.session.version().await.map(drop)
+        self.session.ask_for_version().await
     }
 
     /// Ends it as Kong does.
@@ -179,10 +177,7 @@ impl Kong {
         }
         let mut session = Session::new(socket, settings.clone(), self.profile.driver.binding(self.stack()));
         match session.log_in().await {
-            Ok((pid, server_version_num)) => {
-                let goodbye = self.profile.says_goodbye();
-                Ok(Connection { session, goodbye, pid, server_version_num })
-            }
+            Ok(pid) => Ok(Connection { session, goodbye: self.profile.says_goodbye(), pid }),
             Err(fault) => {
                 // An error that is raised leaves the connection to the operating system.
                 if fault.how != How::Raised {

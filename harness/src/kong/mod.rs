@@ -23,6 +23,7 @@ mod wire;
 use std::fmt;
 use std::str::FromStr;
 
+pub(crate) use driver::PREFIX;
 pub use driver::{Attempt, Connection, How, Refusal};
 pub use profile::{Edition, Profile};
 pub use remarks::remarks;

@@ -44,6 +44,17 @@ pub(super) enum Binding {
     NoSession,
 }
 
+impl Binding {
+    /// What is raised of a signature that SCRAM is not bound to; `{signature}` stands for its name.
+    pub(super) fn raises(self) -> &'static str {
+        match self {
+            Self::Rsa | Self::RsaAndEcdsa => "x509.cert:digest: {signature}: invalid digest type",
+            Self::RsaAndEcdsaNew => "x509:digest: invalid digest type \"UNDEF\"",
+            Self::NoSession => "attempt to index local 'ssl' (a nil value)",
+        }
+    }
+}
+
 /// A lineage of pgmoon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Driver {

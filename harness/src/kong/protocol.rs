@@ -50,11 +50,12 @@ impl Session {
     }
 
     /// Logs in, and asks for the server's version. Returns the process that serves the connection, and the answer.
-    pub(super) async fn log_in(&mut self) -> Result<(i32, String), Fault> {
+    pub(super) async fn log_in(&mut self) -> Result<i32, Fault> {
         self.start().await?;
         self.authenticate().await?;
         let pid = self.until_ready().await?;
-        Ok((pid, self.version().await?))
+        self.ask_for_version().await?;
+        Ok(pid)
     }
 
     async fn start(&mut self) -> Result<(), Fault> {
@@ -160,23 +161,17 @@ impl Session {
         }
     }
 
-    pub(super) async fn version(&mut self) -> Result<String, Fault> {
+    pub(super) async fn ask_for_version(&mut self) -> Result<(), Fault> {
         let at_query = |fault: Fault| Fault { stage: Stage::Query, ..fault };
         let mut message = BytesMut::new();
         frontend::query("SHOW server_version_num", &mut message)
             .map_err(|error| Fault::raised(Stage::Query, &error.to_string()))?;
         self.send(&message).await.map_err(at_query)?;
-        let mut version = String::new();
         loop {
             let message = self.receive().await.map_err(at_query)?;
             match message.kind {
                 b'E' => return Err(server_error(Stage::Query, &message)),
-                // One row of one column: two bytes of count, four of length, the value.
-                b'D' => {
-                    let value = message.body.as_deref().and_then(|body| body.get(6..)).unwrap_or_default();
-                    version = String::from_utf8_lossy(value).into_owned();
-                }
-                b'Z' => return Ok(version),
+                b'Z' => return Ok(()),
                 _ => {}
             }
         }

@@ -58,11 +58,9 @@ pub(super) async fn authenticate(
 
 /// `tls-server-end-point`: the hash of the server's certificate, with the digest it is signed with.
 fn end_point(certificate: &X509Ref, binding: Binding) -> Result<Vec<u8>, Fault> {
-    if binding == Binding::NoSession {
-        return Err(Fault::raised(Stage::Auth, "attempt to index local 'ssl' (a nil value)"));
-    }
     let signature = certificate.signature_algorithm().object().nid();
     let digest = match signature {
+        _ if binding == Binding::NoSession => None,
         // MD5 and SHA-1 are taken for SHA-256 here, says RFC 5929.
         Nid::MD5WITHRSAENCRYPTION | Nid::SHA1WITHRSAENCRYPTION | Nid::SHA256WITHRSAENCRYPTION => {
             Some(MessageDigest::sha256())
@@ -77,11 +75,7 @@ fn end_point(certificate: &X509Ref, binding: Binding) -> Result<Vec<u8>, Fault> 
     };
     let digest = digest.ok_or_else(|| {
         let name = signature.long_name().unwrap_or_default().to_lowercase();
-        let text = match binding {
-            Binding::NoSession | Binding::RsaAndEcdsaNew => "x509:digest: invalid digest type \"UNDEF\"".to_owned(),
-            Binding::Rsa | Binding::RsaAndEcdsa => format!("x509.cert:digest: {name}: invalid digest type"),
-        };
-        Fault::raised(Stage::Auth, &text)
+        Fault::raised(Stage::Auth, &binding.raises().replace("{signature}", &name))
     })?;
     let hash = certificate.digest(digest).map_err(|errors| Fault::raised(Stage::Auth, &errors.to_string()))?;
     Ok(hash.to_vec())

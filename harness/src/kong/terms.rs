@@ -17,8 +17,8 @@ pub(crate) fn terms(settings: &Settings, profile: &Profile, stack: Stack) -> Vec
         ("excluded_versions", excluded_versions(settings, profile).join(" ")),
         ("handshake", handshake(driver).to_owned()),
     ];
-    let (bindable, unbindable) = binding(driver.binding(stack));
-    terms.extend([("bindable", bindable.to_owned()), ("unbindable", unbindable.to_owned())]);
+    let binding = driver.binding(stack);
+    terms.extend([("bindable", bindable(binding).to_owned()), ("unbindable", binding.raises().to_owned())]);
     terms.extend(settings.password.clone().map(|password| ("password", password)));
     let path = |path: &std::path::Path| path.to_string_lossy().into_owned();
     terms.extend(settings.ssl_cert.as_deref().map(|cert| ("ssl_cert", path(cert))));
@@ -43,14 +43,12 @@ fn handshake(driver: Driver) -> &'static str {
     }
 }
 
-/// The keys whose signatures on a certificate SCRAM can be bound to, and what is raised of the others.
-fn binding(binding: Binding) -> (&'static str, &'static str) {
-    const OLD: &str = "x509.cert:digest: {signature}: invalid digest type";
+/// The keys whose signatures on a certificate SCRAM can be bound to.
+fn bindable(binding: Binding) -> &'static str {
     match binding {
-        Binding::Rsa => ("rsaEncryption", OLD),
-        Binding::RsaAndEcdsa => ("rsaEncryption id-ecPublicKey", OLD),
-        Binding::RsaAndEcdsaNew => ("rsaEncryption id-ecPublicKey", "x509:digest: invalid digest type \"UNDEF\""),
-        Binding::NoSession => ("", "attempt to index local 'ssl' (a nil value)"),
+        Binding::Rsa => "rsaEncryption",
+        Binding::RsaAndEcdsa | Binding::RsaAndEcdsaNew => "rsaEncryption id-ecPublicKey",
+        Binding::NoSession => "",
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::step::{Attempted, SetUp};
 use super::{FourFiles, Runner, materials};
-use crate::client::{ClientKind, Inability, Open, race};
+use crate::client::{ClientKind, Connection, Inability, race};
 use crate::judge::{
     Expectation, KnownDeviation, Mismatch, OUTCOME, Observation, Outcome, Verdict, judge, judge_outcome, verdict,
     without_the_attempt,
@@ -193,7 +193,7 @@ impl Runner {
             }
         }
         if let Some(connection) = kept {
-            connection.close().await;
+            connection.open.close().await;
         }
         Ok(last)
     }
@@ -211,18 +211,18 @@ impl Runner {
         place: &Place<'_>,
         server: &mut Server,
         keep: Option<()>,
-        kept: &mut Option<Box<dyn Open>>,
+        kept: &mut Option<Connection>,
     ) -> Result<Option<StepEnded>, Stop> {
         let Place { cell, step, number, configuration } = place;
         let set_up = self.set_up(cell, step, configuration, server).await?;
         let open_connection = match (&step.open_connection, kept.as_mut()) {
-            (Some(_), Some(connection)) => Some(match connection.ask_again().await {
+            (Some(_), Some(connection)) => Some(match connection.open.ask_again().await {
                 Ok(()) => OpenConnection::Survives,
                 Err(_) => OpenConnection::Broken,
             }),
             _ => None,
         };
-        let open: Vec<_> = kept.iter().map(|connection| connection.pid()).collect();
+        let open: Vec<_> = kept.iter().map(|connection| connection.pid).collect();
         let attempted = match &step.expect {
             Some(_) => Some(self.attempt(cell, step, &set_up, server, &open, keep.is_some()).await?),
             None => None,

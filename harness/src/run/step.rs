@@ -6,7 +6,7 @@ use super::cell::{Place, Stop};
 use super::expand::{Words, describe};
 use super::materials::Located;
 use super::{Runner, materials};
-use crate::client::{Attempt, Established, Open, Task};
+use crate::client::{Attempt, Connection, Established, Task};
 use crate::front_end::FrontEnd;
 use crate::judge::{Connected, Expectation, KnownDeviation};
 use crate::kong::{Refusal, Settings, Which, remarks};
@@ -34,7 +34,7 @@ pub(super) struct Attempted {
     pub(super) certificate: Option<String>,
     pub(super) server: Observed,
     /// The connection, if it was to be kept open.
-    pub(super) connection: Option<Box<dyn Open>>,
+    pub(super) connection: Option<Connection>,
 }
 
 impl Runner {
@@ -110,39 +110,36 @@ impl Runner {
             Attempt { result: Err(Refusal::hung()), connections, certificate: None }
         };
         let certificate = attempt.certificate.as_deref().map(describe);
-        let mut connection = None;
-        let outcome = match attempt.result {
-            Err(refusal) => Err(refusal),
-            Ok(Established::Over { server_version_num }) => Ok(Err(server_version_num)),
+        let (mut connection, mut proved) = (None, None);
+        let established = match attempt.result {
             Ok(Established::Open(connected)) => {
-                let claimed = connected.claimed_tls().map(str::to_owned);
-                let proof = proof(server, mark, connected.pid(), claimed).await?;
-                let server_version_num = connected.server_version_num().to_owned();
+                proved = Some(proof(server, mark, connected.pid, connected.claimed_tls.as_deref()).await?);
                 if keep {
                     connection = Some(connected);
                 } else {
-                    connected.close().await;
+                    connected.open.close().await;
                 }
-                Ok(Ok(Connected { proof, server_version_num }))
+                Ok(())
             }
+            Ok(Established::Over) => Ok(()),
+            Err(refusal) => Err(refusal),
         };
         let connections = match front_end {
             Some(front_end) => Some(front_end.stop().await),
             None => attempt.connections,
         };
-        let open: Vec<_> = connection.iter().map(|connection| connection.pid()).chain(open.iter().copied()).collect();
+        let open: Vec<_> = connection.iter().map(|connection| connection.pid).chain(open.iter().copied()).collect();
         let server = match &set_up.failed_start {
             Some(said) => Observed { log: said.clone(), telling: said.clone(), host: None },
             None => observed(server, mark, connections, &open).await?,
         };
-        let outcome = match outcome {
-            Err(refusal) => Err(refusal),
-            Ok(Ok(connected)) => Ok(connected),
-            Ok(Err(server_version_num)) => {
+        let outcome = match established {
+            Ok(()) => {
                 let nobody =
                     || Stop::Misbehaves("the client says that it connected, and the server let nobody in".into());
-                Ok(Connected { proof: server.authorized().ok_or_else(nobody)?, server_version_num })
+                Ok(Connected { proof: proved.or_else(|| server.authorized()).ok_or_else(nobody)? })
             }
+            Err(refusal) => Err(refusal),
         };
         Ok(Attempted { outcome, certificate, server, connection })
     }
@@ -177,7 +174,7 @@ impl Runner {
 }
 
 /// The server's word for what a client says it has.
-async fn proof(server: &Server, mark: usize, pid: i32, claimed: Option<String>) -> Result<TlsProof, Stop> {
+async fn proof(server: &Server, mark: usize, pid: i32, claimed: Option<&str>) -> Result<TlsProof, Stop> {
     let known = if server.has_begun(mark, pid).await { server.proof(pid).await? } else { None };
     let lie =
         || Stop::Misbehaves(format!("the client says that process {pid} serves it, and the server has none for it"));

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::process::{Child, Command};
 
 use super::channel::Channel;
+use crate::client::translate;
 
 /// The processes that have nothing to do.
 pub(super) struct Workers {
@@ -65,8 +66,7 @@ impl Workers {
     fn start(&self, security_level: u32) -> io::Result<Worker> {
         // Kong's OpenSSL has its level by default; LuaSec loads certificates before it could be told one.
         let conf = self.folder.join(format!("openssl-{security_level}.cnf"));
-        let sections = "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = defaults\n[defaults]\n";
-        std::fs::write(&conf, format!("{sections}CipherString = DEFAULT:@SECLEVEL={security_level}\n"))?;
+        std::fs::write(&conf, translate::openssl_conf(security_level))?;
         let mut command = Command::new(&self.luajit);
         command.args(["-e", MAIN]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         command.env_clear().env("LC_ALL", "C").env("OPENSSL_CONF", conf);

@@ -195,12 +195,10 @@ impl Client for OpenResty {
                 let said = answer.text("connection").map(|connection| Nginx::said(&self.folder, mark, &connection));
                 Err(Refusal { alert: refusal.alert.or_else(|| alert(&said?)), ..refusal })
             }
-            None => Ok(Established::Open(Box::new(Connection {
-                line,
-                pid: answer.number("pid").unwrap_or_default(),
-                server_version_num: answer.text("text").unwrap_or_default(),
-                profile: task.profile.clone(),
-            }))),
+            None => {
+                let pid = answer.number("pid").unwrap_or_default();
+                Ok(Established::open(pid, Connection { line, profile: task.profile.clone() }))
+            }
         };
         Ok(Attempt { result, connections: Some(usize::from(reached)), certificate })
     }
@@ -220,21 +218,11 @@ async fn address(task: &Task) -> String {
 /// A connection that Kong's own stacks keep open.
 struct Connection {
     line: Line,
-    pid: i32,
-    server_version_num: String,
     profile: Arc<Profile>,
 }
 
 #[async_trait]
 impl Open for Connection {
-    fn pid(&self) -> i32 {
-        self.pid
-    }
-
-    fn server_version_num(&self) -> &str {
-        &self.server_version_num
-    }
-
     async fn ask_again(&mut self) -> Result<(), Refusal> {
         let gone = |error: std::io::Error| Refusal::raised(Stage::Query, &format!("the driver is gone: {error}"));
         let answer = self.line.ask("ask", &[]).await.map_err(gone)?;
