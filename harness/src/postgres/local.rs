@@ -155,7 +155,8 @@ impl Runtime for Local {
             .await
             .map_err(|error| RuntimeError::failed("copy a data directory", error))?
             .map_err(|error| RuntimeError::failed("copy a data directory", error))?;
-        Ok(Box::new(LocalHost { bin: bin.clone(), folder, data, user, port: 0, process: None, closed: None }))
+        let log = LogBook::default();
+        Ok(Box::new(LocalHost { bin: bin.clone(), folder, data, user, port: 0, process: None, log, closed: None }))
     }
 }
 
@@ -210,7 +211,8 @@ struct LocalHost {
     user: DatabaseUser,
     port: u16,
     process: Option<Postmaster>,
-    /// The port of a server that did not start.
+    log: LogBook,
+    /// In the place of the port, for a server that did not start.
     closed: Option<ClosedPort>,
 }
 
@@ -238,12 +240,7 @@ impl Host for LocalHost {
         }
     }
 
-    async fn install(
-        &mut self,
-        files: &BTreeMap<String, File>,
-        remove: &[String],
-        _: Option<&Client>,
-    ) -> Result<(), RuntimeError> {
+    async fn install(&mut self, files: &BTreeMap<String, File>, remove: &[String]) -> Result<(), RuntimeError> {
         let write = || -> std::io::Result<()> {
             for name in remove.iter().filter(|name| !files.contains_key(*name)) {
                 let _ = std::fs::remove_file(self.data.join(name));
@@ -253,21 +250,25 @@ impl Host for LocalHost {
         write().map_err(|error| RuntimeError::failed("write the server's files", error))
     }
 
-    async fn start(&mut self, log: &LogBook) -> Result<usize, RuntimeError> {
+    fn log(&self) -> &LogBook {
+        &self.log
+    }
+
+    async fn start(&mut self) -> Result<usize, RuntimeError> {
         let starting = |error: std::io::Error| RuntimeError::failed("start PostgreSQL", error);
         // A server that is started again keeps its port, if nobody has taken it since. A new one that was free a moment
         // ago may be taken as well when the server asks for it.
-        let was_closed = self.closed.take().is_some();
+        self.closed = None;
         for attempt in 0..5 {
-            if self.port == 0 || was_closed || attempt > 0 {
+            if self.port == 0 || attempt > 0 {
                 self.port = super::free_port().map_err(starting)?;
             }
-            let mark = log.mark();
+            let mark = self.log.mark();
             let mut command = self.user.command(&self.bin.join("postgres"));
             command.arg("-D").arg(&self.data).arg("-p").arg(self.port.to_string());
-            self.process = Some(Postmaster::spawn(command, log).map_err(starting)?);
+            self.process = Some(Postmaster::spawn(command, &self.log).map_err(starting)?);
             let limit = Duration::from_secs(30);
-            let bound = log.wait(mark, limit, |lines, open| {
+            let bound = self.log.wait(mark, limit, |lines, open| {
                 let taken = lines.iter().any(|line| line.text.contains("could not create any TCP/IP sockets"));
                 let listening = lines.iter().any(|line| line.text.contains("listening on Unix socket"));
                 if listening { Some(true) } else { (!open).then_some(!taken) }
@@ -279,24 +280,23 @@ impl Host for LocalHost {
         Err(RuntimeError::failed("start PostgreSQL", "every port it was given was taken by somebody else"))
     }
 
-    async fn stop(&mut self, log: &LogBook) -> Result<(), RuntimeError> {
+    async fn stop(&mut self) -> Result<(), RuntimeError> {
         let Some(process) = &mut self.process else { return Ok(()) };
         process.signal(Signal::INT);
-        let ended = log.wait(log.mark(), STOP_LIMIT, |_, open| (!open).then_some(())).await;
+        let ended = self.log.wait(self.log.mark(), STOP_LIMIT, |_, open| (!open).then_some(())).await;
         self.process = None;
         ended.ok_or_else(|| RuntimeError::timeout("stop PostgreSQL", STOP_LIMIT))
     }
 
     async fn ended(&mut self) -> Result<(), RuntimeError> {
         self.process = None;
-        let (closed, port) =
-            ClosedPort::take().map_err(|error| RuntimeError::failed("find a port where nobody answers", error))?;
-        (self.port, self.closed) = (port, Some(closed));
+        let closed = ClosedPort::take();
+        self.closed = Some(closed.map_err(|error| RuntimeError::failed("find a port where nobody answers", error))?);
         Ok(())
     }
 
     fn address(&self) -> (String, u16) {
-        ("127.0.0.1".into(), self.port)
+        ("127.0.0.1".into(), self.closed.as_ref().map_or(self.port, |closed| closed.number))
     }
 
     async fn control(&self) -> Result<Client, RuntimeError> {

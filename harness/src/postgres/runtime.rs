@@ -115,21 +115,18 @@ pub trait Host: Send + Sync {
     /// Whether files can be given to that owner, and if not, why.
     fn can_own(&self, owner: Owner) -> Result<(), String>;
 
-    /// Writes files into the data directory after removing others. `control` is the harness' session, if the server
-    /// runs.
-    async fn install(
-        &mut self,
-        files: &BTreeMap<String, File>,
-        remove: &[String],
-        control: Option<&Client>,
-    ) -> Result<(), RuntimeError>;
+    /// Writes files into the data directory after removing others.
+    async fn install(&mut self, files: &BTreeMap<String, File>, remove: &[String]) -> Result<(), RuntimeError>;
 
-    /// Starts the server. The log is opened, and closed once the server has ended. Returns where in the log its words
-    /// begin: before them may be those of a start that found its port taken.
-    async fn start(&mut self, log: &LogBook) -> Result<usize, RuntimeError>;
+    /// The server's log. It is open while the server runs.
+    fn log(&self) -> &LogBook;
+
+    /// Starts the server. Returns where in the log its words begin: before them may be those of a start that found its
+    /// port taken.
+    async fn start(&mut self) -> Result<usize, RuntimeError>;
 
     /// Stops the server, and returns once it has ended.
-    async fn stop(&mut self, log: &LogBook) -> Result<(), RuntimeError>;
+    async fn stop(&mut self) -> Result<(), RuntimeError>;
 
     /// Waits until nothing is left of a server that has ended by itself: from then on nobody answers at its address.
     async fn ended(&mut self) -> Result<(), RuntimeError>;

@@ -83,9 +83,9 @@ impl Server {
     pub(super) async fn first_start(host: Box<dyn Host>, major: Major) -> Result<Self, RuntimeError> {
         let facts = ServerFacts { major, version: String::new(), openssl: None };
         let mut server = Self {
+            log: host.log().clone(),
             host,
             control: None,
-            log: LogBook::default(),
             generation: 0,
             facts,
             in_force: None,
@@ -157,7 +157,7 @@ impl Server {
         let hba = self.host.hba();
         let around = Surroundings { conf: &conf, hba: &hba, generation: self.generation };
         let files: BTreeMap<String, File> = configuration.rendered(&around);
-        self.host.install(&files, &self.installed, self.control.as_ref()).await?;
+        self.host.install(&files, &self.installed).await?;
         self.installed = files.into_keys().collect();
         Ok(())
     }
@@ -173,7 +173,7 @@ impl Server {
         self.stop().await?;
         (self.in_force, self.failed) = (None, None);
         self.install(configuration).await?;
-        let mark = self.host.start(&self.log).await?;
+        let mark = self.host.start().await?;
         let ready = |lines: &[LogLine], open: bool| {
             let is_up = lines.iter().any(|line| line.text.ends_with("database system is ready to accept connections"));
             if is_up { Some(true) } else { (!open).then_some(false) }
@@ -222,11 +222,16 @@ impl Server {
 
     /// Whether a process was started for a connection since the mark. The postmaster may say so a little later.
     pub async fn has_begun(&self, mark: usize, pid: i32) -> bool {
+        self.begun(mark, pid, LOG_LIMIT).await == Some(true)
+    }
+
+    /// Waits for the log to tell of a connection. `Some(false)` if the server has ended without.
+    async fn begun(&self, mark: usize, pid: i32, limit: Duration) -> Option<bool> {
         let begun = |lines: &[LogLine], open: bool| {
             let is_there = log::connections(lines).contains(&pid);
             (is_there || !open).then_some(is_there)
         };
-        self.log.wait(mark, LOG_LIMIT, begun).await == Some(true)
+        self.log.wait(mark, limit, begun).await
     }
 
     /// What the server answers to questions of the superuser, each in SQL and with one value for an answer.
@@ -257,13 +262,10 @@ impl Server {
     /// Waits until the log tells of the harness' own session. Told later, it would be taken for one of a cell's, which
     /// does not end.
     async fn await_begin(&self, mark: usize, control: &Client) -> Result<(), RuntimeError> {
+        let doing = "wait for the log of the harness' own session";
         let own = control::answer(control, "SELECT pg_backend_pid()").await?;
-        let begun = |lines: &[LogLine], runs: bool| {
-            let told = log::connections(lines).iter().any(|pid| pid.to_string() == own);
-            (told || !runs).then_some(())
-        };
-        let told = self.log.wait(mark, LIMIT, begun).await;
-        told.ok_or_else(|| RuntimeError::timeout("wait for the log of the harness' own session", LIMIT))
+        let own = own.parse().map_err(|error| RuntimeError::failed(doing, error))?;
+        self.begun(mark, own, LIMIT).await.map(drop).ok_or_else(|| RuntimeError::timeout(doing, LIMIT))
     }
 
     async fn await_end(&self, mark: usize, connections: usize, open: &[i32]) -> Result<(), RuntimeError> {
@@ -275,7 +277,7 @@ impl Server {
     /// Stops it, if it runs.
     pub async fn stop(&mut self) -> Result<(), RuntimeError> {
         if self.control.take().is_some() {
-            self.host.stop(&self.log).await?;
+            self.host.stop().await?;
         }
         Ok(())
     }

@@ -1,90 +1,56 @@
 //! One container with one server in it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use bollard::container::LogOutput;
-use bollard::models::PortBinding;
-use bollard::query_parameters::{
-    AttachContainerOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder, LogsOptionsBuilder,
-    StartContainerOptions, UploadToContainerOptionsBuilder, WaitContainerOptions,
-};
-use futures_util::{Stream, StreamExt};
+use bollard::models::{HostConfigLogConfig, PortBinding};
 use testcontainers::core::IntoContainerPort;
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt};
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::engine;
+use super::shell::{LIMIT, Shell, limited};
 use crate::postgres::closed_port::ClosedPort;
 use crate::postgres::config::File;
 use crate::postgres::log::LogBook;
 use crate::postgres::runtime::{Host, RuntimeError};
 use crate::scenario::Owner;
 
-/// How long a container may take to be made, to start or to stop.
-const LIMIT: Duration = Duration::from_secs(60);
+/// Where everything is that changes. In memory: the engine's own file systems can be slow.
+const HOME: &str = "/kong-pg-tls";
+const DATA: &str = "/kong-pg-tls/data";
 
-/// A folder that the image's own user may write to, whatever image it is, and that outlives a restart.
-const HOME: &str = "/tmp/kong-pg-tls";
-const DATA: &str = "/tmp/kong-pg-tls/data";
-
-/// The first start makes the data directory and ends; every other is the server itself. `remove` lists the files that
-/// a configuration before this one had.
-const ENTRYPOINT: &str = r#"
-set -eu
-cd /tmp
-if [ ! -s kong-pg-tls/data/PG_VERSION ]; then
-    mkdir -p kong-pg-tls
-    printf %s "$KONG_PG_TLS_PASSWORD" >kong-pg-tls/password
-    initdb --username=postgres --pwfile=kong-pg-tls/password --auth=scram-sha-256 --no-sync --no-locale \
-        --encoding=UTF8 --wal-segsize=1 --pgdata=kong-pg-tls/data >&2
-    rm kong-pg-tls/password
-    echo "$(id -u) $(id -g)"
-    exit
-fi
-if [ -e kong-pg-tls/remove ]; then
-    while read -r file; do rm -f "kong-pg-tls/data/$file"; done <kong-pg-tls/remove
-fi
-exec postgres -D /tmp/kong-pg-tls/data
-"#;
+/// PostgreSQL refuses to run as root, which the shell is; all images of it have this user.
+const AS_DATABASE_USER: &str = "su postgres -s /bin/sh -c";
 
 /// A container with an initialised data directory.
 pub(super) struct Container {
     inner: ContainerAsync<GenericImage>,
-    engine: bollard::Docker,
+    shell: Shell,
+    log: LogBook,
     password: String,
     host: String,
     port: u16,
-    /// The port of a server that did not start.
+    /// In the place of the port, for a server that did not start.
     closed: Option<ClosedPort>,
     uid: u64,
     gid: u64,
 }
 
-fn failed(doing: &'static str) -> impl Fn(bollard::errors::Error) -> RuntimeError {
-    move |error| RuntimeError::failed(doing, error)
-}
-
-async fn limited<T>(doing: &'static str, work: impl Future<Output = T>) -> Result<T, RuntimeError> {
-    tokio::time::timeout(LIMIT, work).await.map_err(|_| RuntimeError::timeout(doing, LIMIT))
-}
-
 impl Container {
     /// Makes a container, and in it a data directory.
-    pub(super) async fn create(engine: bollard::Docker, image: &str, run: &Path) -> Result<Self, RuntimeError> {
+    pub(super) async fn create(engine: &bollard::Docker, image: &str, run: &Path) -> Result<Self, RuntimeError> {
         let (name, tag) = engine::name_and_tag(image);
         let password = secret()?;
         let local = engine::is_here();
         let request = GenericImage::new(name, tag)
             .with_entrypoint("sh")
             .with_exposed_port(5432.tcp())
-            .with_cmd(["-c", ENTRYPOINT])
-            .with_user("postgres")
+            .with_open_stdin(true)
+            .with_user("root")
             .with_env_var("LC_ALL", "C")
-            .with_env_var("KONG_PG_TLS_PASSWORD", &password)
             .with_label(engine::LABEL, run.to_string_lossy())
             .with_startup_timeout(LIMIT)
             .with_host_config_modifier(move |host| {
@@ -93,71 +59,61 @@ impl Container {
                 let binding = PortBinding { host_ip, host_port: None };
                 host.publish_all_ports = Some(false);
                 host.port_bindings = Some(HashMap::from([("5432/tcp".to_owned(), Some(vec![binding]))]));
+                host.tmpfs = Some(HashMap::from([(HOME.to_owned(), String::new())]));
+                // What the server says comes to us; the engine need not keep it.
+                host.log_config = Some(HostConfigLogConfig { typ: Some("none".into()), config: None });
             });
-        let making = "make a container";
-        let container = request.start().await.map_err(|error| RuntimeError::failed(making, error))?;
-        let host = container.get_host().await.map_err(|error| RuntimeError::failed(making, error))?.to_string();
+        let failed = |error| RuntimeError::failed("make a container", error);
+        let inner = request.start().await.map_err(failed)?;
+        let host = inner.get_host().await.map_err(failed)?.to_string();
         let host = if host == "localhost" { "127.0.0.1".to_owned() } else { host };
-        let (uid, gid) = limited(making, first_start(&engine, container.id())).await??;
-        Ok(Self { inner: container, engine, password, host, port: 0, closed: None, uid, gid })
+        let port = inner.get_host_port_ipv4(5432.tcp()).await.map_err(failed)?;
+        let log = LogBook::default();
+        let mut shell = Shell::attach(engine, inner.id(), log.clone()).await?;
+        let (uid, gid) = initialise(&mut shell, &password).await?;
+        Ok(Self { inner, shell, log, password, host, port, closed: None, uid, gid })
     }
 
     /// The files as an archive whose owners are those of this container.
     fn archive(&self, files: &BTreeMap<String, File>) -> Result<Vec<u8>, RuntimeError> {
         let mut archive = tar::Builder::new(Vec::new());
         let failed = |error| RuntimeError::failed("put the server's files together", error);
-        for (name, file) in files {
+        let mut append = |name: &str, file: &File, kind: tar::EntryType| {
             let id = |owner: Owner, ours| owner.number().map_or(ours, u64::from);
             let mut header = tar::Header::new_gnu();
+            header.set_entry_type(kind);
             header.set_size(file.content.len() as u64);
             header.set_mode(file.mode);
             header.set_uid(id(file.owner, self.uid));
             header.set_gid(id(file.group, self.gid));
-            archive.append_data(&mut header, name, &file.content[..]).map_err(failed)?;
+            archive.append_data(&mut header, name, &file.content[..]).map_err(failed)
+        };
+        let folders: BTreeSet<_> = files.keys().filter_map(|name| name.rsplit_once('/')).map(|(of, _)| of).collect();
+        for folder in folders {
+            append(folder, &File { mode: 0o700, ..File::of_database_user("") }, tar::EntryType::Directory)?;
+        }
+        for (name, file) in files {
+            append(name, file, tar::EntryType::Regular)?;
         }
         archive.into_inner().map_err(failed)
     }
-
-    /// Through the engine, which can give files to root, into a container that runs or not.
-    async fn upload(&self, path: &str, archive: Vec<u8>) -> Result<(), RuntimeError> {
-        let doing = "copy files into the container";
-        let options = UploadToContainerOptionsBuilder::new().path(path).build();
-        let body = bollard::body_full(archive.into());
-        let uploading = self.engine.upload_to_container(self.inner.id(), Some(options), body);
-        limited(doing, uploading).await?.map_err(failed(doing))
-    }
-
-    /// Through the server itself, in one statement.
-    async fn write(&self, control: &Client, remove: &[String], archive: &[u8]) -> Result<(), RuntimeError> {
-        let doing = "write the server's files";
-        let encoded = openssl::base64::encode_block(archive);
-        // Removed first even where they come again: the old one may belong to root.
-        let gone = if remove.is_empty() { String::new() } else { format!("rm -f {} && ", remove.join(" ")) };
-        let copy = format!("COPY (SELECT '{encoded}') TO PROGRAM '{gone}base64 -d | tar -x -p -f -'");
-        let writing = limited(doing, control.batch_execute(&copy)).await?;
-        writing.map_err(|error| RuntimeError::failed(doing, error))
-    }
 }
 
-/// Waits for the data directory, and for the numbers of the user that owns it.
-async fn first_start(engine: &bollard::Docker, id: &str) -> Result<(u64, u64), RuntimeError> {
+/// Makes a data directory. Returns the numbers of the user and the group that own it.
+async fn initialise(shell: &mut Shell, password: &str) -> Result<(u64, u64), RuntimeError> {
     let doing = "make a data directory with initdb";
-    let mut ended = engine.wait_container(id, None::<WaitContainerOptions>);
-    let ended = ended.next().await;
-    let options = LogsOptionsBuilder::new().stdout(true).stderr(true).build();
-    let mut output = engine.logs(id, Some(options));
-    let (mut said, mut complained) = (String::new(), String::new());
-    while let Some(part) = output.next().await {
-        match part.map_err(failed(doing))? {
-            LogOutput::StdOut { message } => said.push_str(&String::from_utf8_lossy(&message)),
-            other => complained.push_str(&String::from_utf8_lossy(&other.into_bytes())),
-        }
-    }
-    let numbers = said.trim().split_once(' ').and_then(|(uid, gid)| Some((uid.parse().ok()?, gid.parse().ok()?)));
-    match (ended, numbers) {
-        (Some(Ok(_)), Some(numbers)) => Ok(numbers),
-        _ => Err(RuntimeError::failed(doing, complained.trim())),
-    }
+    let options = "--username=postgres --auth=scram-sha-256 --no-sync --no-locale --encoding=UTF8 --wal-segsize=1";
+    let initdb = format!(
+        "cd {HOME}
+         printf %s {password} >password
+         chown -R postgres {HOME}
+         {AS_DATABASE_USER} 'initdb {options} --pwfile=password --pgdata={DATA}'
+         rm password"
+    );
+    shell.run(doing, &initdb).await?;
+    let numbers = shell.run(doing, "echo $(id -u postgres) $(id -g postgres)").await?;
+    let known = numbers.trim().split_once(' ').and_then(|(uid, gid)| Some((uid.parse().ok()?, gid.parse().ok()?)));
+    known.ok_or_else(|| RuntimeError::failed(doing, format!("`id` says {numbers}")))
 }
 
 #[async_trait]
@@ -174,68 +130,43 @@ impl Host for Container {
         Ok(())
     }
 
-    async fn install(
-        &mut self,
-        files: &BTreeMap<String, File>,
-        remove: &[String],
-        control: Option<&Client>,
-    ) -> Result<(), RuntimeError> {
-        let archive = self.archive(files)?;
-        let Some(control) = control else {
-            let gone = remove.iter().filter(|name| !files.contains_key(*name));
-            let list = File::of_database_user(gone.map(|name| format!("{name}\n")).collect::<String>());
-            self.upload(HOME, self.archive(&BTreeMap::from([("remove".to_owned(), list)]))?).await?;
-            return self.upload(DATA, archive).await;
-        };
-        self.write(control, remove, &archive).await?;
-        // The server cannot give files away, the engine can.
-        let given_away = |file: &File| file.owner.number().or(file.group.number()).is_some();
-        if files.values().any(given_away) { self.upload(DATA, archive).await } else { Ok(()) }
+    async fn install(&mut self, files: &BTreeMap<String, File>, remove: &[String]) -> Result<(), RuntimeError> {
+        let archive = openssl::base64::encode_block(&self.archive(files)?);
+        // Removed first even where they come again: the new ones are to be new files.
+        let gone = remove.join(" ");
+        let write = format!("cd {DATA}\nrm -f {gone}\nbase64 -d <<'END' | tar -x -p -f -\n{archive}\nEND");
+        self.shell.run("write the server's files", &write).await.map(drop)
     }
 
-    async fn start(&mut self, log: &LogBook) -> Result<usize, RuntimeError> {
-        let starting = "start a container";
-        let mark = log.mark();
-        let id = self.inner.id();
-        // Attached before the start, so that no line is missed and none is seen twice.
-        let options = AttachContainerOptionsBuilder::new().stream(true).stderr(true).stdout(true).build();
-        let attached = limited(starting, self.engine.attach_container(id, Some(options))).await?;
-        log.open();
-        tokio::spawn(read(attached.map_err(failed(starting))?.output, log.clone()));
-        let start = self.engine.start_container(id, None::<StartContainerOptions>);
-        limited(starting, start).await?.map_err(failed(starting))?;
-        let inspected = self.engine.inspect_container(id, None::<InspectContainerOptions>);
-        let inspected = limited(starting, inspected).await?.map_err(failed(starting))?;
-        let ports = inspected.network_settings.and_then(|network| network.ports).unwrap_or_default();
-        let bindings = ports.get("5432/tcp").cloned().flatten().unwrap_or_default();
-        let port = bindings.into_iter().find_map(|binding| binding.host_port?.parse().ok());
-        self.port = port.unwrap_or_default();
+    fn log(&self) -> &LogBook {
+        &self.log
+    }
+
+    async fn start(&mut self) -> Result<usize, RuntimeError> {
         self.closed = None;
+        let mark = self.log.mark();
+        self.shell.serve(&format!("{AS_DATABASE_USER} 'postgres -D {DATA}'")).await?;
         Ok(mark)
     }
 
-    async fn stop(&mut self, log: &LogBook) -> Result<(), RuntimeError> {
-        let stopping = "stop a container";
-        let mark = log.mark();
-        let options = KillContainerOptionsBuilder::new().signal("SIGINT").build();
-        let killed = limited(stopping, self.engine.kill_container(self.inner.id(), Some(options))).await?;
-        killed.map_err(failed(stopping))?;
-        let ended = log.wait(mark, LIMIT, |_, open| (!open).then_some(())).await;
+    async fn stop(&mut self) -> Result<(), RuntimeError> {
+        let stopping = "stop PostgreSQL";
+        // It may have ended by itself.
+        let interrupt = format!("kill -INT \"$(head -n 1 {DATA}/postmaster.pid)\" || :");
+        self.shell.run(stopping, &interrupt).await?;
+        let ended = self.log.wait(self.log.mark(), LIMIT, |_, open| (!open).then_some(())).await;
         ended.ok_or_else(|| RuntimeError::timeout(stopping, LIMIT))
     }
 
     async fn ended(&mut self) -> Result<(), RuntimeError> {
-        let waiting = "wait for the end of a container";
-        // The engine's proxy takes connections for a moment longer than there is a server.
-        let _ =
-            limited(waiting, self.engine.wait_container(self.inner.id(), None::<WaitContainerOptions>).next()).await?;
-        let (closed, port) = ClosedPort::take().map_err(|error| RuntimeError::failed(waiting, error))?;
-        (self.port, self.closed) = (port, Some(closed));
+        // The engine's proxy takes connections to its port, server or no server.
+        let closed = ClosedPort::take();
+        self.closed = Some(closed.map_err(|error| RuntimeError::failed("find a port where nobody answers", error))?);
         Ok(())
     }
 
     fn address(&self) -> (String, u16) {
-        (self.host.clone(), self.port)
+        (self.host.clone(), self.closed.as_ref().map_or(self.port, |closed| closed.number))
     }
 
     async fn control(&self) -> Result<Client, RuntimeError> {
@@ -255,19 +186,6 @@ impl Host for Container {
     fn container(&self) -> Option<String> {
         Some(self.inner.id().to_owned())
     }
-}
-
-/// Hands the server's lines to the log as they come, until it has ended.
-async fn read(mut output: impl Stream<Item = Result<LogOutput, bollard::errors::Error>> + Unpin, log: LogBook) {
-    let mut pending = Vec::new();
-    while let Some(Ok(part)) = output.next().await {
-        pending.extend_from_slice(&part.into_bytes());
-        while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<_> = pending.drain(..=end).collect();
-            log.append(String::from_utf8_lossy(&line[..end]).trim_end_matches('\r'));
-        }
-    }
-    log.close();
 }
 
 fn secret() -> Result<String, RuntimeError> {
