@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::{CellArgs, Exit, Failure};
+use crate::client::ClientKind;
 use crate::judge::Verdict;
 use crate::report::{
     Live, Report, write_agreement, write_details, write_junit, write_known_deviations, write_matrix, write_remarks,
@@ -66,7 +67,11 @@ fn introduction(session: &Session) -> String {
     let kongs: Vec<_> = kongs.into_iter().collect();
     let (cells, kind, why) = (session.cells.len(), runtime.kind(), &session.why);
     let plural = if cells == 1 { "" } else { "s" };
-    format!("{cells} cell{plural}; {kind}, {why}; PostgreSQL {}; Kong {}", servers.join(", "), kongs.join(", "))
+    let clients = session.runner.clients().about();
+    let witnesses = clients.iter().filter(|(client, _)| **client != ClientKind::Kong);
+    let witnesses: String = witnesses.map(|(client, about)| format!("\n{client}: {about}")).collect();
+    let (servers, kongs) = (servers.join(", "), kongs.join(", "));
+    format!("{cells} cell{plural}; {kind}, {why}; PostgreSQL {servers}; Kong {kongs}{witnesses}")
 }
 
 /// Runs the cells until they are done, or until somebody interrupts.
@@ -100,7 +105,8 @@ async fn drive(session: &Session, jobs: u32, mut live: Live, interrupted: &mut I
     let order: HashMap<_, _> = session.cells.iter().enumerate().map(|(place, cell)| (&cell.id, place)).collect();
     results.sort_by_key(|result: &CellResult| order.get(&result.cell.id));
     let stale = session.stale(&results);
-    (Report { results, planned: session.cells.len(), duration: begun.elapsed(), stale }, stopped)
+    let (planned, clients) = (session.cells.len(), session.runner.clients().about());
+    (Report { results, planned, clients, duration: begun.elapsed(), stale }, stopped)
 }
 
 fn show(report: &Report) -> std::io::Result<()> {

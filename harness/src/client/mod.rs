@@ -8,7 +8,7 @@ mod openresty;
 mod rustls;
 mod translate;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -235,6 +235,12 @@ impl Clients {
     pub(crate) fn get(&self, kind: ClientKind) -> Result<&dyn Client, Inability> {
         let client = self.0.get(&kind).map(AsRef::as_ref);
         client.ok_or_else(|| Inability::Environment(format!("{kind} was not got ready")))
+    }
+
+    /// What they are, and of which version.
+    #[must_use]
+    pub fn about(&self) -> BTreeMap<ClientKind, String> {
+        self.0.iter().map(|(kind, client)| (*kind, client.about())).collect()
     }
 
     /// Ends what they may have left running.

@@ -11,6 +11,7 @@ mod matrix;
 mod remarks;
 mod results;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ pub use matrix::write_matrix;
 pub use remarks::write_remarks;
 pub use results::{Results, write_results};
 
+use crate::client::ClientKind;
 use crate::judge::Verdict;
 use crate::run::CellResult;
 use crate::scenario::Difference;
@@ -35,6 +37,8 @@ pub struct Report {
     pub results: Vec<CellResult>,
     /// How many cells were planned.
     pub planned: usize,
+    /// Who connected: what they are, and of which version.
+    pub clients: BTreeMap<ClientKind, String>,
     /// How long it took.
     pub duration: Duration,
     /// Entries of differences.yaml of which every cell was run, and none differs.

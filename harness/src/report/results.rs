@@ -1,5 +1,6 @@
 //! `results.json`: everything a run found out, for programs. `harness/schema/results.json` is made from these types.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use schemars::JsonSchema;
@@ -22,6 +23,8 @@ pub struct Results {
     pub program: String,
     /// How many cells were planned; fewer have a result if the run was interrupted.
     pub planned: usize,
+    /// Who connected: what they are, and of which version.
+    pub clients: BTreeMap<ClientKind, String>,
     /// How long the run took, in milliseconds.
     pub duration_ms: u64,
     /// What came of each cell.
@@ -245,6 +248,7 @@ impl From<&Report> for Results {
             format: 1,
             program: concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).into(),
             planned: report.planned,
+            clients: report.clients.clone(),
             duration_ms: millis(report.duration),
             cells: report.results.iter().map(CellJson::from).collect(),
             agreement: report.agreements(),
