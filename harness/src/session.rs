@@ -190,7 +190,7 @@ impl Options {
     #[must_use]
     pub fn needs(&self, run: &Arc<RunFolder>) -> Needs {
         let (kong_image, command) = (self.kong_image.clone(), self.client_command.clone());
-        Needs { run: run.clone(), kong_image, command }
+        Needs { run: run.clone(), kong_image, may_build: true, command }
     }
 
     /// How many servers to use at once: as many as there are processors, unless something else is asked for.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Exit, Failure};
-use crate::client::survey;
+use crate::client::{Needs, survey};
 use crate::kong::Profile;
 use crate::postgres::{Docker, Local, Runtime, RuntimeError};
 use crate::runfolder::{RunFolder, abandoned};
@@ -17,7 +17,8 @@ pub(super) async fn env() -> Result<Exit, Failure> {
     runtime("local", Local::find(folder.clone()).map(|local| local.offers()));
 
     println!("\nclients");
-    for (kind, found) in survey(&Options::default().needs(&folder)).await {
+    let needs = Needs { may_build: false, ..Options::default().needs(&folder) };
+    for (kind, found) in survey(&needs).await {
         match found {
             Ok(about) => println!("  {:<10}  {about}", kind.as_str()),
             Err(why) => println!("  {:<10}  not usable: {why}", kind.as_str()),

@@ -206,6 +206,8 @@ pub struct Needs {
     pub run: Arc<RunFolder>,
     /// The image of Kong.
     pub kong_image: Option<String>,
+    /// Whether an image that is missing may be built, which takes a minute.
+    pub may_build: bool,
     /// The stranger's program.
     pub command: Option<String>,
 }
@@ -254,7 +256,7 @@ impl Clients {
 async fn client(kind: ClientKind, needs: &Needs) -> Result<Box<dyn Client>, String> {
     Ok(match kind {
         ClientKind::Kong => Box::new(kong::ReCreated),
-        ClientKind::Openresty => Box::new(openresty::OpenResty::new(&needs.run)?),
+        ClientKind::Openresty => Box::new(openresty::OpenResty::find(needs).await?),
         ClientKind::Libpq => Box::new(libpq::Psql::find(&needs.run).await?),
         ClientKind::Rustls => Box::new(rustls::Strict),
         ClientKind::Command => Box::new(command::Program::probe(needs.command.as_deref()).await?),

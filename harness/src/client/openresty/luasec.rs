@@ -5,14 +5,16 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
 use super::channel::Channel;
+use super::installed::Installed;
 use crate::client::translate;
 
 /// The processes that have nothing to do.
 pub(super) struct Workers {
-    luajit: PathBuf,
+    installed: Arc<Installed>,
     folder: PathBuf,
     idle: Mutex<Vec<Worker>>,
 }
@@ -21,19 +23,37 @@ pub(super) struct Workers {
 pub(super) struct Worker {
     pub(super) channel: Channel,
     security_level: u32,
+    /// The process itself, or what stands for it outside of its container.
     process: Box<Child>,
+    pid: Option<Pid>,
 }
 
 impl Worker {
     /// Ends the process, and with it its connection.
     pub(super) async fn end(mut self) {
-        // It is killed when it is dropped, in any case.
-        let _ = self.process.kill().await;
+        self.kill();
+        // It is not waited for when it is dropped.
+        let _ = self.process.wait().await;
+    }
+
+    fn kill(&mut self) {
+        // Once it has ended, its number may be another's.
+        if let (Ok(None), Some(pid)) = (self.process.try_wait(), self.pid) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.kill();
     }
 }
 
 const MAIN: &str = r#"
 local process = require "process"
+io.write(process.id(), "\n")
+io.flush()
 process.leave_terminal()
 process.leave_standard_input()
 process.read_like_kong()
@@ -46,16 +66,20 @@ require "serve" (require "luasec", {
 "#;
 
 impl Workers {
-    pub(super) fn new(luajit: PathBuf, folder: PathBuf) -> Arc<Self> {
-        Arc::new(Self { luajit, folder, idle: Mutex::default() })
+    pub(super) fn new(installed: Arc<Installed>, folder: PathBuf) -> Arc<Self> {
+        Arc::new(Self { installed, folder, idle: Mutex::default() })
     }
 
     /// One that has nothing to do, or a new one.
-    pub(super) fn take(&self, security_level: u32) -> io::Result<Worker> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        match idle.iter().position(|worker| worker.security_level == security_level) {
-            Some(place) => Ok(idle.swap_remove(place)),
-            None => self.start(security_level),
+    pub(super) async fn take(&self, security_level: u32) -> io::Result<Worker> {
+        let idle = {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            let fits = idle.iter().position(|worker| worker.security_level == security_level);
+            fits.map(|place| idle.swap_remove(place))
+        };
+        match idle {
+            Some(worker) => Ok(worker),
+            None => self.start(security_level).await,
         }
     }
 
@@ -63,17 +87,19 @@ impl Workers {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
     }
 
-    fn start(&self, security_level: u32) -> io::Result<Worker> {
+    async fn start(&self, security_level: u32) -> io::Result<Worker> {
         // Kong's OpenSSL has its level by default; LuaSec loads certificates before it could be told one.
         let conf = self.folder.join(format!("openssl-{security_level}.cnf"));
         std::fs::write(&conf, translate::openssl_conf(security_level))?;
-        let mut command = Command::new(&self.luajit);
+        let lua = format!("{}/?.lua;;", self.folder.display());
+        let environment = [("OPENSSL_CONF", conf.display().to_string()), ("LUA_PATH", lua)];
+        let mut command = Command::from(self.installed.command(&self.installed.luajit, &environment));
         command.args(["-e", MAIN]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        command.env_clear().env("LC_ALL", "C").env("OPENSSL_CONF", conf);
-        command.env("LUA_PATH", format!("{}/?.lua;;", self.folder.display()));
         let mut process = command.kill_on_drop(true).spawn()?;
         let pipes = process.stdout.take().zip(process.stdin.take());
         let (stdout, stdin) = pipes.ok_or(io::ErrorKind::BrokenPipe)?;
-        Ok(Worker { channel: Channel::new(stdout, stdin), security_level, process: Box::new(process) })
+        let mut channel = Channel::new(stdout, stdin);
+        let pid = channel.line().await?.parse().ok().and_then(Pid::from_raw);
+        Ok(Worker { channel, security_level, process: Box::new(process), pid })
     }
 }

@@ -3,12 +3,12 @@
 //! Nothing of this program's re-creation speaks here, so that where both agree, two witnesses do.
 
 mod channel;
+mod installed;
 mod luasec;
 mod nginx;
 mod races;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,12 +16,12 @@ use rust_embed::Embed;
 use tokio::sync::Mutex;
 
 use self::channel::{Answer, Channel, alert};
+use self::installed::Installed;
 use self::luasec::{Worker, Workers};
 use self::nginx::{Directives, Nginx, Trouble};
 pub(crate) use self::races::race;
-use super::{Attempt, Client, Established, Inability, Open, Task};
+use super::{Attempt, Client, Established, Inability, Needs, Open, Task};
 use crate::kong::{Edition, How, Profile, Refusal, Stack, combine, offered_on_a_cosocket, terms, unwritten};
-use crate::runfolder::RunFolder;
 use crate::scenario::Stage;
 
 /// The driver, its sockets, and what surrounds them.
@@ -30,56 +30,9 @@ use crate::scenario::Stage;
 #[include = "*.lua"]
 struct Lua;
 
-/// What is installed here of Kong's stacks.
-#[derive(Debug, Clone)]
-struct Installed {
-    nginx: PathBuf,
-    modules: PathBuf,
-    luajit: PathBuf,
-    /// What it is, and in which versions.
-    pub versions: String,
-}
-
-/// Debian's packages that have it all.
-const PACKAGES: &str = "nginx libnginx-mod-http-lua lua-sec lua-socket luajit2";
-
-impl Installed {
-    /// Looks for it.
-    ///
-    /// # Errors
-    /// What is missing, and what to install.
-    fn find() -> Result<Self, String> {
-        let missing = |what: &str| format!("{what}; install Debian's packages {PACKAGES}");
-        let nginx = program("nginx").ok_or_else(|| missing("there is no nginx here"))?;
-        // nginx tells its versions and its options on stderr.
-        let said = Command::new(&nginx).arg("-V").output().map_err(|error| format!("nginx: {error}"))?;
-        let said = String::from_utf8_lossy(&said.stderr).into_owned();
-        let modules = said.split_whitespace().find_map(|word| word.strip_prefix("--modules-path="));
-        let modules = modules.map(PathBuf::from).filter(|modules| modules.join("ngx_http_lua_module.so").exists());
-        let modules = modules.ok_or_else(|| missing("nginx has no Lua module"))?;
-        let luajit = program("luajit").ok_or_else(|| missing("there is no luajit here"))?;
-        let libraries = "print('LuaSec ' .. require('ssl')._VERSION .. ', ' .. require('socket')._VERSION)";
-        let libraries = Command::new(&luajit).args(["-e", libraries]).output();
-        let libraries = libraries.ok().filter(|output| output.status.success());
-        let libraries = libraries.ok_or_else(|| missing("luajit has no LuaSec and LuaSocket"))?;
-        let libraries = String::from_utf8_lossy(&libraries.stdout).trim().to_owned();
-        let after = |what: &str| said.split_once(what).and_then(|(_, rest)| rest.split_whitespace().next());
-        let openssl = after("running with OpenSSL ").or_else(|| after("built with OpenSSL ")).unwrap_or("of its own");
-        let versions = format!("nginx {}, {libraries}, OpenSSL {openssl}", after("nginx/").unwrap_or_default());
-        Ok(Self { nginx, modules, luajit, versions })
-    }
-}
-
-/// A program of the `PATH`, or of where Debian has those of administrators.
-fn program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
-    folders.map(|folder| folder.join(name)).find(|program| program.is_file())
-}
-
 /// Kong's own stacks, started when they are first needed.
 pub(super) struct OpenResty {
-    installed: Installed,
+    installed: Arc<Installed>,
     folder: PathBuf,
     nginx: Mutex<Option<Nginx>>,
     workers: Arc<Workers>,
@@ -90,10 +43,10 @@ impl OpenResty {
     ///
     /// # Errors
     /// What is missing, and what to install.
-    pub(super) fn new(run: &RunFolder) -> Result<Self, String> {
-        let installed = Installed::find()?;
+    pub(super) async fn find(needs: &Needs) -> Result<Self, String> {
+        let installed = Arc::new(Installed::find(needs).await?);
         let write = || {
-            let folder = run.private("openresty")?;
+            let folder = needs.run.private("openresty")?;
             for name in Lua::iter() {
                 let file = Lua::get(&name).map(|file| file.data).unwrap_or_default();
                 std::fs::write(folder.join(&*name), file)?;
@@ -101,7 +54,7 @@ impl OpenResty {
             Ok(folder)
         };
         let folder = write().map_err(|error: std::io::Error| format!("no folder for nginx: {error}"))?;
-        let workers = Workers::new(installed.luajit.clone(), folder.clone());
+        let workers = Workers::new(installed.clone(), folder.clone());
         Ok(Self { installed, folder, nginx: Mutex::default(), workers })
     }
 
@@ -116,7 +69,7 @@ impl OpenResty {
         let mut nginx = self.nginx.lock().await;
         let nginx = match &mut *nginx {
             Some(nginx) => nginx,
-            none => none.insert(Nginx::start(&self.installed.nginx, &self.installed.modules, &self.folder).await?),
+            none => none.insert(Nginx::start(&self.installed, &self.folder).await?),
         };
         nginx.open(&directives, trusted).await
     }
@@ -133,7 +86,7 @@ impl OpenResty {
                     self.cosocket(task, trusted.as_deref()).await?;
                 }
                 let trusted = trusted.or_else(|| unwritten(&task.settings).filter(|_| in_nginx));
-                (Line::Luasec(self.workers.take(task.settings.security_level)?, self.workers.clone()), trusted)
+                (Line::Luasec(self.workers.take(task.settings.security_level).await?, self.workers.clone()), trusted)
             }
         })
     }
@@ -205,6 +158,11 @@ impl Client for OpenResty {
 
     fn about(&self) -> String {
         self.installed.versions.clone()
+    }
+
+    async fn close(&self) {
+        self.nginx.lock().await.take();
+        self.installed.close().await;
     }
 }
 

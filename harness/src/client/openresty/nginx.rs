@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -13,6 +13,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 
 use super::channel::Channel;
+use super::installed::Installed;
 use crate::kong::Refusal;
 use crate::scenario::Stage;
 
@@ -56,6 +57,7 @@ impl From<io::Error> for Trouble {
 
 /// A running nginx. It does not outlive this value, nor this process.
 pub(super) struct Nginx {
+    /// nginx itself, or what stands for it outside of its container.
     process: Child,
     folder: PathBuf,
     modules: PathBuf,
@@ -67,13 +69,14 @@ pub(super) struct Nginx {
 
 impl Nginx {
     /// Starts it in a folder that has the Lua files.
-    pub(super) async fn start(program: &Path, modules: &Path, folder: &Path) -> Result<Self, Trouble> {
+    pub(super) async fn start(installed: &Installed, folder: &Path) -> Result<Self, Trouble> {
+        let modules = &installed.modules;
         let conf = folder.join("nginx.conf");
         std::fs::write(&conf, configuration(folder, modules, &[]))?;
-        let mut command = Command::new(program);
+        let mut command = installed.command(&installed.nginx, &[]);
         command.arg("-c").arg(&conf).arg("-p").arg(folder).arg("-e").arg(folder.join("error.log"));
         // Its end is how nginx learns that we have gone.
-        command.env_clear().env("LC_ALL", "C").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let process = command.spawn()?;
         let (folder, modules) = (folder.to_owned(), modules.to_owned());
         let mut nginx = Self { process, folder, modules, locations: Vec::new(), count: 0 };
@@ -153,7 +156,8 @@ impl Nginx {
     }
 
     fn signal(&self, signal: Signal) {
-        if let Some(pid) = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw) {
+        let pid = std::fs::read_to_string(self.folder.join("nginx.pid"));
+        if let Some(pid) = pid.ok().and_then(|pid| Pid::from_raw(pid.trim().parse().ok()?)) {
             // It may have ended by itself.
             let _ = kill_process(pid, signal);
         }
@@ -162,6 +166,8 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
+        // One that has just begun may not have told its number; it ends when it finds itself alone.
+        drop(self.process.stdin.take());
         self.signal(Signal::TERM);
         let deadline = Instant::now() + LIMIT;
         while let Ok(None) = self.process.try_wait() {

@@ -9,6 +9,7 @@ int dup(int fd);
 int dup2(int from, int to);
 int open(const char *path, int flags);
 int close(int fd);
+int getpid(void);
 int getppid(void);
 typedef struct { int fd; short events, revents; } kpt_poll;
 int poll(kpt_poll *of, unsigned long count, int timeout);
@@ -23,6 +24,11 @@ local DAC_OVERRIDE_AND_READ_SEARCH = 0x6
 local SIGTERM, POLLHUP = 15, 16
 
 local process = {}
+
+-- Its number.
+function process.id()
+    return ffi.C.getpid()
+end
 
 -- Leaves the terminal: OpenSSL would ask there for the password of an encrypted key.
 function process.leave_terminal()

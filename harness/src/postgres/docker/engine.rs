@@ -38,7 +38,8 @@ pub(super) async fn containers(engine: &bollard::Docker) -> Result<Vec<(String, 
     Ok(listed.into_iter().filter_map(of_a_run).collect())
 }
 
-pub(super) async fn remove(engine: &bollard::Docker, id: &str) -> Result<(), RuntimeError> {
+/// Removes a container, whatever runs in it.
+pub(crate) async fn remove(engine: &bollard::Docker, id: &str) -> Result<(), RuntimeError> {
     let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
     engine.remove_container(id, Some(options)).await.map_err(|error| RuntimeError::failed("remove a container", error))
 }

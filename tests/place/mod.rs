@@ -1,0 +1,93 @@
+//! A place for a run of the program, in which it can be seen what is left of it.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// A folder for everything that a run of the program makes.
+pub(crate) struct Place(TempDir);
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = Self(folder);
+        std::fs::create_dir(place.temporary()).expect("a folder");
+        // Servers that do not run as root must be able to pass.
+        for folder in [place.path(), &place.temporary()] {
+            std::fs::set_permissions(folder, PermissionsExt::from_mode(0o711)).expect("a mode");
+        }
+        place
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn temporary(&self) -> PathBuf {
+        self.path().join("tmp")
+    }
+
+    pub(crate) fn program(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kong-pg-tls"));
+        command.args(arguments).current_dir(self.path()).env("TMPDIR", self.temporary());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Told {
+        Told::new(self.program(arguments).output().expect("the program starts"))
+    }
+
+    /// The programs of a name that were started in this place or told of it, and still run.
+    pub(crate) fn running(&self, name: &str) -> Vec<String> {
+        let here = self.path().to_string_lossy().into_owned();
+        let read = |file: PathBuf| String::from_utf8_lossy(&std::fs::read(file).unwrap_or_default()).replace('\0', " ");
+        let processes = std::fs::read_dir("/proc").expect("/proc").filter_map(Result::ok).map(|entry| entry.path());
+        let commands = processes.map(|process| (read(process.join("cmdline")), process));
+        let of_here = commands.filter(|(command, process)| {
+            command.contains(name) && (command.contains(&here) || read(process.join("environ")).contains(&here))
+        });
+        of_here.map(|(command, _)| command).collect()
+    }
+
+    /// What is left of runs: temporary files, programs that still run, and containers.
+    pub(crate) fn left(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.temporary()).expect("a folder");
+        let files = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+        let programs = ["postgres", "nginx", "luajit"].into_iter().flat_map(|name| self.running(name));
+        files.chain(programs).chain(self.containers()).collect()
+    }
+
+    /// Containers of runs whose folders are in this place; none, if there is no engine.
+    fn containers(&self) -> Vec<String> {
+        let label = "{{.Image}} of {{.Label \"kong-pg-tls.run\"}}";
+        let listed = Command::new("docker")
+            .args(["ps", "--all", "--filter", "label=kong-pg-tls.run", "--format", label])
+            .output();
+        let runs = listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+        let here = self.path().to_string_lossy().into_owned();
+        runs.lines().filter(|run| run.contains(&here)).map(str::to_owned).collect()
+    }
+}
+
+/// What the program said, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Told {
+    pub(crate) fn new(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        Self { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+}
+
+pub(crate) fn kill(program: &Child, signal: &str) {
+    let killed = Command::new("kill").args(["-s", signal, &program.id().to_string()]).status();
+    assert!(killed.is_ok_and(|status| status.success()), "kill -s {signal}");
+}
