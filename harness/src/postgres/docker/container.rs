@@ -11,7 +11,7 @@ use testcontainers::{ContainerAsync, GenericImage, ImageExt};
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::engine;
-use super::shell::{LIMIT, Shell, limited};
+use super::shell::{LIMIT, Shell, limited, quoted};
 use crate::postgres::closed_port::ClosedPort;
 use crate::postgres::config::File;
 use crate::postgres::log::LogBook;
@@ -133,8 +133,8 @@ impl Host for Container {
     async fn install(&mut self, files: &BTreeMap<String, File>, remove: &[String]) -> Result<(), RuntimeError> {
         let archive = openssl::base64::encode_block(&self.archive(files)?);
         // Removed first even where they come again: the new ones are to be new files.
-        let gone = remove.join(" ");
-        let write = format!("cd {DATA}\nrm -f {gone}\nbase64 -d <<'END' | tar -x -p -f -\n{archive}\nEND");
+        let gone: String = remove.iter().map(|name| format!(" {}", quoted(name))).collect();
+        let write = format!("cd {DATA}\nrm -f{gone}\nbase64 -d <<'END' | tar -x -p -f -\n{archive}\nEND");
         self.shell.run("write the server's files", &write).await.map(drop)
     }
 

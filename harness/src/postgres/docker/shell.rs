@@ -16,8 +16,8 @@ use crate::postgres::runtime::RuntimeError;
 /// How long anything may take that a container does.
 pub(super) const LIMIT: Duration = Duration::from_secs(60);
 
-/// What the shell says on its standard output after an order, before the order's exit status.
-const DONE: &str = "kong-pg-tls: done ";
+/// What the shell says on its standard output after an order, before the order's number and its exit status.
+const DONE: &str = "kong-pg-tls: done";
 /// What the shell says on its standard error when the server has ended.
 const ENDED: &str = "kong-pg-tls: the server has ended";
 
@@ -27,6 +27,8 @@ pub(super) struct Shell {
     /// Locked by nobody; it makes of a writer something that threads can share.
     input: Mutex<Pin<Box<dyn AsyncWrite + Send>>>,
     said: mpsc::UnboundedReceiver<String>,
+    /// How many orders there were: the end of one that nobody waited for is not taken for another's.
+    orders: u64,
     log: LogBook,
 }
 
@@ -39,16 +41,18 @@ impl Shell {
         let attached = attached.map_err(|error| RuntimeError::failed(doing, error))?;
         let (sender, said) = mpsc::unbounded_channel();
         tokio::spawn(read(attached.output, sender, log.clone()));
-        Ok(Self { input: Mutex::new(attached.input), said, log })
+        Ok(Self { input: Mutex::new(attached.input), said, orders: 0, log })
     }
 
     /// Has commands done one after the other, and returns what they say. Stops at the first that fails.
     pub(super) async fn run(&mut self, doing: &'static str, commands: &str) -> Result<String, RuntimeError> {
-        self.tell(doing, &format!("(set -e\n{commands}\n) 2>&1\necho \"{DONE}$?\"\n")).await?;
+        self.orders += 1;
+        let done = format!("{DONE} {} ", self.orders);
+        self.tell(doing, &format!("(set -e\n{commands}\n) 2>&1\necho \"{done}$?\"\n")).await?;
         let mut said = String::new();
         let end = async {
             while let Some(line) = self.said.recv().await {
-                if let Some((before, status)) = line.split_once(DONE) {
+                if let Some((before, status)) = line.split_once(&done) {
                     said.push_str(before);
                     return status == "0";
                 }
@@ -79,6 +83,11 @@ impl Shell {
 
 pub(super) async fn limited<T>(doing: &'static str, work: impl Future<Output = T>) -> Result<T, RuntimeError> {
     tokio::time::timeout(LIMIT, work).await.map_err(|_| RuntimeError::timeout(doing, LIMIT))
+}
+
+/// A word that the shell takes as it is.
+pub(super) fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// Hands out what comes from a container, line by line, until it has ended.
