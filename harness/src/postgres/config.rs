@@ -85,11 +85,13 @@ pub(super) struct Surroundings<'a> {
 /// The setting that holds the generation; PostgreSQL takes any name with a dot in it.
 pub(super) const GENERATION: &str = "kong_pg_tls.generation";
 
-/// Every line says which process wrote it, and the postmaster tells when a process begins and ends.
-const LOGGING: [(&str, &str); 6] = [
+/// Every line says which process wrote it, and the postmaster tells when a process begins and ends. Nothing is said that
+/// comes by itself, as a checkpoint does every five minutes.
+const LOGGING: [(&str, &str); 7] = [
     ("logging_collector", "off"),
     ("log_line_prefix", "[%p] "),
     ("log_connections", "on"),
+    ("log_checkpoints", "off"),
     ("log_min_messages", "debug2"),
     ("lc_messages", "C"),
     ("log_timezone", "UTC"),
