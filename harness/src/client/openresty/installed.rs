@@ -154,6 +154,8 @@ async fn container(needs: &Needs) -> Result<ContainerAsync<GenericImage>, String
         .with_network("host")
         .with_host_config_modifier(|host| host.pid_mode = Some("host".into()))
         .with_mount(Mount::bind_mount(run.clone(), run.clone()))
+        // SELinux would keep the run's folder from it.
+        .with_security_opt("label=disable")
         .with_user(format!("{}:{}", user.as_raw(), group.as_raw()))
         .with_label(engine::LABEL, run)
         .with_startup_timeout(START_LIMIT);
