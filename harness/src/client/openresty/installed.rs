@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use testcontainers::core::{BuildImageOptions, Mount};
+use testcontainers::core::Mount;
 use testcontainers::runners::{AsyncBuilder, AsyncRunner};
 use testcontainers::{ContainerAsync, GenericBuildableImage, GenericImage, ImageExt};
 
@@ -129,26 +129,17 @@ fn image() -> String {
     format!("{}:{}", IMAGE.0, IMAGE.1)
 }
 
-/// A container in which the programs can be run. Its image is built if it is not here.
+/// A container in which the programs can be run.
 async fn container(needs: &Needs) -> Result<ContainerAsync<GenericImage>, String> {
     let engine = engine::connect().await.map_err(|error| error.to_string())?;
     if !engine::is_here() {
         return Err("a container of an engine on another machine has neither this one's folders nor its network".into());
     }
-    if !needs.may_build && engine.inspect_image(&image()).await.is_err() {
-        return Err(format!("an engine answers; a run builds {} on {BASE}", image()));
-    }
-    let dockerfile = format!(
-        "FROM {BASE}\nRUN apt-get update && apt-get install -y --no-install-recommends {PACKAGES} && rm -rf /var/lib/apt/lists/*\n"
-    );
-    let building = GenericBuildableImage::new(IMAGE.0, IMAGE.1)
-        .with_dockerfile_string(dockerfile)
-        .build_image_with(BuildImageOptions::new().with_skip_if_exists(true));
-    let built = tokio::time::timeout(BUILD_LIMIT, building).await.map_err(|_| "no end of building it")?;
-    let built = built.map_err(|error| format!("{} cannot be built on {BASE}: {error}", image()))?;
+    let found = engine.inspect_image(&image()).await;
+    let stacks = if found.is_ok() { GenericImage::new(IMAGE.0, IMAGE.1) } else { build(needs).await? };
     let run = needs.run.path().to_string_lossy().into_owned();
     let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
-    let request = built
+    let request = stacks
         .with_entrypoint("sleep")
         .with_cmd(["infinity"])
         .with_network("host")
@@ -160,4 +151,18 @@ async fn container(needs: &Needs) -> Result<ContainerAsync<GenericImage>, String
         .with_label(engine::LABEL, run)
         .with_startup_timeout(START_LIMIT);
     request.start().await.map_err(|error| format!("{} does not start: {error}", image()))
+}
+
+/// Builds the image, which stays.
+async fn build(needs: &Needs) -> Result<GenericImage, String> {
+    if !needs.may_build {
+        return Err(format!("an engine answers; a run builds {} on {BASE}", image()));
+    }
+    eprintln!("building {} on {BASE}, which takes a minute, once", image());
+    let dockerfile = format!(
+        "FROM {BASE}\nRUN apt-get update && apt-get install -y --no-install-recommends {PACKAGES} && rm -rf /var/lib/apt/lists/*\n"
+    );
+    let building = GenericBuildableImage::new(IMAGE.0, IMAGE.1).with_dockerfile_string(dockerfile).build_image();
+    let built = tokio::time::timeout(BUILD_LIMIT, building).await.map_err(|_| "no end of building it")?;
+    built.map_err(|error| format!("{} cannot be built on {BASE}: {error}", image()))
 }

@@ -66,6 +66,7 @@ async fn pull_postgres(engine: &bollard::Docker, image: &str) -> Result<(), Runt
 }
 
 pub(super) async fn pull(engine: &bollard::Docker, image: &str) -> Result<(), String> {
+    eprintln!("pulling {image}");
     let options = CreateImageOptionsBuilder::new().from_image(image).build();
     let mut progress = engine.create_image(Some(options), None, None);
     let pulling = async {
