@@ -179,8 +179,16 @@ fn a_server_that_does_not_start_is_the_environment_s_fault(#[case] server: &str,
 fn a_server_that_hangs_is_a_verdict_in_time() {
     let place = Place::new();
     let bin = crippled_postgres(&place, "exec sleep 600");
-    let run =
-        ["run", "tls/on-and-off::kong-connects.ssl-on.*", "--runtime", "local", "--postgres", "98", "--timeout", "2"];
+    let run = [
+        "run",
+        "tls/on-and-off::kong-connects.ssl-on.pg_ssl-off.required.*",
+        "--runtime",
+        "local",
+        "--postgres",
+        "98",
+        "--timeout",
+        "2",
+    ];
     let begun = Instant::now();
     let output = place.program(&run).env("PGBIN", &bin).output();
     let told = Told::new(output.expect("the program starts"));
