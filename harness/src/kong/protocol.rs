@@ -49,7 +49,7 @@ impl Session {
         self.socket
     }
 
-    /// Logs in, and asks for the server's version. Returns the process that serves the connection, and the answer.
+    /// Logs in, and asks for the server's version. Returns the process that serves the connection.
     pub(super) async fn log_in(&mut self) -> Result<i32, Fault> {
         self.start().await?;
         self.authenticate().await?;
