@@ -155,10 +155,11 @@ impl Nginx {
         (channel.line().await.ok()? == "ready").then_some(channel)
     }
 
-    fn signal(&self, signal: Signal) {
+    fn signal(&mut self, signal: Signal) {
         let pid = std::fs::read_to_string(self.folder.join("nginx.pid"));
-        if let Some(pid) = pid.ok().and_then(|pid| Pid::from_raw(pid.trim().parse().ok()?)) {
-            // It may have ended by itself.
+        let pid = pid.ok().and_then(|pid| Pid::from_raw(pid.trim().parse().ok()?));
+        // Once it has ended, its number may be another's.
+        if let (Ok(None), Some(pid)) = (self.process.try_wait(), pid) {
             let _ = kill_process(pid, signal);
         }
     }
