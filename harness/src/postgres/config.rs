@@ -97,6 +97,10 @@ const LOGGING: [(&str, &str); 7] = [
     ("log_timezone", "UTC"),
 ];
 
+/// What initdb is told of a data directory that is small and does not last.
+pub(super) const INITDB: [&str; 5] =
+    ["--username=postgres", "--no-sync", "--no-locale", "--encoding=UTF8", "--wal-segsize=1"];
+
 /// Nothing of the data is meant to last.
 const SMALL: [(&str, &str); 7] = [
     ("fsync", "off"),

@@ -14,8 +14,7 @@ use async_trait::async_trait;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio_postgres::{Client, Config, NoTls};
 
-use super::closed_port::ClosedPort;
-use super::config::File;
+use super::config::{File, INITDB};
 use super::log::LogBook;
 use super::runtime::{Host, Offer, Runtime, RuntimeError, RuntimeKind};
 use crate::runfolder::RunFolder;
@@ -103,9 +102,7 @@ impl Local {
         }
         let template = self.folder(&format!("template-{major}"))?;
         let mut initdb = self.user.command(&bin.join("initdb"));
-        let options =
-            ["--username=postgres", "--auth=trust", "--no-sync", "--no-locale", "--encoding=UTF8", "--wal-segsize=1"];
-        initdb.args(options).arg("--pgdata").arg(&template);
+        initdb.args(INITDB).args(["--auth=trust", "--pgdata"]).arg(&template);
         let mut initdb = tokio::process::Command::from(initdb);
         let running = initdb.kill_on_drop(true).output();
         let doing = "make a data directory with initdb";
@@ -155,8 +152,15 @@ impl Runtime for Local {
             .await
             .map_err(|error| RuntimeError::failed("copy a data directory", error))?
             .map_err(|error| RuntimeError::failed("copy a data directory", error))?;
-        let log = LogBook::default();
-        Ok(Box::new(LocalHost { bin: bin.clone(), folder, data, user, port: 0, process: None, log, closed: None }))
+        Ok(Box::new(LocalHost {
+            bin: bin.clone(),
+            folder,
+            data,
+            user,
+            port: 0,
+            process: None,
+            log: LogBook::default(),
+        }))
     }
 }
 
@@ -212,8 +216,6 @@ struct LocalHost {
     port: u16,
     process: Option<Postmaster>,
     log: LogBook,
-    /// In the place of the port, for a server that did not start.
-    closed: Option<ClosedPort>,
 }
 
 #[async_trait]
@@ -258,7 +260,6 @@ impl Host for LocalHost {
         let starting = |error: std::io::Error| RuntimeError::failed("start PostgreSQL", error);
         // A server that is started again keeps its port, if nobody has taken it since. A new one that was free a moment
         // ago may be taken as well when the server asks for it.
-        self.closed = None;
         for attempt in 0..5 {
             if self.port == 0 || attempt > 0 {
                 self.port = super::free_port().map_err(starting)?;
@@ -288,15 +289,8 @@ impl Host for LocalHost {
         ended.ok_or_else(|| RuntimeError::timeout("stop PostgreSQL", STOP_LIMIT))
     }
 
-    async fn ended(&mut self) -> Result<(), RuntimeError> {
-        self.process = None;
-        let closed = ClosedPort::take();
-        self.closed = Some(closed.map_err(|error| RuntimeError::failed("find a port where nobody answers", error))?);
-        Ok(())
-    }
-
     fn address(&self) -> (String, u16) {
-        ("127.0.0.1".into(), self.closed.as_ref().map_or(self.port, |closed| closed.number))
+        ("127.0.0.1".into(), self.port)
     }
 
     async fn control(&self) -> Result<Client, RuntimeError> {

@@ -128,9 +128,6 @@ pub trait Host: Send + Sync {
     /// Stops the server, and returns once it has ended.
     async fn stop(&mut self) -> Result<(), RuntimeError>;
 
-    /// Waits until nothing is left of a server that has ended by itself: from then on nobody answers at its address.
-    async fn ended(&mut self) -> Result<(), RuntimeError>;
-
     /// Where a client finds the server while it runs.
     fn address(&self) -> (String, u16);
 

@@ -1,11 +1,13 @@
 //! One server: started or reloaded with a configuration, with proof that it is in force, and observed.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio_postgres::Client;
 
+use super::closed_port::ClosedPort;
 use super::config::{Configuration, File, Surroundings};
 use super::control::{self, TlsProof};
 use super::log::{self, LogBook, LogLine};
@@ -65,6 +67,14 @@ impl Observed {
     }
 }
 
+/// A start that failed, until the next.
+struct FailedStart {
+    configuration: Configuration,
+    said: Vec<String>,
+    /// Where nobody answers: the server's own port may be another's by now, or an engine's that takes connections for it.
+    closed: ClosedPort,
+}
+
 /// A server and the harness' session with it.
 pub struct Server {
     host: Box<dyn Host>,
@@ -73,8 +83,8 @@ pub struct Server {
     generation: u64,
     facts: ServerFacts,
     in_force: Option<Configuration>,
-    /// The configuration it did not start with last, and what it said.
-    failed: Option<(Configuration, Vec<String>)>,
+    /// How it did not start last.
+    failed: Option<FailedStart>,
     installed: Vec<String>,
 }
 
@@ -113,14 +123,17 @@ impl Server {
     /// server does not start with.
     #[must_use]
     pub fn has(&self, configuration: &Configuration) -> bool {
-        let failed = self.failed.as_ref().is_some_and(|(failed, _)| failed == configuration);
+        let failed = self.failed.as_ref().is_some_and(|failed| failed.configuration == *configuration);
         failed || self.is_up() && self.in_force.as_ref() == Some(configuration)
     }
 
     /// Where a client finds it.
     #[must_use]
     pub fn address(&self) -> (String, u16) {
-        self.host.address()
+        match &self.failed {
+            Some(failed) => (Ipv4Addr::LOCALHOST.to_string(), failed.closed.number),
+            None => self.host.address(),
+        }
     }
 
     /// The data directory as it names it.
@@ -166,7 +179,7 @@ impl Server {
     pub async fn start(&mut self, configuration: &Configuration, again: bool) -> Result<Start, RuntimeError> {
         match &self.failed {
             _ if again => {}
-            Some((failed, said)) if failed == configuration => return Ok(Start::Failed(said.clone())),
+            Some(failed) if failed.configuration == *configuration => return Ok(Start::Failed(failed.said.clone())),
             _ if self.has(configuration) => return Ok(Start::Up(Vec::new())),
             _ => {}
         }
@@ -186,9 +199,10 @@ impl Server {
             self.in_force = Some(configuration.clone());
             return Ok(Start::Up(telling(&self.log.since(mark))));
         }
-        self.host.ended().await?;
         let said = telling(&self.log.since(mark));
-        self.failed = Some((configuration.clone(), said.clone()));
+        let closed = ClosedPort::take();
+        let closed = closed.map_err(|error| RuntimeError::failed("find a port where nobody answers", error))?;
+        self.failed = Some(FailedStart { configuration: configuration.clone(), said: said.clone(), closed });
         Ok(Start::Failed(said))
     }
 

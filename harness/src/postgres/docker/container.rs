@@ -12,8 +12,7 @@ use tokio_postgres::{Client, Config, NoTls};
 
 use super::engine;
 use super::shell::{LIMIT, Shell, limited, quoted};
-use crate::postgres::closed_port::ClosedPort;
-use crate::postgres::config::File;
+use crate::postgres::config::{File, INITDB};
 use crate::postgres::log::LogBook;
 use crate::postgres::runtime::{Host, RuntimeError};
 use crate::scenario::Owner;
@@ -29,12 +28,9 @@ const AS_DATABASE_USER: &str = "su postgres -s /bin/sh -c";
 pub(super) struct Container {
     inner: ContainerAsync<GenericImage>,
     shell: Shell,
-    log: LogBook,
     password: String,
     host: String,
     port: u16,
-    /// In the place of the port, for a server that did not start.
-    closed: Option<ClosedPort>,
     uid: u64,
     gid: u64,
 }
@@ -68,10 +64,9 @@ impl Container {
         let host = inner.get_host().await.map_err(failed)?.to_string();
         let host = if host == "localhost" { "127.0.0.1".to_owned() } else { host };
         let port = inner.get_host_port_ipv4(5432.tcp()).await.map_err(failed)?;
-        let log = LogBook::default();
-        let mut shell = Shell::attach(engine, inner.id(), log.clone()).await?;
+        let mut shell = Shell::attach(engine, inner.id()).await?;
         let (uid, gid) = initialise(&mut shell, &password).await?;
-        Ok(Self { inner, shell, log, password, host, port, closed: None, uid, gid })
+        Ok(Self { inner, shell, password, host, port, uid, gid })
     }
 
     /// The files as an archive whose owners are those of this container.
@@ -102,12 +97,12 @@ impl Container {
 /// Makes a data directory. Returns the numbers of the user and the group that own it.
 async fn initialise(shell: &mut Shell, password: &str) -> Result<(u64, u64), RuntimeError> {
     let doing = "make a data directory with initdb";
-    let options = "--username=postgres --auth=scram-sha-256 --no-sync --no-locale --encoding=UTF8 --wal-segsize=1";
+    let options = INITDB.join(" ");
     let initdb = format!(
         "cd {HOME}
          printf %s {password} >password
          chown -R postgres {HOME}
-         {AS_DATABASE_USER} 'initdb {options} --pwfile=password --pgdata={DATA}'
+         {AS_DATABASE_USER} 'initdb {options} --auth=scram-sha-256 --pwfile=password --pgdata={DATA}'
          rm password"
     );
     shell.run(doing, &initdb).await?;
@@ -139,12 +134,11 @@ impl Host for Container {
     }
 
     fn log(&self) -> &LogBook {
-        &self.log
+        &self.shell.log
     }
 
     async fn start(&mut self) -> Result<usize, RuntimeError> {
-        self.closed = None;
-        let mark = self.log.mark();
+        let mark = self.shell.log.mark();
         self.shell.serve(&format!("{AS_DATABASE_USER} 'postgres -D {DATA}'")).await?;
         Ok(mark)
     }
@@ -154,19 +148,12 @@ impl Host for Container {
         // It may have ended by itself.
         let interrupt = format!("kill -INT \"$(head -n 1 {DATA}/postmaster.pid)\" || :");
         self.shell.run(stopping, &interrupt).await?;
-        let ended = self.log.wait(self.log.mark(), LIMIT, |_, open| (!open).then_some(())).await;
+        let ended = self.shell.log.wait(self.shell.log.mark(), LIMIT, |_, open| (!open).then_some(())).await;
         ended.ok_or_else(|| RuntimeError::timeout(stopping, LIMIT))
     }
 
-    async fn ended(&mut self) -> Result<(), RuntimeError> {
-        // The engine's proxy takes connections to its port, server or no server.
-        let closed = ClosedPort::take();
-        self.closed = Some(closed.map_err(|error| RuntimeError::failed("find a port where nobody answers", error))?);
-        Ok(())
-    }
-
     fn address(&self) -> (String, u16) {
-        (self.host.clone(), self.closed.as_ref().map_or(self.port, |closed| closed.number))
+        (self.host.clone(), self.port)
     }
 
     async fn control(&self) -> Result<Client, RuntimeError> {

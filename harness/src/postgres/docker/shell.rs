@@ -29,16 +29,18 @@ pub(super) struct Shell {
     said: mpsc::UnboundedReceiver<String>,
     /// How many orders there were: the end of one that nobody waited for is not taken for another's.
     orders: u64,
-    log: LogBook,
+    /// The server's.
+    pub(super) log: LogBook,
 }
 
 impl Shell {
-    /// Speaks to the shell that a container is. The log becomes the server's.
-    pub(super) async fn attach(engine: &bollard::Docker, id: &str, log: LogBook) -> Result<Self, RuntimeError> {
+    /// Speaks to the shell that a container is.
+    pub(super) async fn attach(engine: &bollard::Docker, id: &str) -> Result<Self, RuntimeError> {
         let doing = "attach to a container";
         let options = AttachContainerOptionsBuilder::new().stream(true).stdin(true).stdout(true).stderr(true).build();
         let attached = limited(doing, engine.attach_container(id, Some(options))).await?;
         let attached = attached.map_err(|error| RuntimeError::failed(doing, error))?;
+        let log = LogBook::default();
         let (sender, said) = mpsc::unbounded_channel();
         tokio::spawn(read(attached.output, sender, log.clone()));
         Ok(Self { input: Mutex::new(attached.input), said, orders: 0, log })
