@@ -10,8 +10,8 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, SamplingMode};
+use kong_pg_client::{Kong, Settings, Stack};
 use kong_pg_tls::judge::Verdict;
-use kong_pg_tls::kong::{Kong, Settings, Stack};
 use kong_pg_tls::plan::Cell;
 use kong_pg_tls::session::{Options, Session};
 use tokio::runtime::Runtime;
@@ -79,7 +79,7 @@ fn row(
     if proved.verdict != Verdict::Pass {
         return Err(format!("{}: {}", cell.id, proved.reason.unwrap_or_default()).into());
     }
-    let (lease, settings, _files) = runtime.block_on(session.runner.rehearse(cell))?;
+    let (lease, settings, _files) = runtime.block_on(session.runner.prepare_client(cell))?;
     let kong = |settings| {
         let started = Kong::start(settings, (*cell.profile).clone(), Stack::Cosocket);
         started.map_err(|refusal| refusal.as_kong_prints_it())

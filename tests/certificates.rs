@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kong_pg_tls::pki::{CertificateSpec, CrlSpec, Forge, Guide, KeyType, Signature, Tree, Usage, Validity};
+use certificate_trees::{CertificateSpec, CrlSpec, Forge, Guide, KeyType, Signature, Tree, Usage, Validity};
 use openssl::stack::Stack;
 use openssl::x509::store::X509StoreBuilder;
 use openssl::x509::verify::X509VerifyFlags;

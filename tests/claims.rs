@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use kong_pg_tls::kong::{Edition, Stack};
+use kong_pg_client::{Edition, Stack};
 use kong_pg_tls::report::write_deviations;
 use kong_pg_tls::scenario::{Expected, Suite};
 

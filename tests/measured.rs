@@ -9,11 +9,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use cells::Cells;
-use kong_pg_tls::kong::Stack;
-use kong_pg_tls::postgres::RuntimeKind;
-use kong_pg_tls::scenario::versions::Major;
+use kong_pg_client::Stack;
 use kong_pg_tls::session::{Options, RuntimeChoice, SessionError};
 use libtest_mimic::{Arguments, Trial};
+use postgres_tls_server::Major;
+use postgres_tls_server::RuntimeKind;
 
 /// What was measured: which situations, with which driver, on which stacks.
 const MEASURED: [(&str, &str, &[Stack]); 7] = [

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 
-use kong_pg_tls::pki::{CertificateSpec, Forge, KeyType, Tree};
-use kong_pg_tls::postgres::{Configuration, File, Pool, Start};
+use certificate_trees::{CertificateSpec, Forge, KeyType, Tree};
 use kong_pg_tls::runfolder::RunFolder;
-use kong_pg_tls::scenario::By;
-use kong_pg_tls::scenario::versions::Major;
 use kong_pg_tls::session::Options;
+use postgres_tls_server::ApplyMode;
+use postgres_tls_server::Major;
+use postgres_tls_server::{Configuration, File, Pool, Start};
 
 /// A pool of the servers that are here, and one major of them.
 async fn pool() -> (Arc<Pool>, Major) {
@@ -20,11 +20,11 @@ async fn pool() -> (Arc<Pool>, Major) {
     let folder = Arc::new(RunFolder::create().expect("a folder"));
     let chosen = options.runtime(&folder).await.expect("something to run servers with");
     let major = chosen.runtime.offers().last().expect("a server").major;
-    (Pool::new(chosen.runtime, 1), major)
+    (Pool::new(chosen.runtime, 1, kong_pg_tls::roles::statements()), major)
 }
 
 /// A configuration with a certificate that is its own issuer.
-fn configuration(by: By) -> Configuration {
+fn configuration(by: ApplyMode) -> Configuration {
     let spec = CertificateSpec {
         subject: Some("/CN=server".into()),
         key: Some(KeyType::EcdsaP256),
@@ -45,14 +45,14 @@ fn configuration(by: By) -> Configuration {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_that_somebody_has_taken_is_exchanged_for_another() {
     let (pool, major) = pool().await;
-    let mut lease = pool.lease(major, &configuration(By::Start)).await.expect("a server");
+    let mut lease = pool.lease(major, &configuration(ApplyMode::Start)).await.expect("a server");
     let server = lease.server();
-    assert_eq!(server.start(&configuration(By::Start), false).await.expect("a start"), Start::Up(Vec::new()));
+    assert_eq!(server.start(&configuration(ApplyMode::Start), false).await.expect("a start"), Start::Up(Vec::new()));
     let (host, port) = server.address();
     server.stop().await.expect("a stop");
     // In a container the engine holds the port for as long as there is a container.
     let taken = TcpListener::bind((host.as_str(), port));
-    let other = Configuration { ident: vec!["map a b".into()], ..configuration(By::Start) };
+    let other = Configuration { ident: vec!["map a b".into()], ..configuration(ApplyMode::Start) };
     assert_eq!(server.start(&other, false).await.expect("a start"), Start::Up(Vec::new()));
     assert_eq!(server.address().1 != port, taken.is_ok());
     drop(lease);
@@ -62,7 +62,7 @@ async fn a_port_that_somebody_has_taken_is_exchanged_for_another() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_is_in_force_when_it_returns_and_says_what_went_wrong() {
     let (pool, major) = pool().await;
-    let good = configuration(By::Reload);
+    let good = configuration(ApplyMode::Reload);
     let mut lease = pool.lease(major, &good).await.expect("a server");
     let server = lease.server();
     assert_eq!(server.reload(&good).await.expect("a reload"), [""; 0]);
@@ -80,7 +80,7 @@ async fn a_reload_is_in_force_when_it_returns_and_says_what_went_wrong() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_does_not_start_is_remembered_and_nobody_answers_at_its_address() {
     let (pool, major) = pool().await;
-    let mut bad = configuration(By::Start);
+    let mut bad = configuration(ApplyMode::Start);
     bad.files.remove("server.crt");
     let mut lease = pool.lease(major, &bad).await.expect("a server");
     let server = lease.server();
@@ -99,9 +99,9 @@ async fn a_server_that_does_not_start_is_remembered_and_nobody_answers_at_its_ad
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_of_a_connection_is_complete_when_it_is_handed_out() {
     let (pool, major) = pool().await;
-    let mut lease = pool.lease(major, &configuration(By::Reload)).await.expect("a server");
+    let mut lease = pool.lease(major, &configuration(ApplyMode::Reload)).await.expect("a server");
     let server = lease.server();
-    server.reload(&configuration(By::Reload)).await.expect("a reload");
+    server.reload(&configuration(ApplyMode::Reload)).await.expect("a reload");
     for _ in 0..20 {
         let mark = server.mark();
         let (host, port) = server.address();
@@ -113,7 +113,7 @@ async fn the_log_of_a_connection_is_complete_when_it_is_handed_out() {
         .expect("no panic");
         let seen = server.observed(mark, 1, &[]).await.expect("a log");
         assert!(seen.log[0].starts_with("LOG:  connection received: host="), "{seen:?}");
-        assert_eq!(seen.telling, ["LOG:  invalid length of startup packet"], "{seen:?}");
+        assert_eq!(seen.relevant_lines, ["LOG:  invalid length of startup packet"], "{seen:?}");
     }
     drop(lease);
     pool.close().await;
@@ -122,10 +122,10 @@ async fn the_log_of_a_connection_is_complete_when_it_is_handed_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_tells_which_openssl_it_is_linked_with() {
     let (pool, major) = pool().await;
-    let mut lease = pool.lease(major, &configuration(By::Reload)).await.expect("a server");
+    let mut lease = pool.lease(major, &configuration(ApplyMode::Reload)).await.expect("a server");
     let facts = lease.server().facts().clone();
     assert!(facts.version.starts_with(&major.to_string()), "{facts:?}");
-    assert!(facts.openssl_line().is_some(), "{facts:?}");
+    assert!(facts.openssl.is_some(), "{facts:?}");
     drop(lease);
     pool.close().await;
 }

@@ -1,0 +1,18 @@
+//! `clean`
+
+use super::{Exit, Failure};
+use crate::runfolder;
+use postgres_tls_server::{remove_abandoned, stop_abandoned};
+
+pub(super) async fn clean() -> Result<Exit, Failure> {
+    let mut servers = 0;
+    let folders = runfolder::abandoned();
+    for folder in &folders {
+        servers += stop_abandoned(folder);
+        std::fs::remove_dir_all(folder)
+            .map_err(|error| Failure::environment(format!("cannot remove {}: {error}", folder.display())))?;
+    }
+    let containers = remove_abandoned(runfolder::is_alive).await?;
+    println!("removed {} folders and {containers} containers, stopped {servers} servers", folders.len());
+    Ok(Exit::Success)
+}

@@ -1,0 +1,318 @@
+//! A real Kong: a container of somebody's image, told by `KONG_*` variables what the cell's kong.conf says. It does
+//! what a person would do, and is judged by what it prints and how it ends.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bollard::container::LogOutput;
+use bollard::query_parameters::{InspectContainerOptions, LogsOptionsBuilder};
+use futures_util::StreamExt;
+use testcontainers::core::WaitFor;
+use testcontainers::runners::AsyncRunner;
+use testcontainers::{ContainerAsync, ContainerRequest, CopyTargetOptions, GenericImage, ImageExt};
+
+use super::{Attempt, Client, ClientError, ClientOptions, Established, Task, translate};
+use kong_pg_client::Stage;
+use kong_pg_client::conf::{FILE_KEYS, variable};
+use kong_pg_client::{PREFIX, Refusal, Stack};
+use postgres_tls_server::engine;
+
+/// How long a container may take to be made and to begin.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What Kong says of a database that it reaches, and that has never been its own.
+const EMPTY_DATABASE: &str = "needs bootstrapping";
+
+/// What nginx logs when its configuration, `init_by_lua` included, has done its work.
+const UP: &str = "start worker processes";
+
+/// Where Kong's images keep what Kong writes.
+const KONG_PREFIX: &str = "/usr/local/kong";
+
+/// An image with a Kong in it.
+pub(super) struct Image {
+    name: String,
+    /// What `kong version` says.
+    version: String,
+    run: String,
+    engine: bollard::Docker,
+    /// Whether the engine is on this machine, so that its containers can share our loopback.
+    is_here: bool,
+}
+
+impl Image {
+    /// Finds the image, and asks the Kong in it for its version.
+    pub(super) async fn find(needs: &ClientOptions) -> Result<Self, String> {
+        let engine = engine::connect().await.map_err(|error| error.to_string())?;
+        let name = needs.kong_image.clone();
+        let name =
+            name.ok_or("an engine answers; name an image with --kong-image REF (kong:3.9, kong/kong-gateway:3.10)")?;
+        engine::have_image(&engine, &name).await.map_err(|error| error.to_string())?;
+        let run = needs.run.path().to_string_lossy().into_owned();
+        let mut image = Self { name, version: String::new(), run, engine, is_here: engine::is_here() };
+        let request = image.request().with_cmd(["kong", "version"]);
+        let said = image.ended(request, |_| false).await.map_err(|why| format!("{}: {why}", image.name))?;
+        said.output.lines().last().unwrap_or_default().trim().clone_into(&mut image.version);
+        if said.status != Some(0) || release_of(&image.version).is_none() {
+            return Err(format!(
+                "`kong version` in {} ends with {:?}, saying: {}",
+                image.name, said.status, said.output
+            ));
+        }
+        Ok(image)
+    }
+
+    fn request(&self) -> ContainerRequest<GenericImage> {
+        let (name, tag) = engine::name_and_tag(&self.name);
+        let image = GenericImage::new(name, tag).with_wait_for(WaitFor::Nothing);
+        image.with_label(engine::LABEL, &self.run).with_startup_timeout(LIMIT)
+    }
+
+    fn task(&self, task: &Task) -> Result<ContainerRequest<GenericImage>, ClientError> {
+        let mut variables = variables(task);
+        let (network, address) = match &task.container {
+            // Beside the server, in its own network.
+            Some(container) => (format!("container:{container}"), ("127.0.0.1".to_owned(), 5432)),
+            None if self.is_here => ("host".to_owned(), (task.settings.host.clone(), task.settings.port)),
+            None => {
+                let why = "a container of an engine on another machine does not reach this machine's loopback";
+                return Err(ClientError::Unsupported(why.into()));
+            }
+        };
+        variables.insert("KONG_PG_HOST".into(), address.0);
+        variables.insert("KONG_PG_PORT".into(), address.1.to_string());
+        let mut request = self.request().with_network(network).with_cmd(
+            match task.stack {
+                Stack::Cosocket => ["kong", "migrations", "list"].as_slice(),
+                Stack::Luasec => &["kong", "docker-start"],
+            }
+            .iter()
+            .copied(),
+        );
+        for path in files(task) {
+            // One that nobody may read is not readable there either; the others are Kong's, whatever its user there.
+            let (content, mode) = match translate::read(&path) {
+                Ok(Some(content)) => (content, 0o644),
+                Ok(None) => continue,
+                Err(_) => (Vec::new(), 0),
+            };
+            let target = CopyTargetOptions::new(path.to_string_lossy()).with_mode(mode);
+            request = request.with_copy_to(target, content);
+        }
+        if task.settings.security_level != task.profile.security_level() {
+            let path = task.settings.prefix.join("openssl.cnf").to_string_lossy().into_owned();
+            let conf = translate::openssl_conf(task.settings.security_level).into_bytes();
+            request = request.with_copy_to(CopyTargetOptions::new(&path).with_mode(0o644), conf);
+            variables.insert("OPENSSL_CONF".into(), path);
+        }
+        Ok(variables.into_iter().fold(request, |request, (name, value)| request.with_env_var(name, value)))
+    }
+
+    /// Runs a container to its end, or until it has said enough.
+    async fn ended(
+        &self,
+        request: ContainerRequest<GenericImage>,
+        is_enough: impl Fn(&str) -> bool,
+    ) -> Result<Said, String> {
+        let starting = tokio::time::timeout(LIMIT, request.start()).await.map_err(|_| "it does not start")?;
+        let container: ContainerAsync<GenericImage> = starting.map_err(|error| error.to_string())?;
+        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).follow(true).build();
+        let mut parts = self.engine.logs(container.id(), Some(options));
+        let mut output = String::new();
+        let mut enough = false;
+        while let Some(part) = parts.next().await {
+            let part: LogOutput = part.map_err(|error| error.to_string())?;
+            output.push_str(&String::from_utf8_lossy(&part.into_bytes()));
+            enough = is_enough(&output);
+            if enough {
+                break;
+            }
+        }
+        let state = self.engine.inspect_container(container.id(), None::<InspectContainerOptions>).await;
+        let state = state.map_err(|error| error.to_string())?.state;
+        let status = state.and_then(|state| state.exit_code).filter(|_| !enough);
+        container.rm().await.map_err(|error| error.to_string())?;
+        Ok(Said { output, status, is_up: enough })
+    }
+}
+
+#[async_trait]
+impl Client for Image {
+    async fn connect(&self, task: &Task) -> Result<Attempt, ClientError> {
+        let release = task.profile.to_string();
+        if release_of(&self.version).as_ref() != Some(&release) {
+            let why = format!("{} has {}, which is not {release}; --kong names a release", self.name, self.version);
+            return Err(ClientError::Unsupported(why));
+        }
+        if task.stack == Stack::Cosocket && task.profile.command_line != Stack::Cosocket {
+            let why = format!("the command line of {release} speaks through LuaSec, too; only its workers do not");
+            return Err(ClientError::Unsupported(why));
+        }
+        let said = self.ended(self.task(task)?, |output| output.contains(UP)).await;
+        let mut said = said.map_err(|error| ClientError::environment(&format!("run {}", self.name), error))?;
+        // Expectations name Kong's prefix and its certificates, which are beside each other elsewhere.
+        said.output = said.output.replace(&format!("{KONG_PREFIX}/"), &format!("{}/", task.settings.prefix.display()));
+        match said.refusal() {
+            None => Ok(Attempt { result: Ok(Established::Over), connections: Some(1), certificate: None }),
+            Some(refusal) => {
+                let nobody = said.status == Some(2) || refusal.text.contains("connection refused");
+                Ok(Attempt::refused(refusal, usize::from(!nobody)))
+            }
+        }
+    }
+
+    fn about(&self) -> String {
+        format!("{}, which says: {}", self.name, self.version)
+    }
+
+    fn patience(&self) -> Duration {
+        LIMIT
+    }
+
+    async fn close(&self) {
+        engine::remove_containers(&self.engine, Path::new(&self.run)).await;
+    }
+}
+
+/// kong.conf as variables, with what keeps a Kong that starts from taking ports.
+fn variables(task: &Task) -> HashMap<String, String> {
+    let off = ["PROXY_LISTEN", "ADMIN_LISTEN", "STATUS_LISTEN", "ADMIN_GUI_LISTEN", "ANONYMOUS_REPORTS"];
+    let off = off.into_iter().map(|key| (format!("KONG_{key}"), "off".to_owned()));
+    let set = task.conf.all().map(|(key, value, _)| (variable(key), value.to_owned()));
+    off.chain([("KONG_NGINX_WORKER_PROCESSES".to_owned(), "1".to_owned())]).chain(set).collect()
+}
+
+/// The files that kong.conf names.
+fn files(task: &Task) -> Vec<std::path::PathBuf> {
+    let values = FILE_KEYS.iter().filter_map(|key| task.conf.get(key)).flat_map(|value| value.split(','));
+    let paths = values.map(|entry| Path::new(entry.trim()));
+    paths.filter(|path| path.starts_with(&task.settings.prefix)).map(Path::to_owned).collect()
+}
+
+/// A release as this suite names it, from what `kong version` says: `3.9.1`, `Kong Enterprise 3.10.0.2`.
+fn release_of(version: &str) -> Option<String> {
+    let edition = if version.contains("Enterprise") { "enterprise" } else { "oss" };
+    let number = version.split_whitespace().last()?;
+    let mut parts = number.split('.').map(str::parse::<u8>);
+    match (parts.next(), parts.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => Some(format!("{major}.{minor}-{edition}")),
+        _ => None,
+    }
+}
+
+/// What a container printed, and how it ended.
+#[derive(Debug)]
+struct Said {
+    output: String,
+    status: Option<i64>,
+    /// It runs on, and does what it is for.
+    is_up: bool,
+}
+
+impl Said {
+    /// What Kong says when it does not connect. Nothing, if it does: 0, or 3 for a database that is not its own yet.
+    fn refusal(&self) -> Option<Refusal> {
+        if self.is_up || matches!(self.status, Some(0 | 3)) || self.output.contains(EMPTY_DATABASE) {
+            return None;
+        }
+        if let Some((_, text)) = self.output.split_once(PREFIX) {
+            return Some(Refusal::returned(Stage::Connect, &message(text)));
+        }
+        let nginx = self.output.lines().find_map(|line| line.split_once("[emerg] ")?.1.split_once(": "));
+        if let Some((_, text)) = nginx {
+            return Some(Refusal::raised(Stage::Configure, text));
+        }
+        let raised = ["init_by_lua error: ", "Error: "].iter().find_map(|begin| self.output.split_once(begin));
+        let text = raised.map_or(self.output.trim(), |(_, text)| text);
+        Some(Refusal::raised(Stage::Connect, without_place(&message(text))))
+    }
+}
+
+/// A message to its end: what comes after it begins with an empty line or a traceback.
+fn message(text: &str) -> String {
+    let of_message = |line: &&str| !line.trim().is_empty() && *line != "stack traceback:";
+    text.lines().take_while(of_message).collect::<Vec<_>>().join("\n")
+}
+
+/// A message without the place in Lua that raised it: `/usr/.../pgmoon/init.lua:352: `.
+fn without_place(text: &str) -> &str {
+    match text.split_once(".lua:").and_then(|(_, rest)| rest.split_once(": ")) {
+        Some((line, text)) if line.parse::<u32>().is_ok() => text,
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use kong_pg_client::ErrorDelivery;
+
+    fn said(status: i64, output: &str) -> Said {
+        Said { output: output.to_owned(), status: Some(status), is_up: false }
+    }
+
+    /// As Kong 3.9.1 prints it.
+    #[rstest]
+    #[case::on_the_command_line(
+        1,
+        "Error: [PostgreSQL error] failed to retrieve PostgreSQL server_version_num: 18: self-signed certificate\n\n  Run with --v (verbose) or --vv (debug) for more details\n",
+        ErrorDelivery::Returned,
+        "18: self-signed certificate"
+    )]
+    #[case::in_nginx(
+        1,
+        "nginx: [error] init_by_lua error: /usr/local/share/lua/5.1/kong/init.lua:661: [PostgreSQL error] failed to retrieve PostgreSQL server_version_num: certificate verify failed\nstack traceback:\n\t[C]: in function 'assert'\n",
+        ErrorDelivery::Returned,
+        "certificate verify failed"
+    )]
+    #[case::raised(
+        1,
+        "Error: missing password, required for connect\n\n  Run with --v\n",
+        ErrorDelivery::Raised,
+        "missing password, required for connect"
+    )]
+    #[case::raised_in_nginx(
+        1,
+        "nginx: [error] init_by_lua error: /usr/local/share/lua/5.1/pgmoon/init.lua:352: missing password, required for connect\nstack traceback:\n",
+        ErrorDelivery::Raised,
+        "missing password, required for connect"
+    )]
+    #[case::nginx_does_not_start(
+        2,
+        "2026/11/21 18:09:16 [emerg] 32430#0: SSL_CTX_load_verify_locations(\"/p/.ca_combined\") failed (SSL: error:05800088:x509 certificate routines::no certificate or crl found)\n",
+        ErrorDelivery::Raised,
+        "SSL_CTX_load_verify_locations(\"/p/.ca_combined\") failed (SSL: error:05800088:x509 certificate routines::no certificate or crl found)"
+    )]
+    fn what_kong_prints_is_understood(
+        #[case] status: i64,
+        #[case] output: &str,
+        #[case] delivery: ErrorDelivery,
+        #[case] text: &str,
+    ) {
+        let refusal = said(status, output).refusal().expect("a refusal");
+        assert_eq!((refusal.delivery, refusal.text.as_str()), (delivery, text));
+    }
+
+    #[rstest]
+    #[case(0, "Executed migrations:\n")]
+    #[case(3, "Database needs bootstrapping or is older than Kong 1.0.\n")]
+    #[case(
+        1,
+        "nginx: [error] init_by_lua error: /k/migrations.lua:20: Database needs bootstrapping or is older than Kong 1.0.\n"
+    )]
+    fn a_database_that_is_reached_is_a_connection(#[case] status: i64, #[case] output: &str) {
+        assert_eq!(said(status, output).refusal(), None);
+    }
+
+    #[rstest]
+    #[case("3.9.1", Some("3.9-oss"))]
+    #[case("Kong Enterprise 3.10.0.2", Some("3.10-enterprise"))]
+    #[case("command not found", None)]
+    fn a_release_is_known_by_what_it_says(#[case] version: &str, #[case] release: Option<&str>) {
+        assert_eq!(release_of(version).as_deref(), release);
+    }
+}

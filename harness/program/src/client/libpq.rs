@@ -1,0 +1,289 @@
+//! PostgreSQL's own client library, through psql: a child process that stays for as long as its connection does.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+use super::{Attempt, Client, ClientError, Established, Open, Task, translate};
+use crate::runfolder::RunFolder;
+use crate::vocabulary::TlsVersion;
+use kong_pg_client::Stage;
+use kong_pg_client::{Refusal, combine};
+use postgres_tls_server::folders_of_binaries;
+
+/// How long psql may take to end.
+const END_LIMIT: Duration = Duration::from_secs(5);
+
+/// The first libpq that can be told to send no server name.
+const OLDEST: u16 = 14;
+
+/// What libpq says of a server that answers `N`.
+const NO_TLS: &str = "server does not support SSL, but SSL was required";
+
+/// An installed psql.
+pub(super) struct Psql {
+    program: PathBuf,
+    version: String,
+    folder: PathBuf,
+}
+
+impl Psql {
+    /// The newest psql of this machine.
+    pub(super) async fn find(run: &RunFolder) -> Result<Self, String> {
+        let folder = run.private("libpq").map_err(|error| format!("no folder for psql: {error}"))?;
+        let mut newest = None;
+        for candidate in folders_of_binaries() {
+            let program = candidate.join("psql");
+            let Some((major, version)) = version(&program).await else { continue };
+            if newest.as_ref().is_none_or(|(known, _)| major > *known) {
+                newest = Some((major, Self { program, version, folder: folder.clone() }));
+            }
+        }
+        match newest {
+            Some((OLDEST.., psql)) => Ok(psql),
+            Some((_, psql)) => Err(format!("{} is older than PostgreSQL {OLDEST}", psql.version)),
+            None => Err("there is no psql here; install Debian's package postgresql-client".into()),
+        }
+    }
+
+    /// Starts psql, with a mode for TLS.
+    fn spawn(&self, task: &Task, mode: &str, folder: &Path) -> Result<Child, ClientError> {
+        let settings = &task.settings;
+        let mut parameters = vec![
+            ("host", settings.host.clone()),
+            ("port", settings.port.to_string()),
+            ("user", settings.user.clone()),
+            ("dbname", settings.database.clone()),
+            // In seconds; one is taken for two.
+            ("connect_timeout", settings.timeout_ms.div_ceil(1000).to_string()),
+            ("gssencmode", "disable".into()),
+            ("sslmode", mode.into()),
+        ];
+        if mode != "disable" {
+            parameters.extend(tls(task, folder)?);
+        }
+        let quoted =
+            |(name, value): (&str, String)| format!("{name}='{}'", value.replace('\\', "\\\\").replace('\'', "\\'"));
+        let parameters: Vec<_> = parameters.into_iter().map(quoted).collect();
+        let mut command = Command::new(&self.program);
+        command.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--no-password", "--dbname"]);
+        command.arg(parameters.join(" "));
+        // Nothing of the caller's PostgreSQL or OpenSSL settings may leak into it.
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C").env("HOME", folder);
+        command.env("OPENSSL_CONF", folder.join("openssl.cnf"));
+        if let Some(password) = &settings.password {
+            command.env("PGPASSWORD", password);
+        }
+        // A group of its own: Ctrl-C is for us.
+        command.process_group(0).kill_on_drop(true).current_dir(folder);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().map_err(|error| ClientError::environment("start psql", error))
+    }
+
+    async fn attempt(&self, task: &Task, mode: &str) -> Result<Result<Session, Refusal>, ClientError> {
+        let failed = |error| ClientError::environment("write libpq's files", error);
+        let folder = tempfile::Builder::new().prefix("libpq-").tempdir_in(&self.folder).map_err(failed)?;
+        let conf = translate::openssl_conf(task.settings.security_level);
+        translate::write(folder.path(), "openssl.cnf", conf.as_bytes()).map_err(failed)?;
+        let mut child = self.spawn(task, mode, folder.path())?;
+        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(ClientError::Environment("psql has no pipes".into()));
+        };
+        let lines = BufReader::new(stdout).lines();
+        let mut session = Session { child, stdin, lines, pid: 0, _folder: folder };
+        Ok(match session.begin().await {
+            Ok(()) => Ok(session),
+            Err(refusal) => Err(refusal),
+        })
+    }
+}
+
+#[async_trait]
+impl Client for Psql {
+    async fn connect(&self, task: &Task) -> Result<Attempt, ClientError> {
+        let settings = &task.settings;
+        let mode = match (settings.ssl, settings.ssl_verify) {
+            (false, _) => "disable",
+            (true, false) => "require",
+            (true, true) => "verify-ca",
+        };
+        let mut connections = 0;
+        let mut result = self.attempt(task, mode).await?;
+        connections += usize::from(result.as_ref().map_or_else(reached, |_| true));
+        // libpq has no mode that goes on in plaintext after `N` and after nothing else: `prefer` also does when a
+        // handshake fails, or a login. So it is asked twice.
+        let refused_for = |text: &str| result.as_ref().is_err_and(|refusal| refusal.text.ends_with(text));
+        if settings.ssl && !settings.ssl_required && refused_for(NO_TLS) {
+            result = self.attempt(task, "disable").await?;
+            connections += usize::from(result.as_ref().map_or_else(reached, |_| true));
+        }
+        let result = result.map(|session| Established::open(session.pid, session));
+        Ok(Attempt { result, connections: Some(connections), certificate: None })
+    }
+
+    fn about(&self) -> String {
+        format!("{} ({})", self.version, self.program.display())
+    }
+
+    /// Its own limit is in whole seconds, two at least.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(4)
+    }
+}
+
+async fn version(program: &Path) -> Option<(u16, String)> {
+    // Debian has another program of that name, which looks for this one.
+    if program.canonicalize().ok()?.file_name()? != "psql" {
+        return None;
+    }
+    let output = Command::new(program).arg("--version").env_clear().output().await.ok()?;
+    // `psql (PostgreSQL) 15.18 (Debian ...)`
+    let said = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    let major = said.split_whitespace().nth(2)?.split('.').next()?.parse().ok()?;
+    Some((major, said))
+}
+
+/// The parameters of a connection that asks for TLS.
+fn tls(task: &Task, folder: &Path) -> Result<Vec<(&'static str, String)>, ClientError> {
+    let failed = |error| ClientError::environment("write libpq's files", error);
+    let settings = &task.settings;
+    let mut parameters = versions(&translate::offered(task)?)?;
+    parameters.push(("sslsni", "0".into()));
+    let text = |path: PathBuf| path.to_string_lossy().into_owned();
+    if settings.ssl_verify {
+        // Where there is none, libpq is told of one that there is not.
+        let trusted = combine(settings).ok().flatten().unwrap_or_else(|| folder.join("missing.crt"));
+        parameters.push(("sslrootcert", text(trusted)));
+    }
+    for (parameter, path) in [("sslcert", &settings.ssl_cert), ("sslkey", &settings.ssl_cert_key)] {
+        let Some(path) = path else { continue };
+        // libpq looks at a key's permissions, which Kong does not.
+        let copy = match translate::read(path)? {
+            Some(content) => translate::write(folder, parameter, &content).map_err(failed)?,
+            None => path.clone(),
+        };
+        parameters.push((parameter, text(copy)));
+    }
+    Ok(parameters)
+}
+
+/// libpq takes a range.
+fn versions(offered: &[TlsVersion]) -> Result<Vec<(&'static str, String)>, ClientError> {
+    let (Some(first), Some(last)) = (offered.first(), offered.last()) else { return Ok(Vec::new()) };
+    if *last as usize - *first as usize + 1 != offered.len() {
+        let names: Vec<_> = offered.iter().map(|version| version.as_str()).collect();
+        return Err(ClientError::Unsupported(format!("libpq offers a range of versions, {} is none", names.join(" "))));
+    }
+    let name = |version: &TlsVersion| version.as_str().to_owned();
+    Ok(vec![("ssl_min_protocol_version", name(first)), ("ssl_max_protocol_version", name(last))])
+}
+
+/// Whether there was a connection that came to nothing.
+fn reached(refusal: &Refusal) -> bool {
+    refusal.stage != Stage::Connect
+}
+
+/// A running psql.
+struct Session {
+    child: Child,
+    stdin: ChildStdin,
+    lines: Lines<BufReader<ChildStdout>>,
+    pid: i32,
+    _folder: TempDir,
+}
+
+impl Session {
+    async fn begin(&mut self) -> Result<(), Refusal> {
+        let pid = self.ask("SELECT pg_backend_pid();\n").await?;
+        self.pid = pid.parse().unwrap_or_default();
+        self.ask("SHOW server_version_num;\n").await.map(drop)
+    }
+
+    async fn ask(&mut self, question: &str) -> Result<String, Refusal> {
+        // What keeps psql from listening it says itself.
+        let _ = self.stdin.write_all(question.as_bytes()).await;
+        match self.lines.next_line().await {
+            Ok(Some(answer)) => Ok(answer),
+            _ => Err(self.ended().await),
+        }
+    }
+
+    /// What psql says when it has ended.
+    async fn ended(&mut self) -> Refusal {
+        let mut said = String::new();
+        if let Some(stderr) = &mut self.child.stderr {
+            // It may have said something that is no text.
+            let _ = stderr.read_to_string(&mut said).await;
+        }
+        refusal(said.trim())
+    }
+}
+
+/// What psql says, without what is the same every time: which program it is, and where the server is.
+fn refusal(said: &str) -> Refusal {
+    let text = said.strip_prefix("psql: error: ").unwrap_or(said);
+    let of_connection = text.strip_prefix("connection to server at ").and_then(|rest| rest.split_once(" failed: "));
+    let text = of_connection.map_or(text, |(_, why)| why);
+    let stage = match of_connection {
+        None => Stage::Connect,
+        Some((_, why)) if why.starts_with("Connection refused") => Stage::Connect,
+        Some((_, why)) if why.starts_with("FATAL:  ") => Stage::Auth,
+        Some(_) => Stage::Handshake,
+    };
+    Refusal::in_other_words(stage, text)
+}
+
+#[async_trait]
+impl Open for Session {
+    async fn ask_again(&mut self) -> Result<(), Refusal> {
+        self.ask("SHOW server_version_num;\n").await.map(drop)
+    }
+
+    async fn close(self: Box<Self>) {
+        let Self { mut child, stdin, .. } = *self;
+        drop(stdin);
+        // It is killed if it does not end.
+        let _ = tokio::time::timeout(END_LIMIT, child.wait()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(
+        "psql: error: connection to server at \"127.0.0.1\", port 5432 failed: FATAL:  no pg_hba.conf entry",
+        Stage::Auth,
+        "FATAL:  no pg_hba.conf entry"
+    )]
+    #[case(
+        "psql: error: connection to server at \"127.0.0.1\", port 5432 failed: SSL error: certificate verify failed",
+        Stage::Handshake,
+        "SSL error: certificate verify failed"
+    )]
+    #[case("psql: error: invalid sslmode value", Stage::Connect, "invalid sslmode value")]
+    fn what_psql_says_is_kept_without_what_is_always_the_same(
+        #[case] said: &str,
+        #[case] stage: Stage,
+        #[case] text: &str,
+    ) {
+        let refusal = refusal(said);
+        assert_eq!((refusal.stage, refusal.text.as_str()), (stage, text));
+    }
+
+    #[test]
+    fn versions_with_a_gap_are_no_range() {
+        let named = |parameters: Vec<(&'static str, String)>| parameters.into_iter().map(|(_, value)| value);
+        let range = versions(&[TlsVersion::V1_2, TlsVersion::V1_3]).expect("a range");
+        assert_eq!(named(range).collect::<Vec<_>>(), ["TLSv1.2", "TLSv1.3"]);
+        assert!(versions(&[TlsVersion::V1_1, TlsVersion::V1_3]).is_err());
+    }
+}

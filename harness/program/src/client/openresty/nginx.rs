@@ -1,0 +1,240 @@
+//! One nginx for a run. Its TLS settings for cosockets are directives, so that each combination of them has a location
+//! of its own, which comes with a reload when it is asked for. Only the latest ones stay: a reload reads the trusted
+//! files of all, and the system's takes 15 ms.
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
+
+use super::channel::Channel;
+use super::installed::Installed;
+use kong_pg_client::Refusal;
+use kong_pg_client::Stage;
+
+/// How long nginx may take to start, to take a configuration, or to stop.
+const LIMIT: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(1);
+/// How many locations there are at most: a few for every cell that runs at once.
+const LOCATIONS: usize = 4;
+
+/// The directives of a combination of settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Directives {
+    /// The content of the trusted file.
+    pub(super) trusted: Option<Vec<u8>>,
+    pub(super) verify_depth: u32,
+    pub(super) protocols: String,
+    pub(super) security_level: u32,
+}
+
+/// A combination of settings that nginx has taken, or is asked to.
+struct Location {
+    number: u32,
+    directives: Directives,
+    /// The trusted file, if there is one.
+    trusted: Option<PathBuf>,
+}
+
+/// Why nginx does not serve an attempt.
+pub(super) enum Trouble {
+    /// Kong or nginx does not start.
+    Refused(Refusal),
+    /// It has failed.
+    Failed(String),
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(format!("nginx: {error}"))
+    }
+}
+
+/// A running nginx. It does not outlive this value, nor this process.
+pub(super) struct Nginx {
+    /// nginx itself, or what stands for it outside of its container.
+    process: Child,
+    folder: PathBuf,
+    modules: PathBuf,
+    /// The latest last.
+    locations: Vec<Location>,
+    /// How many there have been; number 0 is for us to see that nginx is there.
+    count: u32,
+}
+
+impl Nginx {
+    /// Starts it in a folder that has the Lua files.
+    pub(super) async fn start(installed: &Installed, folder: &Path) -> Result<Self, Trouble> {
+        let modules = &installed.modules;
+        let conf = folder.join("nginx.conf");
+        std::fs::write(&conf, configuration(folder, modules, &[]))?;
+        let mut command = installed.command(&installed.nginx, &[]);
+        command.arg("-c").arg(&conf).arg("-p").arg(folder).arg("-e").arg(folder.join("error.log"));
+        // Its end is how nginx learns that we have gone.
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let process = command.spawn()?;
+        let (folder, modules) = (folder.to_owned(), modules.to_owned());
+        let mut nginx = Self { process, folder, modules, locations: Vec::new(), count: 0 };
+        nginx.reach(0, 0).await?;
+        Ok(nginx)
+    }
+
+    /// A channel to the driver in the location with these directives. `trusted` is where the trusted file is, by which
+    /// name nginx speaks of it.
+    pub(super) async fn open(&mut self, directives: &Directives, trusted: Option<&Path>) -> Result<Channel, Trouble> {
+        let told = end_of_log(&self.folder);
+        let known = self.locations.iter().position(|location| location.directives == *directives);
+        let mut location = match known {
+            Some(place) => self.locations.remove(place),
+            None => self.add(directives, trusted)?,
+        };
+        let channel = self.reach(location.number, told).await?;
+        if let (None, Some(content)) = (known, &directives.trusted) {
+            // Kong's own goes with its folder.
+            let copy = self.folder.join(format!("trusted-{}.pem", location.number));
+            std::fs::write(&copy, content)?;
+            location.trusted = Some(copy);
+        }
+        self.locations.push(location);
+        Ok(channel)
+    }
+
+    /// Has nginx take a new location, instead of the one that has not been asked for for longest.
+    fn add(&mut self, directives: &Directives, trusted: Option<&Path>) -> Result<Location, Trouble> {
+        let dropped = (self.locations.len() == LOCATIONS).then(|| self.locations.remove(0));
+        if let Some(file) = dropped.and_then(|location| location.trusted) {
+            std::fs::remove_file(file)?;
+        }
+        self.count += 1;
+        let new = Location { number: self.count, directives: directives.clone(), trusted: trusted.map(Path::to_owned) };
+        let all: Vec<_> = self.locations.iter().chain([&new]).collect();
+        std::fs::write(self.folder.join("nginx.conf"), configuration(&self.folder, &self.modules, &all))?;
+        self.signal(Signal::HUP);
+        Ok(new)
+    }
+
+    /// What nginx has logged of a connection of the harness' to it, from a place in its log on.
+    pub(super) fn said(folder: &Path, from: u64, connection: &str) -> String {
+        let about = format!(" *{connection} ");
+        let lines = log_from(folder, from);
+        lines.lines().filter(|line| line.contains(&about)).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Waits until a location is there, or nginx has said in its log, beyond a place, why it will not be.
+    async fn reach(&mut self, location: u32, told: u64) -> Result<Channel, Trouble> {
+        let begun = Instant::now();
+        loop {
+            if let Some(channel) = self.try_reach(location).await {
+                return Ok(channel);
+            }
+            let log = log_from(&self.folder, told);
+            if let Some((_, why)) = log.lines().find_map(|line| line.split_once("[emerg] ")) {
+                let why = why.split_once(": ").filter(|(process, _)| process.contains('#')).map_or(why, |(_, why)| why);
+                return Err(Trouble::Refused(Refusal::raised(Stage::Configure, why)));
+            }
+            if let Some(status) = self.process.try_wait()? {
+                return Err(Trouble::Failed(format!("nginx has ended with {status}")));
+            }
+            if begun.elapsed() > LIMIT {
+                return Err(Trouble::Failed(format!("nginx has no location {location} after {} s", LIMIT.as_secs())));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    async fn try_reach(&self, location: u32) -> Option<Channel> {
+        let mut stream = UnixStream::connect(self.folder.join("socket")).await.ok()?;
+        stream.write_all(format!("GET /{location} HTTP/1.0\r\n\r\n").as_bytes()).await.ok()?;
+        let (reader, writer) = stream.into_split();
+        let mut channel = Channel::new(reader, writer);
+        (channel.line().await.ok()? == "ready").then_some(channel)
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        let pid = std::fs::read_to_string(self.folder.join("nginx.pid"));
+        let pid = pid.ok().and_then(|pid| Pid::from_raw(pid.trim().parse().ok()?));
+        // Once it has ended, its number may be another's.
+        if let (Ok(None), Some(pid)) = (self.process.try_wait(), pid) {
+            let _ = kill_process(pid, signal);
+        }
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        // One that has just begun may not have told its number; it ends when it finds itself alone.
+        drop(self.process.stdin.take());
+        self.signal(Signal::TERM);
+        let deadline = Instant::now() + LIMIT;
+        while let Ok(None) = self.process.try_wait() {
+            if Instant::now() > deadline {
+                let _ = self.process.kill();
+                let _ = self.process.wait();
+                return;
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+}
+
+/// Where nginx's log ends.
+pub(super) fn end_of_log(folder: &Path) -> u64 {
+    std::fs::metadata(folder.join("error.log")).map_or(0, |data| data.len())
+}
+
+fn log_from(folder: &Path, from: u64) -> String {
+    let log = std::fs::read(folder.join("error.log")).unwrap_or_default();
+    let from = usize::try_from(from).unwrap_or_default();
+    String::from_utf8_lossy(log.get(from..).unwrap_or_default()).into_owned()
+}
+
+fn configuration(folder: &Path, modules: &Path, all: &[&Location]) -> String {
+    let (here, modules) = (folder.display(), modules.display());
+    // Files of Kong's belong to whoever runs the harness.
+    let user = if rustix::process::geteuid().is_root() { "user root;\n" } else { "" };
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|name| format!("  {name}_temp_path {here}/temporary;\n"))
+        .concat();
+    let mut locations = String::new();
+    for Location { number, directives, trusted } in all {
+        let Directives { verify_depth, protocols, security_level, .. } = directives;
+        let _ = writeln!(locations, "    location = /{number} {{");
+        if let Some(file) = trusted {
+            let _ = writeln!(locations, "      lua_ssl_trusted_certificate \"{}\";", file.display());
+        }
+        let _ = writeln!(
+            locations,
+            "      lua_ssl_verify_depth {verify_depth};
+      lua_ssl_protocols {protocols};
+      lua_ssl_ciphers \"DEFAULT:@SECLEVEL={security_level}\";
+      content_by_lua_block {{ require \"worker\".serve() }}
+    }}"
+        );
+    }
+    format!(
+        "daemon off;
+{user}worker_processes 1;
+pid {here}/nginx.pid;
+error_log {here}/error.log info;
+load_module {modules}/ndk_http_module.so;
+load_module {modules}/ngx_http_lua_module.so;
+events {{ worker_connections 512; }}
+http {{
+  access_log off;
+  log_not_found off;
+{temporary}  lua_package_path \"{here}/?.lua;;\";
+  init_by_lua_block {{ require \"process\".leave_terminal() }}
+  init_worker_by_lua_block {{ require \"worker\".begin() }}
+  server {{
+    listen unix:{here}/socket;
+    location = /0 {{ content_by_lua_block {{ require \"worker\".serve() }} }}
+{locations}  }}
+}}
+"
+    )
+}

@@ -1,0 +1,346 @@
+//! A modern client that is strict: tokio-postgres over rustls, with rustls' own verification of the server, its name
+//! included. It shows what a server's certificates are worth outside Kong.
+
+use std::future::{Ready, ready};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use ::rustls::client::WebPkiServerVerifier;
+use ::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use ::rustls::crypto::{CryptoProvider, ring};
+use ::rustls::pki_types::pem::PemObject;
+use ::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use ::rustls::version::{TLS12, TLS13};
+use ::rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme, SupportedProtocolVersion};
+use async_trait::async_trait;
+use bytes::BytesMut;
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::x509::X509;
+use postgres_protocol::message::frontend;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio_postgres::config::{SslMode, SslNegotiation};
+use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
+use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client;
+
+use super::{Attempt, Client, ClientError, Established, Open, Task, translate};
+use crate::vocabulary::TlsVersion;
+use kong_pg_client::Stage;
+use kong_pg_client::{Refusal, combine};
+
+/// In process, and so always here.
+pub(super) struct RustlsClient;
+
+#[async_trait]
+impl Client for RustlsClient {
+    async fn connect(&self, task: &Task) -> Result<Attempt, ClientError> {
+        let tls = if task.settings.ssl { Some(configuration(task)?) } else { None };
+        let mut seen = Seen::default();
+        let limit = Duration::from_millis(task.settings.timeout_ms);
+        let result = match tokio::time::timeout(limit, connect(task, tls, &mut seen)).await {
+            Ok(result) => result,
+            Err(_) => Err(Refusal::in_other_words(seen.stage, &format!("no end of it after {} ms", limit.as_millis()))),
+        };
+        let result = result.map(|session| Established::open(session.pid, session));
+        Ok(Attempt {
+            result,
+            connections: Some(usize::from(seen.stage != Stage::Connect)),
+            certificate: seen.certificate,
+        })
+    }
+
+    fn about(&self) -> String {
+        "built in: tokio-postgres over rustls, verifying with webpki".into()
+    }
+}
+
+/// How far an attempt has come, and what it has seen.
+struct Seen {
+    stage: Stage,
+    certificate: Option<X509>,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self { stage: Stage::Connect, certificate: None }
+    }
+}
+
+/// A configuration of rustls, or what it says of its files.
+type Tls = Result<Arc<ClientConfig>, String>;
+
+async fn connect(task: &Task, tls: Option<Tls>, seen: &mut Seen) -> Result<Session, Refusal> {
+    let settings = &task.settings;
+    let io = |stage| move |error: io::Error| Refusal::in_other_words(stage, &error.to_string());
+    let mut stream = TcpStream::connect((settings.host.as_str(), settings.port)).await.map_err(io(Stage::Connect))?;
+    // A startup message must not wait for the acknowledgement of the handshake's last flight.
+    let _ = stream.set_nodelay(true);
+    let mut config = Config::new();
+    config.user(&settings.user).dbname(&settings.database);
+    if let Some(password) = &settings.password {
+        config.password(password);
+    }
+    seen.stage = Stage::SslRequest;
+    let in_tls = match tls {
+        Some(tls) if ask_for_tls(&mut stream, settings.ssl_required).await? => Some(tls),
+        _ => None,
+    };
+    let Some(tls) = in_tls else {
+        seen.stage = Stage::Auth;
+        let (client, connection) =
+            config.ssl_mode(SslMode::Disable).connect_raw(stream, NoTls).await.map_err(|error| told(&error))?;
+        return Session::begin(client, connection).await;
+    };
+    seen.stage = Stage::Handshake;
+    let config_of_tls = tls.map_err(|text| Refusal::in_other_words(Stage::Configure, &text))?;
+    let name = ServerName::try_from(settings.host.clone());
+    let name = name.map_err(|error| Refusal::in_other_words(Stage::Configure, &error.to_string()))?;
+    let stream = TlsConnector::from(config_of_tls).connect(name, stream).await.map_err(io(Stage::Handshake))?;
+    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| X509::from_der(chain.first()?).ok());
+    seen.certificate.clone_from(&certificate);
+    seen.stage = Stage::Auth;
+    // The server has been asked already, and the stream is ready.
+    config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
+    let ready = Handed { stream, certificate };
+    let (client, connection) = config.connect_raw(ready, HandOver).await.map_err(|error| told(&error))?;
+    Session::begin(client, connection).await
+}
+
+/// Asks as Kong does: whatever is not `S` means plaintext, unless TLS is required.
+async fn ask_for_tls(stream: &mut TcpStream, required: bool) -> Result<bool, Refusal> {
+    let refused = |text: &str| Refusal::in_other_words(Stage::SslRequest, text);
+    let mut request = BytesMut::new();
+    frontend::ssl_request(&mut request);
+    stream.write_all(&request).await.map_err(|error| refused(&error.to_string()))?;
+    match stream.read_u8().await.map_err(|error| refused(&error.to_string()))? {
+        b'S' => Ok(true),
+        b'N' if !required => Ok(false),
+        b'N' => Err(refused("the server does not speak TLS")),
+        other => Err(refused(&format!("the server answers {:?} when it is asked for TLS", char::from(other)))),
+    }
+}
+
+fn configuration(task: &Task) -> Result<Tls, ClientError> {
+    let of = |version: TlsVersion| -> Option<&'static SupportedProtocolVersion> {
+        match version {
+            TlsVersion::V1_2 => Some(&TLS12),
+            TlsVersion::V1_3 => Some(&TLS13),
+            _ => None,
+        }
+    };
+    let offered = translate::offered(task)?;
+    let versions: Vec<_> = offered.into_iter().filter_map(of).collect();
+    if versions.is_empty() {
+        return Err(ClientError::Unsupported("rustls speaks TLS 1.2 and TLS 1.3 only".into()));
+    }
+    let client = client_certificate(task)?;
+    Ok(build(task, &versions, client).map(Arc::new))
+}
+
+/// The client's certificates and its key; nothing, if there are none.
+type Own = Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>;
+
+/// Both files are needed: without either rustls shows nothing.
+fn client_certificate(task: &Task) -> Result<Result<Own, String>, ClientError> {
+    let (Some(certificate), Some(key)) = (&task.settings.ssl_cert, &task.settings.ssl_cert_key) else {
+        return Ok(Ok(None));
+    };
+    let (Some(certificate), Some(key)) = (translate::read(certificate)?, translate::read(key)?) else {
+        return Ok(Err("a file of the client certificate is missing".into()));
+    };
+    if key.windows(9).any(|word| word == b"ENCRYPTED") {
+        return Ok(Err("the key of the client certificate is encrypted".into()));
+    }
+    let read = || -> Result<_, ::rustls::pki_types::pem::Error> {
+        let chain = CertificateDer::pem_slice_iter(&certificate).collect::<Result<Vec<_>, _>>()?;
+        Ok(Some((chain, PrivateKeyDer::from_pem_slice(&key)?)))
+    };
+    Ok(read().map_err(|error| error.to_string()))
+}
+
+fn build(
+    task: &Task,
+    versions: &[&'static SupportedProtocolVersion],
+    client: Result<Own, String>,
+) -> Result<ClientConfig, String> {
+    let said = |error: ::rustls::Error| error.to_string();
+    let provider = Arc::new(ring::default_provider());
+    let builder =
+        ClientConfig::builder_with_provider(provider.clone()).with_protocol_versions(versions).map_err(said)?;
+    let verifier: Arc<dyn ServerCertVerifier> = if task.settings.ssl_verify {
+        let mut roots = RootCertStore::empty();
+        if let Some(trusted) = combine(&task.settings).map_err(|refusal| refusal.text)? {
+            for certificate in CertificateDer::pem_file_iter(trusted).map_err(|error| error.to_string())? {
+                roots.add(certificate.map_err(|error| error.to_string())?).map_err(said)?;
+            }
+        }
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+        verifier.map_err(|error| error.to_string())?
+    } else {
+        Arc::new(Anything(provider))
+    };
+    let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+    match client? {
+        Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(said),
+        None => Ok(builder.with_no_client_auth()),
+    }
+}
+
+/// Takes anybody for the server, as `sslmode=require` does.
+#[derive(Debug)]
+struct Anything(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anything {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, ::rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, ::rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, ::rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// A stream in TLS already.
+struct Handed {
+    stream: client::TlsStream<TcpStream>,
+    certificate: Option<X509>,
+}
+
+impl AsyncRead for Handed {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Handed {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl TlsStream for Handed {
+    /// RFC 5929: the digest of the certificate's own signature, SHA-256 where that is weaker.
+    fn channel_binding(&self) -> ChannelBinding {
+        let digest = |certificate: &X509| {
+            let signature = certificate.signature_algorithm().object().nid().signature_algorithms()?;
+            let digest = match signature.digest {
+                Nid::MD5 | Nid::SHA1 => MessageDigest::sha256(),
+                other => MessageDigest::from_nid(other)?,
+            };
+            certificate.digest(digest).ok().map(|digest| digest.to_vec())
+        };
+        self.certificate
+            .as_ref()
+            .and_then(digest)
+            .map_or_else(ChannelBinding::none, ChannelBinding::tls_server_end_point)
+    }
+}
+
+/// Hands the stream over as it is.
+struct HandOver;
+
+impl TlsConnect<Handed> for HandOver {
+    type Stream = Handed;
+    type Error = io::Error;
+    type Future = Ready<io::Result<Handed>>;
+
+    fn connect(self, stream: Handed) -> Self::Future {
+        ready(Ok(stream))
+    }
+}
+
+/// What tokio-postgres says, to the last word: its own come last.
+fn told(error: &tokio_postgres::Error) -> Refusal {
+    if let Some(server) = error.as_db_error() {
+        let text = format!("{}: {}", server.severity(), server.message());
+        return Refusal { sqlstate: Some(server.code().code().into()), ..Refusal::in_other_words(Stage::Auth, &text) };
+    }
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    Refusal::in_other_words(Stage::Auth, &source.unwrap_or_else(|| error.to_string()))
+}
+
+/// An open connection.
+struct Session {
+    client: tokio_postgres::Client,
+    /// What drives it; it ends with this value.
+    connection: JoinSet<()>,
+    pid: i32,
+}
+
+impl Session {
+    async fn begin(
+        client: tokio_postgres::Client,
+        connection: impl Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,
+    ) -> Result<Self, Refusal> {
+        let mut driver = JoinSet::new();
+        driver.spawn(async {
+            // Whoever asks over it hears of its end.
+            let _ = connection.await;
+        });
+        let mut session = Self { client, connection: driver, pid: 0 };
+        session.pid = session.ask("SELECT pg_backend_pid()").await?.parse().unwrap_or_default();
+        session.ask("SHOW server_version_num").await?;
+        Ok(session)
+    }
+
+    async fn ask(&self, question: &str) -> Result<String, Refusal> {
+        let messages = self.client.simple_query(question).await;
+        let messages = messages.map_err(|error| Refusal { stage: Stage::Query, ..told(&error) })?;
+        let answer = messages.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        Ok(answer.unwrap_or_default().to_owned())
+    }
+}
+
+#[async_trait]
+impl Open for Session {
+    async fn ask_again(&mut self) -> Result<(), Refusal> {
+        self.ask("SHOW server_version_num").await.map(drop)
+    }
+
+    async fn close(self: Box<Self>) {
+        let Self { client, mut connection, .. } = *self;
+        drop(client);
+        connection.join_next().await;
+    }
+}

@@ -1,0 +1,159 @@
+//! How a proxy behaves towards one connection.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, copy_bidirectional};
+use tokio::net::TcpStream;
+
+use super::Upstream;
+use super::tls::{self, Accepted};
+use crate::vocabulary::Behaviour;
+
+/// The question for TLS.
+const SSL_REQUEST: &[u8] = b"\0\0\0\x08\x04\xd2\x16\x2f";
+/// An error in PostgreSQL's protocol.
+const ERROR: &[u8] = b"E\0\0\0\x2bSFATAL\0VFATAL\0C08P01\0Mno such luck\0\0";
+/// A request for the password in clear text.
+const PASSWORD_REQUEST: &[u8] = b"R\0\0\0\x08\0\0\0\x03";
+
+/// Serves one connection. However it ends, it is over then.
+pub(super) async fn serve(
+    behaviour: Behaviour,
+    stream: TcpStream,
+    upstream: Upstream,
+    acceptor: Option<Arc<ServerConfig>>,
+) {
+    // Nobody is there to hear of an error; the client notices the end.
+    let _ = try_serve(behaviour, stream, upstream, acceptor).await;
+}
+
+async fn try_serve(
+    behaviour: Behaviour,
+    mut stream: TcpStream,
+    upstream: Upstream,
+    acceptor: Option<Arc<ServerConfig>>,
+) -> io::Result<()> {
+    let question = &mut [0; 8];
+    match behaviour {
+        Behaviour::IsSilent => return drain(&mut stream).await,
+        Behaviour::ClosesAtOnce => return end(stream).await,
+        Behaviour::PassesThrough => return hand_on(stream, upstream.connect().await?).await,
+        Behaviour::Dribbles => return dribble(stream, upstream.connect().await?).await,
+        Behaviour::TakesTlsAtOnce => return end_tls(stream, upstream, acceptor, false).await,
+        _ => stream.read_exact(question).await?,
+    };
+    match behaviour {
+        Behaviour::AnswersNo => {
+            stream.write_all(b"N").await?;
+            hand_on(stream, upstream.connect().await?).await
+        }
+        Behaviour::AnswersNoAndCloses => say_and_end(stream, b"N").await,
+        Behaviour::AnswersAnError => say_and_end(stream, ERROR).await,
+        Behaviour::AnswersHttp => say_and_end(stream, b"HTTP/1.1 400 Bad Request\r\n\r\n").await,
+        Behaviour::AnswersYesAndCloses => say_and_end(stream, b"S").await,
+        Behaviour::AnswersYesAndIsSilent => {
+            stream.write_all(b"S").await?;
+            drain(&mut stream).await
+        }
+        Behaviour::AnswersYesAndTalksGarbage => {
+            stream.write_all(b"S").await?;
+            stream.read_u8().await?;
+            say_and_end(stream, &[b'?'; 64]).await
+        }
+        Behaviour::ResetsInTheHandshake => {
+            stream.write_all(b"S").await?;
+            stream.read_u8().await?;
+            // The client is told at once, and not that there is nothing more to come.
+            stream.set_zero_linger()
+        }
+        Behaviour::StuffsAnError => stuff(stream, upstream, ERROR).await,
+        Behaviour::StuffsAPasswordRequest => stuff(stream, upstream, PASSWORD_REQUEST).await,
+        Behaviour::RoutesByName | Behaviour::EndsTls => {
+            stream.write_all(b"S").await?;
+            end_tls(stream, upstream, acceptor, behaviour == Behaviour::RoutesByName).await
+        }
+        Behaviour::IsSilent
+        | Behaviour::ClosesAtOnce
+        | Behaviour::PassesThrough
+        | Behaviour::Dribbles
+        | Behaviour::TakesTlsAtOnce => Ok(()),
+    }
+}
+
+/// A connection to the server, which has said that it speaks TLS.
+async fn ask_for_tls(upstream: &Upstream) -> io::Result<TcpStream> {
+    let mut server = upstream.connect().await?;
+    server.write_all(SSL_REQUEST).await?;
+    match server.read_u8().await? {
+        b'S' => Ok(server),
+        _ => Err(io::Error::other("the server does not speak TLS")),
+    }
+}
+
+/// Ends TLS, and begins it anew towards the server.
+async fn end_tls(
+    stream: TcpStream,
+    upstream: Upstream,
+    acceptor: Option<Arc<ServerConfig>>,
+    named_only: bool,
+) -> io::Result<()> {
+    let config = acceptor.ok_or_else(|| io::Error::other("no certificate to show"))?;
+    match tls::accept(stream, config, named_only).await? {
+        Accepted::Tls(mut client) => {
+            let mut server = tls::connect(ask_for_tls(&upstream).await?).await?;
+            let copied = copy_bidirectional(&mut client, &mut server).await.map(drop);
+            // A client may go without a goodbye; a proxy says one all the same.
+            server.shutdown().await?;
+            copied
+        }
+        Accepted::NoTls(stream) => end(stream).await,
+    }
+}
+
+/// Puts something behind the server's answer, in the same piece.
+async fn stuff(mut stream: TcpStream, upstream: Upstream, words: &[u8]) -> io::Result<()> {
+    let server = ask_for_tls(&upstream).await?;
+    stream.write_all(&[b"S", words].concat()).await?;
+    hand_on(stream, server).await
+}
+
+async fn hand_on(mut client: TcpStream, mut server: TcpStream) -> io::Result<()> {
+    copy_bidirectional(&mut client, &mut server).await.map(drop)
+}
+
+async fn say_and_end(mut stream: TcpStream, words: &[u8]) -> io::Result<()> {
+    stream.write_all(words).await?;
+    end(stream).await
+}
+
+/// Says that nothing more is coming, and listens until the client has nothing more to say: closing on unread words would
+/// be a reset, which overtakes what was said before.
+async fn end(mut stream: TcpStream) -> io::Result<()> {
+    stream.shutdown().await?;
+    drain(&mut stream).await
+}
+
+async fn drain(stream: &mut TcpStream) -> io::Result<()> {
+    copy(stream, &mut tokio::io::sink()).await.map(drop)
+}
+
+async fn dribble(client: TcpStream, server: TcpStream) -> io::Result<()> {
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let up = async { copy(&mut from_client, &mut to_server).await.map(drop) };
+    tokio::select! {
+        done = up => done,
+        done = drop_by_drop(&mut from_server, &mut to_client) => done,
+    }
+}
+
+async fn drop_by_drop(from: &mut (impl AsyncReadExt + Unpin), to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+    loop {
+        let byte = from.read_u8().await?;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        to.write_all(&[byte]).await?;
+    }
+}

@@ -1,0 +1,153 @@
+//! Expectations in the words of a cell: its PostgreSQL, the OpenSSL on either side, its certificates, its address.
+
+use std::path::Path;
+
+use super::Runner;
+use crate::judge::{Expectation, KnownDeviation, Outcome};
+use crate::plan::Cell;
+use crate::scenario::{Change, Connects, Documented, Expected, ServerLog, Step, TextContext, Texts, Would};
+use crate::vocabulary::{TlsVersion, openssl_line_of};
+use certificate_trees::{PkiError, Tree};
+use kong_pg_client::{Edition, Stack};
+use postgres_tls_server::ServerFacts;
+
+/// What the texts of a cell depend on.
+pub(super) struct Words<'a> {
+    pub(super) cell: &'a Cell,
+    pub(super) facts: &'a ServerFacts,
+    pub(super) tree: &'a Tree,
+    /// The address Kong comes from, as the server names it.
+    pub(super) host: Option<&'a str>,
+    pub(super) data_directory: &'a str,
+    /// The folder of Kong's files.
+    pub(super) kong: &'a Path,
+}
+
+/// The text of `texts.yaml` for a TLS connection that ends without a goodbye.
+const ABRUPT_END: &str = "{end of a TLS connection without a goodbye}";
+
+impl Runner {
+    /// The expectation of a step for a cell.
+    pub(super) fn expand(&self, step: &Step, words: &Words<'_>) -> Result<Expectation, String> {
+        let value = |name: &str| self.value(name, words);
+        let server = TextContext { major: words.cell.major, openssl: openssl_line_of(words.facts), value: &value };
+        let kong = TextContext { openssl: Some(words.cell.profile.openssl), ..server };
+        let reload = step.log.as_ref().map(|log| expand_log(&self.texts, log, &server)).transpose()?;
+        let (outcome, log) =
+            match step.expect.as_ref().map(|expected| expected.on(words.cell.stack, words.cell.profile.edition)) {
+                None => (None, vec![Vec::new()]),
+                Some(Expected::Hangs { postgres }) => {
+                    (Some(Outcome::Hangs), expand_log(&self.texts, postgres, &server)?)
+                }
+                Some(Expected::Connects(connects)) => {
+                    let mut log = expand_log(&self.texts, &connects.postgres, &server)?;
+                    if closes_without_notify(step, connects, words.cell) {
+                        let end = self.texts.expand(ABRUPT_END, &server)?;
+                        for lines in &mut log {
+                            lines.extend(end.iter().cloned());
+                        }
+                    }
+                    let certificate = connects.certificate.as_deref().filter(|_| words.cell.client.is_transparent());
+                    let certificate = certificate.map(|file| self.describe(words.tree, file));
+                    let outcome = Outcome::Connects {
+                        tls: connects.tls.accepted().iter().map(|version| version.as_str().to_owned()).collect(),
+                        cipher: connects.cipher.clone(),
+                        client_dn: connects.client_dn.clone().filter(|_| words.cell.client.is_transparent()),
+                        certificate: certificate.transpose().map_err(|error| error.to_string())?,
+                    };
+                    (Some(outcome), log)
+                }
+                Some(Expected::Refused { stage, kong: says, postgres }) => {
+                    let texts = says.text().accepted().iter();
+                    let texts = texts.map(|text| Ok(self.texts.expand(text, &kong)?.join("\n")));
+                    let outcome = Outcome::Refused {
+                        stage: stage.filter(|_| words.cell.client.is_transparent()),
+                        kong: texts.collect::<Result<_, String>>()?,
+                        raised: says.is_raised(),
+                    };
+                    (Some(outcome), expand_log(&self.texts, postgres, &server)?)
+                }
+            };
+        let open_connection = step.open_connection.clone().filter(|_| !is_kept_out(words.cell));
+        Ok(Expectation { reload, open_connection, outcome, server: log, answers: step.asks.clone() })
+    }
+
+    /// Where the documents are known to be wrong or silent about a cell.
+    pub(super) fn known_deviations(&self, words: &Words<'_>) -> Result<Vec<KnownDeviation>, String> {
+        let value = |name: &str| self.value(name, words);
+        let server = TextContext { major: words.cell.major, openssl: openssl_line_of(words.facts), value: &value };
+        let kong = TextContext { openssl: Some(words.cell.profile.openssl), ..server };
+        let text = |text: &Option<String>, speaker: &TextContext<'_>| {
+            let lines = text.as_ref().map(|text| self.texts.expand(text, speaker)).transpose();
+            lines.map(|lines| lines.map(|lines| lines.join("\n")))
+        };
+        let known = |documented: &Documented| {
+            let would = documented.would.as_ref().map(|would| {
+                let (kong, postgres) = (text(&would.kong, &kong)?, text(&would.postgres, &server)?);
+                Ok::<_, String>(Would { kong, postgres, ..would.clone() })
+            });
+            Ok(KnownDeviation { says: documented.says.clone(), would: would.transpose()? })
+        };
+        words.cell.documented().map(known).collect()
+    }
+
+    fn value(&self, name: &str, words: &Words<'_>) -> Option<String> {
+        match name {
+            "host" => return Some(words.host.unwrap_or("127.0.0.1").to_owned()),
+            "datadir" => return Some(words.data_directory.to_owned()),
+            "kong" => return Some(words.kong.display().to_string()),
+            _ => {}
+        }
+        let (what, certificate) = name.split_once(" of ")?;
+        let certificate = self.forge.certificate(words.tree, certificate).ok()?;
+        match what {
+            "subject" => Some(certificate.subject()),
+            "issuer" => Some(certificate.issuer()),
+            "serial" => certificate.serial().ok(),
+            _ => None,
+        }
+    }
+
+    /// A certificate as people tell it from others.
+    fn describe(&self, tree: &Tree, file: &str) -> Result<String, PkiError> {
+        let pem = self.forge.file(tree, file)?;
+        let certificate = openssl::x509::X509::from_pem(&pem)?;
+        Ok(describe(&certificate))
+    }
+}
+
+/// Whether the open-source edition is kept out at first, where Enterprise is let in: it has no connection to keep open.
+fn is_kept_out(cell: &Cell) -> bool {
+    let first = cell.case.steps.first().and_then(|step| step.expect.as_ref());
+    let let_in = |edition| first.is_some_and(|expect| matches!(expect.on(cell.stack, edition), Expected::Connects(_)));
+    cell.profile.edition == Edition::Oss && let_in(Edition::Enterprise) && !let_in(Edition::Oss)
+}
+
+/// Whether the server is going to complain of how Kong ends a connection: a cosocket just closes, and so does
+/// Enterprise's driver, where the open-source one says goodbye first.
+fn closes_without_notify(step: &Step, connects: &Connects, cell: &Cell) -> bool {
+    let in_tls = !connects.tls.accepted().contains(&TlsVersion::Off);
+    // What stands in between may end it otherwise.
+    let direct = step.situation.kong.proxy.as_ref().is_none_or(|proxy| proxy.does.hands_on());
+    // A connection that is kept open has not ended.
+    let kept = step.change == Change::First && cell.case.steps.iter().any(|step| step.open_connection.is_some());
+    in_tls && direct && !kept && cell.stack == Stack::Cosocket && !cell.profile.says_goodbye()
+}
+
+/// A certificate as people tell it from others: subject, and what is the beginning of its SHA-256 fingerprint.
+pub(super) fn describe(certificate: &openssl::x509::X509Ref) -> String {
+    let digest = certificate.digest(openssl::hash::MessageDigest::sha256());
+    let fingerprint: String =
+        digest.iter().flat_map(|digest| digest[..8].iter()).map(|byte| format!("{byte:02x}")).collect();
+    format!("{} (SHA-256 {fingerprint})", certificate_trees::slashed(certificate.subject_name()))
+}
+
+fn expand_log(texts: &Texts, log: &ServerLog, speaker: &TextContext<'_>) -> Result<Vec<Vec<String>>, String> {
+    let alternative = |lines: Vec<&str>| {
+        lines.into_iter().try_fold(Vec::new(), |mut all, line| {
+            all.extend(texts.expand(line, speaker)?);
+            Ok(all)
+        })
+    };
+    log.accepted().into_iter().map(alternative).collect()
+}

@@ -1,0 +1,197 @@
+//! A situation to real files: certificates in the server's data directory and in Kong's folder, and both
+//! configurations.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use certificate_trees::Format;
+use postgres_tls_server::Owner;
+
+use crate::scenario::{Content, KongSide, PlannedFile, Situation};
+use certificate_trees::{Forge, PkiError};
+use kong_pg_client::Stack;
+use kong_pg_client::conf::{FILE_KEYS, KongConf, file_names, in_base64, variable};
+use postgres_tls_server::{Configuration, File};
+
+/// The configuration files of a cell, as an operator would write them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConfigFiles {
+    /// postgresql.conf.
+    pub postgresql_conf: String,
+    /// pg_hba.conf.
+    pub pg_hba_conf: String,
+    /// pg_ident.conf.
+    pub pg_ident_conf: String,
+    /// kong.conf.
+    pub kong_conf: String,
+    /// What Kong's environment has in the place of kong.conf.
+    pub environment: String,
+}
+
+impl ConfigFiles {
+    /// The files with their names, those that are empty left out.
+    pub fn named(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("postgresql.conf", &self.postgresql_conf),
+            ("pg_hba.conf", &self.pg_hba_conf),
+            ("pg_ident.conf", &self.pg_ident_conf),
+            ("kong.conf", &self.kong_conf),
+            ("Kong's environment", &self.environment),
+        ]
+        .into_iter()
+        .filter(|(_, text)| !text.is_empty())
+        .map(|(name, text)| (name, text.as_str()))
+    }
+}
+
+/// The server's configuration with its certificates.
+pub(super) fn server(forge: &Forge, situation: &Situation) -> Result<Configuration, PkiError> {
+    let side = &situation.server;
+    let file = |(name, planned): (&String, &PlannedFile)| {
+        let content = content(forge, situation, planned)?;
+        let PlannedFile { mode, owner, group, .. } = *planned;
+        Ok((name.clone(), File { content, mode, owner, group }))
+    };
+    Ok(Configuration {
+        conf: side.conf.clone(),
+        hba: side.hba.clone(),
+        ident: side.ident.clone(),
+        files: side.files.iter().map(file).collect::<Result<_, PkiError>>()?,
+        by: side.by,
+    })
+}
+
+fn content(forge: &Forge, situation: &Situation, planned: &PlannedFile) -> Result<Vec<u8>, PkiError> {
+    match &planned.content {
+        Content::Text(text, parts) => {
+            Ok([text.clone().into_bytes(), forge.files(&situation.tree, parts, Format::default())?].concat())
+        }
+        Content::Artifacts(parts, format) => forge.files(&situation.tree, parts, *format),
+    }
+}
+
+/// Kong's certificates by name.
+pub(super) fn kong(forge: &Forge, situation: &Situation) -> Result<BTreeMap<String, KongFile>, PkiError> {
+    let files = situation.kong.files.iter();
+    files
+        .map(|(name, planned)| {
+            // Kong does not run as root: what belongs to somebody else it reads only if everybody may.
+            let readable = planned.owner == Owner::DatabaseUser || planned.mode & 0o004 != 0;
+            let mode = if readable { planned.mode } else { 0 };
+            Ok((name.clone(), KongFile { content: content(forge, situation, planned)?, mode }))
+        })
+        .collect()
+}
+
+/// A file of Kong's.
+pub(super) struct KongFile {
+    content: Vec<u8>,
+    mode: u32,
+}
+
+/// Writes Kong's files into an empty folder.
+pub(super) fn write(files: &BTreeMap<String, KongFile>, folder: &Path) -> std::io::Result<()> {
+    for (name, file) in files {
+        let path = folder.join(name);
+        let mut handle = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        handle.write_all(&file.content)?;
+        handle.set_permissions(PermissionsExt::from_mode(file.mode))?;
+    }
+    Ok(())
+}
+
+/// Kong's files where Kong finds them.
+pub(super) struct Located<'a> {
+    pub(super) folder: &'a Path,
+    pub(super) files: &'a BTreeMap<String, KongFile>,
+}
+
+impl Located<'_> {
+    /// The value of a setting, the files in it named by where they are.
+    fn value(&self, key: &str, value: &str) -> String {
+        if !FILE_KEYS.iter().any(|file_key| key == *file_key || key == variable(file_key)) {
+            return value.to_owned();
+        }
+        let entry = |entry: &str| match (in_base64(entry.trim()), file_names(entry).next()) {
+            (Some(name), _) => {
+                let content = self.files.get(name).map(|file| &file.content[..]);
+                openssl::base64::encode_block(content.unwrap_or_default())
+            }
+            (None, Some(name)) => entry.replace(name, &self.folder.join(name).to_string_lossy()),
+            (None, None) => entry.to_owned(),
+        };
+        value.split(',').map(entry).collect::<Vec<_>>().join(",")
+    }
+}
+
+/// Settings as kong.conf has them. Kong takes a `#` for the beginning of a comment.
+fn kong_conf(settings: &[(String, String)], value: impl Fn(&str, &str) -> String) -> String {
+    settings.iter().map(|(key, text)| format!("{key} = {}\n", value(key, text).replace('#', "\\#"))).collect()
+}
+
+/// What Kong reads: kong.conf, the environment, and on the command line what an earlier kong.conf has left in the
+/// prefix.
+pub(super) fn configuration(side: &KongSide, stack: Stack, at: &Located<'_>) -> KongConf {
+    let read = |settings: &[(String, String)]| KongConf::read(&kong_conf(settings, |key, value| at.value(key, value)));
+    let variables = side.environment.iter();
+    let conf =
+        variables.fold(read(&side.settings), |conf, (name, value)| conf.with_variable(name, &at.value(name, value)));
+    match stack {
+        Stack::Cosocket if !side.prefix.is_empty() => conf.with_those_of(&read(&side.prefix), "lua_ssl_"),
+        _ => conf,
+    }
+}
+
+/// All four files as people see them.
+pub(super) fn config_files(situation: &Situation, configuration: &Configuration) -> ConfigFiles {
+    let lines = |lines: &[String]| lines.iter().map(|line| format!("{line}\n")).collect();
+    ConfigFiles {
+        postgresql_conf: configuration.postgresql_conf(),
+        pg_hba_conf: lines(&configuration.hba),
+        pg_ident_conf: lines(&configuration.ident),
+        kong_conf: kong_conf(&situation.kong.settings, |_, value| value.to_owned()),
+        environment: situation.kong.environment.iter().map(|(name, value)| format!("{name}={value}\n")).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn side() -> KongSide {
+        let settings = [
+            ("pg_ssl", "on"),
+            ("lua_ssl_trusted_certificate", "system,foreign-root.crt,{root.crt in base64}"),
+            ("pg_ssl_cert", "'client.crt'"),
+            ("pg_password", "a#b"),
+        ];
+        let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
+        let environment = vec![("KONG_PG_SSL_CERT".to_owned(), "other.crt".to_owned())];
+        let prefix = vec![("lua_ssl_verify_depth".to_owned(), "0".to_owned())];
+        KongSide { settings, environment, prefix, ..KongSide::default() }
+    }
+
+    #[test]
+    fn kong_finds_its_files_where_they_are() {
+        let files = BTreeMap::from([("root.crt".to_owned(), KongFile { content: b"PEM".into(), mode: 0o600 })]);
+        let located = Located { folder: Path::new("/k"), files: &files };
+        let conf = configuration(&side(), Stack::Luasec, &located);
+        let expected = [
+            ("lua_ssl_trusted_certificate", "system,/k/foreign-root.crt,UEVN", false),
+            ("pg_password", "a#b", false),
+            ("pg_ssl", "on", false),
+            ("pg_ssl_cert", "/k/other.crt", true),
+        ];
+        assert_eq!(conf.all().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn the_command_line_takes_from_the_prefix_what_nginx_is_to_trust() {
+        let located = Located { folder: Path::new("/k"), files: &BTreeMap::new() };
+        let conf = configuration(&side(), Stack::Cosocket, &located);
+        let trust = (conf.get("lua_ssl_trusted_certificate"), conf.get("lua_ssl_verify_depth"));
+        assert_eq!((trust, conf.get("pg_ssl")), ((None, Some("0")), Some("on")));
+    }
+}

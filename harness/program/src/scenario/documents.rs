@@ -1,0 +1,105 @@
+//! The documents that the suite holds the products to: what they claim, and where they are wrong.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::model::Points;
+use crate::vocabulary::PostgresRange;
+use kong_pg_client::{Edition, Stack};
+
+/// What `claims.yaml` holds.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimsFile {
+    /// The documents, each by the name that the ids of its claims begin with.
+    pub documents: IndexMap<String, Document>,
+}
+
+/// A document, and what it says that can be checked.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// Its title.
+    pub title: String,
+    /// Where it is to be found, and which issue of it was read.
+    pub source: String,
+    /// Its claims, each by the rest of its id.
+    pub claims: IndexMap<String, Claim>,
+}
+
+/// One checkable statement of a document.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    /// The heading it stands under.
+    pub under: String,
+    /// What it says, in other words.
+    pub says: String,
+}
+
+impl ClaimsFile {
+    /// All claims with their ids, `configure/mtls/cert-method`.
+    pub fn claims(&self) -> impl Iterator<Item = (String, &Document, &Claim)> {
+        self.documents.iter().flat_map(|(name, document)| {
+            document.claims.iter().map(move |(rest, claim)| (format!("{name}/{rest}"), document, claim))
+        })
+    }
+
+    /// Whether there is a claim of that id.
+    #[must_use]
+    pub fn has(&self, id: &str) -> bool {
+        let claim = id.split_once('/').and_then(|(name, rest)| self.documents.get(name)?.claims.get(rest));
+        claim.is_some()
+    }
+}
+
+/// A place where the documents are wrong, or silent. The case itself expects what happens.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Documented {
+    /// The claim that does not hold, or that does not say enough.
+    pub claim: String,
+    /// What the documents say, in other words; nothing, if not given.
+    pub says: Option<String>,
+    /// What happens.
+    pub happens: String,
+    /// Since which version, or in which.
+    pub since: String,
+    /// What to do instead.
+    pub instead: String,
+    /// Where it is so, if it is not so everywhere.
+    #[serde(default, rename = "where")]
+    pub at: Where,
+    /// What would be seen if the documents were right. When it is, the entry is out of date, and that is a failure.
+    pub would: Option<Would>,
+}
+
+/// Where the documents are wrong.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Where {
+    /// On this of Kong's stacks only.
+    pub stack: Option<Stack>,
+    /// In this edition of Kong only; a driver by itself counts as Enterprise's.
+    pub edition: Option<Edition>,
+    /// On these PostgreSQL majors only.
+    pub postgres: Option<PostgresRange>,
+    /// At these points of the scenario's axes only.
+    #[serde(default)]
+    pub at: IndexMap<String, Points>,
+}
+
+/// What would be seen if the documents were right: everything that is said here.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Would {
+    /// Whether Kong would connect.
+    pub connects: Option<bool>,
+    /// The TLS version it would connect with; `any`, if only plaintext is not what they say.
+    pub tls: Option<String>,
+    /// What Kong would say.
+    pub kong: Option<String>,
+    /// A line that the server would log.
+    pub postgres: Option<String>,
+}

@@ -1,0 +1,329 @@
+//! Expectations that are whole: an outcome for either stack and edition, and both sides of every refusal.
+
+use super::outcome::{Connects, Expect, Hangs, KongText, Outcome, Refused, ServerLog, SpelledExpect, SpelledOutcome};
+use super::outcomes::Outcomes;
+use super::texts::Texts;
+use super::yaml::Segment;
+use certificate_trees::Tree;
+use kong_pg_client::{Edition, Stack, Stage};
+
+use crate::vocabulary::TlsVersion;
+
+/// What must happen on either of Kong's stacks.
+#[derive(Debug, Clone)]
+pub struct Expectation {
+    luasec: ByEdition,
+    cosocket: ByEdition,
+}
+
+/// What must happen with either edition.
+#[derive(Debug, Clone)]
+struct ByEdition {
+    enterprise: Expected,
+    /// What happens with the open-source edition, where that is something else.
+    oss: Option<Expected>,
+}
+
+/// What must happen on one stack.
+#[derive(Debug, Clone)]
+pub enum Expected {
+    /// Kong connects.
+    Connects(Connects),
+    /// Kong does not.
+    Refused {
+        /// How far it comes.
+        stage: Option<Stage>,
+        /// What Kong says.
+        kong: KongSays,
+        /// What the server logs.
+        postgres: ServerLog,
+    },
+    /// Kong waits without end.
+    Hangs {
+        /// What the server logs.
+        postgres: ServerLog,
+    },
+}
+
+/// What an expectation may say, of one stack or of both.
+struct Said<'e> {
+    connects: Option<&'e Connects>,
+    refused: Option<&'e Refused>,
+    hangs: Option<&'e Hangs>,
+}
+
+impl<'e> From<&'e SpelledOutcome> for Said<'e> {
+    fn from(outcome: &'e SpelledOutcome) -> Self {
+        let SpelledOutcome { connects, refused, hangs } = outcome;
+        Self { connects: connects.as_ref(), refused: refused.as_ref(), hangs: hangs.as_ref() }
+    }
+}
+
+impl<'e> From<&'e SpelledExpect> for Said<'e> {
+    fn from(expect: &'e SpelledExpect) -> Self {
+        let SpelledExpect { connects, refused, hangs, .. } = expect;
+        Self { connects: connects.as_ref(), refused: refused.as_ref(), hangs: hangs.as_ref() }
+    }
+}
+
+/// How Kong's driver tells a refusal.
+#[derive(Debug, Clone)]
+pub enum KongSays {
+    /// It returns an error, and Kong puts its prefix before it.
+    Returns(KongText),
+    /// It raises one, and Kong prints it bare.
+    Raises(KongText),
+}
+
+impl KongSays {
+    /// The text without any prefix.
+    #[must_use]
+    pub fn text(&self) -> &KongText {
+        let (Self::Returns(text) | Self::Raises(text)) = self;
+        text
+    }
+
+    /// Whether the driver raises it.
+    #[must_use]
+    pub fn is_raised(&self) -> bool {
+        matches!(self, Self::Raises(_))
+    }
+}
+
+impl Expectation {
+    /// What must happen on a stack with an edition.
+    #[must_use]
+    pub fn on(&self, stack: Stack, edition: Edition) -> &Expected {
+        let of = match stack {
+            Stack::Luasec => &self.luasec,
+            Stack::Cosocket => &self.cosocket,
+        };
+        match (edition, &of.oss) {
+            (Edition::Oss, Some(oss)) => oss,
+            _ => &of.enterprise,
+        }
+    }
+
+    /// The same, with something else for the open-source edition.
+    fn with_oss(self, oss: Option<Self>) -> Self {
+        let Some(oss) = oss else { return self };
+        let of = |enterprise: Expected, oss: ByEdition| ByEdition { enterprise, oss: Some(oss.enterprise) };
+        Self { luasec: of(self.luasec.enterprise, oss.luasec), cosocket: of(self.cosocket.enterprise, oss.cosocket) }
+    }
+}
+
+impl From<Expected> for ByEdition {
+    fn from(enterprise: Expected) -> Self {
+        Self { enterprise, oss: None }
+    }
+}
+
+/// Something wrong in an expectation: the way to it from the expectation, what, and what was expected.
+pub(super) type Wrong = (Vec<Segment>, String, String);
+
+/// What expectations refer to.
+#[derive(Clone, Copy)]
+pub(super) struct Vocabulary<'a> {
+    pub(super) texts: &'a Texts,
+    pub(super) outcomes: &'a Outcomes,
+    pub(super) tree: &'a Tree,
+}
+
+/// Checks an expectation as it is written.
+pub(super) fn check(expect: &Expect, vocabulary: Vocabulary<'_>) -> Result<Expectation, Vec<Wrong>> {
+    let mut check = Check { vocabulary, named: None, wrongs: Vec::new() };
+    match check.expect(expect, &[]) {
+        Some(expectation) if check.wrongs.is_empty() => Ok(expectation),
+        _ => Err(check.wrongs),
+    }
+}
+
+/// Checks the texts of a server log that stands outside an expectation.
+pub(super) fn check_log(log: &ServerLog, vocabulary: Vocabulary<'_>) -> Vec<Wrong> {
+    let mut check = Check { vocabulary, named: None, wrongs: Vec::new() };
+    check.log(log, &[]);
+    check.wrongs
+}
+
+const ONE_OF: &str = "expected one of `connects`, `refused` and `hangs`";
+
+struct Check<'a> {
+    vocabulary: Vocabulary<'a>,
+    /// Where the named outcome is used that is being looked at, and how many names lead to it.
+    named: Option<(Vec<Segment>, usize)>,
+    wrongs: Vec<Wrong>,
+}
+
+/// How many names may lead to an outcome, one to another.
+const NAMES: usize = 4;
+
+/// A path whose numbers are items of lists.
+fn keys(path: &[&str]) -> Vec<Segment> {
+    let segment = |part: &&str| part.parse().map_or_else(|_| Segment::Key((*part).to_owned()), Segment::Index);
+    path.iter().map(segment).collect()
+}
+
+impl Check<'_> {
+    fn wrong<T>(&mut self, path: &[&str], message: impl Into<String>, help: &str) -> Option<T> {
+        // What is wrong in a named outcome is told where it is used: the arguments may be what is wrong.
+        let path = self.named.as_ref().map_or_else(|| keys(path), |(used, _)| used.clone());
+        self.wrongs.push((path, message.into(), help.to_owned()));
+        None
+    }
+
+    fn expect(&mut self, expect: &Expect, path: &[&str]) -> Option<Expectation> {
+        match expect {
+            Expect::Named(text) => self.named(text, path),
+            Expect::Spelled(spelled) => self.spelled(spelled, path),
+        }
+    }
+
+    fn named(&mut self, text: &str, path: &[&str]) -> Option<Expectation> {
+        let outer = self.named.clone();
+        let (used, depth) = outer.clone().unwrap_or_else(|| (keys(path), 0));
+        if depth == NAMES {
+            return self.wrong(path, format!("too many names lead to `{text}`"), "name an outcome that is spelled out");
+        }
+        match self.vocabulary.outcomes.resolve(text) {
+            Err((message, help)) => self.wrong(path, message, &help),
+            Ok(expect) => {
+                self.named = Some((used, depth + 1));
+                let expectation = self.expect(&expect, path);
+                self.named = outer;
+                expectation
+            }
+        }
+    }
+
+    fn spelled(&mut self, expect: &SpelledExpect, path: &[&str]) -> Option<Expectation> {
+        let both = Said::from(expect);
+        let says_of_both = both.connects.is_some() || both.refused.is_some() || both.hangs.is_some();
+        let contradiction = match (says_of_both, &expect.luasec, &expect.cosocket) {
+            (false, None, Some(_)) => Some("says nothing of the luasec stack"),
+            (false, Some(_), None) => Some("says nothing of the cosocket stack"),
+            (true, Some(_), _) | (true, _, Some(_)) => Some("says what happens on both stacks, and then on one again"),
+            _ => None,
+        };
+        if let Some(contradiction) = contradiction {
+            let help = "expected `connects` or `refused`, or both `luasec` and `cosocket`";
+            return self.wrong(path, format!("the expectation {contradiction}"), help);
+        }
+        let expectation = match (&expect.luasec, &expect.cosocket) {
+            (Some(luasec), Some(cosocket)) => {
+                let luasec = self.on_stack(luasec, Stack::Luasec, &[path, &["luasec"]].concat());
+                let cosocket = self.on_stack(cosocket, Stack::Cosocket, &[path, &["cosocket"]].concat());
+                luasec.zip(cosocket).map(|(luasec, cosocket)| Expectation { luasec, cosocket })
+            }
+            _ => {
+                self.outcome(&both, path).map(|both| Expectation { luasec: both.clone().into(), cosocket: both.into() })
+            }
+        };
+        let oss = match &expect.oss {
+            Some(oss) => Some(self.expect(oss, &[path, &["oss"]].concat())?),
+            None => None,
+        };
+        expectation.map(|expectation| expectation.with_oss(oss))
+    }
+
+    fn on_stack(&mut self, outcome: &Outcome, stack: Stack, path: &[&str]) -> Option<ByEdition> {
+        match outcome {
+            Outcome::Spelled(spelled) => self.outcome(&(&**spelled).into(), path).map(ByEdition::from),
+            Outcome::Named(text) => {
+                let Expectation { luasec, cosocket } = self.named(text, path)?;
+                Some(match stack {
+                    Stack::Luasec => luasec,
+                    Stack::Cosocket => cosocket,
+                })
+            }
+        }
+    }
+
+    fn outcome(&mut self, said: &Said<'_>, path: &[&str]) -> Option<Expected> {
+        match (said.connects, said.refused, said.hangs) {
+            (Some(connects), None, None) => Some(self.connects(connects, &[path, &["connects"]].concat())),
+            (None, Some(refused), None) => self.refused(refused, &[path, &["refused"]].concat()),
+            (None, None, Some(hangs)) => {
+                self.log(&hangs.postgres, &[path, &["hangs", "postgres"]].concat());
+                Some(Expected::Hangs { postgres: hangs.postgres.clone() })
+            }
+            (None, None, None) => self.wrong(path, "the expectation says nothing", ONE_OF),
+            (Some(_), Some(_), _) => {
+                self.wrong(path, "the expectation contradicts itself: Kong connects, and is refused", ONE_OF)
+            }
+            _ => self.wrong(path, "the expectation contradicts itself: Kong hangs, and does not", ONE_OF),
+        }
+    }
+
+    fn connects(&mut self, connects: &Connects, path: &[&str]) -> Expected {
+        let off = connects.tls.accepted().contains(&TlsVersion::Off);
+        let of_tls = [&connects.client_dn, &connects.certificate, &connects.cipher];
+        if off && of_tls.iter().any(|said| said.is_some()) {
+            let message = "the expectation contradicts itself: something of TLS on a connection in plaintext";
+            let help = "take `client_dn`, `certificate` and `cipher` out, or expect a TLS version";
+            self.wrong::<()>(path, message, help);
+        }
+        if let Some(certificate) =
+            connects.certificate.as_deref().filter(|name| self.vocabulary.tree.artifact(name).is_none())
+        {
+            let message = format!("no certificate of this case makes the file `{certificate}`");
+            let help = format!("the tree makes {}", self.vocabulary.tree.files().join(", "));
+            self.wrong::<()>(&[path, &["certificate"]].concat(), message, &help);
+        }
+        self.log(&connects.postgres, &[path, &["postgres"]].concat());
+        Expected::Connects(connects.clone())
+    }
+
+    fn refused(&mut self, refused: &Refused, path: &[&str]) -> Option<Expected> {
+        self.log(&refused.postgres, &[path, &["postgres"]].concat());
+        let (key, kong) = match (&refused.kong, &refused.raises) {
+            (Some(text), None) => ("kong", KongSays::Returns(text.clone())),
+            (None, Some(text)) => ("raises", KongSays::Raises(text.clone())),
+            (None, None) => {
+                return self.wrong(path, "the refusal does not say what Kong says", "expected `kong` or `raises`");
+            }
+            (Some(_), Some(_)) => {
+                let message = "the expectation contradicts itself: Kong's driver returns an error, and raises one";
+                return self.wrong(path, message, "keep one of `kong` and `raises`");
+            }
+        };
+        let path = [path, &[key]].concat();
+        for text in kong.text().accepted() {
+            self.template(text, &path);
+        }
+        Some(Expected::Refused { stage: refused.stage, kong, postgres: refused.postgres.clone() })
+    }
+
+    fn log(&mut self, log: &ServerLog, path: &[&str]) {
+        let mut lines = |lines: &[String], path: &[&str]| {
+            for (number, line) in lines.iter().enumerate() {
+                self.template(line, &[path, &[&number.to_string()]].concat());
+            }
+        };
+        match log {
+            ServerLog::Line(line) => self.template(line, path),
+            ServerLog::Lines(all) => lines(all, path),
+            ServerLog::AnyOf(any) => {
+                for (number, all) in any.any_of.iter().enumerate() {
+                    lines(all, &[path, &["any_of", &number.to_string()]].concat());
+                }
+            }
+        }
+    }
+
+    fn template(&mut self, text: &str, path: &[&str]) {
+        if let Err(message) = self.vocabulary.texts.check(text, &|name| is_value(name, self.vocabulary.tree)) {
+            self.wrong::<()>(
+                path,
+                message,
+                "name a text of texts.yaml, or {host}, {datadir}, {kong}, {subject of CERTIFICATE}",
+            );
+        }
+    }
+}
+
+/// The placeholders whose values only the run knows.
+fn is_value(name: &str, tree: &Tree) -> bool {
+    let of_certificate = ["subject of ", "issuer of ", "serial of "].iter().find_map(|what| name.strip_prefix(what));
+    matches!(name, "host" | "datadir" | "kong")
+        || of_certificate.is_some_and(|certificate| tree.has_certificate(certificate))
+}

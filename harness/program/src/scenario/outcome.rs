@@ -1,0 +1,190 @@
+//! What must happen, as a scenario file says it.
+
+use kong_pg_client::Stage;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::vocabulary::TlsVersion;
+
+/// What must happen when Kong connects: an outcome of `outcomes.yaml`, or one spelled out.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Expect {
+    /// The name of an outcome, with its arguments in parentheses.
+    Named(String),
+    /// One outcome, or one for each of Kong's two stacks.
+    Spelled(Box<SpelledExpect>),
+}
+
+/// What must happen when Kong connects, spelled out: one outcome, or one for each of Kong's two stacks.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SpelledExpect {
+    /// Kong connects, on both stacks.
+    pub connects: Option<Connects>,
+    /// Kong does not connect, on either stack.
+    pub refused: Option<Refused>,
+    /// Kong waits without end, on both stacks.
+    pub hangs: Option<Hangs>,
+    /// What happens where LuaSec speaks: while nginx starts.
+    pub luasec: Option<Outcome>,
+    /// What happens where an nginx cosocket speaks: in the workers, and on the newer command line.
+    pub cosocket: Option<Outcome>,
+    /// What happens with the open-source edition, where that is something else.
+    pub oss: Option<Expect>,
+}
+
+/// What must happen on one stack: what an outcome of `outcomes.yaml` says of it, or spelled out.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Outcome {
+    /// The name of an outcome, with its arguments in parentheses.
+    Named(String),
+    /// An outcome.
+    Spelled(Box<SpelledOutcome>),
+}
+
+/// What must happen on one stack, spelled out.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SpelledOutcome {
+    /// Kong connects.
+    pub connects: Option<Connects>,
+    /// Kong does not connect.
+    pub refused: Option<Refused>,
+    /// Kong waits without end.
+    pub hangs: Option<Hangs>,
+}
+
+/// An attempt that comes to no end by itself; the harness gives up well after `pg_timeout`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hangs {
+    /// What the server logs; `[]` if it stays silent.
+    pub postgres: ServerLog,
+}
+
+/// A connection, proved by the server.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Connects {
+    /// The TLS version that `pg_stat_ssl` shows, or `off` for a connection in plaintext.
+    pub tls: Tls,
+    /// The cipher suite that `pg_stat_ssl` shows; not looked at, if not given.
+    pub cipher: Option<String>,
+    /// The subject of the client certificate that `pg_stat_ssl` shows; none was sent, if not given.
+    pub client_dn: Option<String>,
+    /// The certificate of the tree that the server showed.
+    pub certificate: Option<String>,
+    /// What the server logs besides the connection itself; nothing, if not given.
+    #[serde(default)]
+    pub postgres: ServerLog,
+}
+
+/// What `pg_stat_ssl` shows of a connection: one version, or any of a closed list.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Tls {
+    /// The only possible one.
+    One(TlsVersion),
+    /// Either is right.
+    AnyOf(Vec<TlsVersion>),
+}
+
+impl Tls {
+    /// The versions accepted.
+    #[must_use]
+    pub fn accepted(&self) -> &[TlsVersion] {
+        match self {
+            Self::One(version) => std::slice::from_ref(version),
+            Self::AnyOf(versions) => versions,
+        }
+    }
+}
+
+/// A refusal, told by both sides.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Refused {
+    /// How far Kong comes; not looked at, if not given.
+    pub stage: Option<Stage>,
+    /// What Kong says after `failed to retrieve PostgreSQL server_version_num: `.
+    pub kong: Option<KongText>,
+    /// What Kong's driver raises instead of returning it; Kong prints that without the prefix.
+    pub raises: Option<KongText>,
+    /// What the server logs; `[]` if it stays silent.
+    pub postgres: ServerLog,
+}
+
+/// What Kong says: one text, or, where a race decides, any of a closed list.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum KongText {
+    /// The only possible one.
+    One(String),
+    /// A race decides which.
+    AnyOf(AnyText),
+}
+
+/// Texts of which a race decides one.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AnyText {
+    /// The texts.
+    #[schemars(length(min = 2))]
+    pub any_of: Vec<String>,
+    /// Why more than one is right.
+    pub because: String,
+}
+
+impl KongText {
+    /// The texts accepted.
+    #[must_use]
+    pub fn accepted(&self) -> &[String] {
+        match self {
+            Self::One(text) => std::slice::from_ref(text),
+            Self::AnyOf(any) => &any.any_of,
+        }
+    }
+}
+
+/// What the server logs, line by line, without the lines that every connection has.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ServerLog {
+    /// One line.
+    Line(String),
+    /// These lines, in this order; none, if empty.
+    Lines(Vec<String>),
+    /// A race decides which.
+    AnyOf(AnyLog),
+}
+
+/// Logs of which a race decides one.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AnyLog {
+    /// The logs, each line by line.
+    #[schemars(length(min = 2))]
+    pub any_of: Vec<Vec<String>>,
+    /// Why more than one is right.
+    pub because: String,
+}
+
+impl Default for ServerLog {
+    fn default() -> Self {
+        Self::Lines(Vec::new())
+    }
+}
+
+impl ServerLog {
+    /// The logs accepted, each line by line.
+    #[must_use]
+    pub fn accepted(&self) -> Vec<Vec<&str>> {
+        match self {
+            Self::Line(line) => vec![vec![line]],
+            Self::Lines(lines) => vec![lines.iter().map(String::as_str).collect()],
+            Self::AnyOf(any) => any.any_of.iter().map(|lines| lines.iter().map(String::as_str).collect()).collect(),
+        }
+    }
+}

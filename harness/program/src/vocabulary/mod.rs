@@ -1,0 +1,13 @@
+//! The words that everything in this program shares. They know nothing of each other's users.
+
+mod behaviour;
+mod client_kind;
+mod open_connection;
+mod tls_version;
+mod versions;
+
+pub use behaviour::Behaviour;
+pub use client_kind::ClientKind;
+pub use open_connection::OpenConnection;
+pub use tls_version::TlsVersion;
+pub use versions::{OpensslRange, PostgresRange, Range, openssl_line_of};

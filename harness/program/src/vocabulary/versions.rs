@@ -1,0 +1,126 @@
+//! Ranges of versions, as a reader writes them: `15`, `14+`, `13-15`.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use kong_pg_client::OpensslLine;
+use postgres_tls_server::{Major, ServerFacts};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error};
+
+/// The release line of the OpenSSL that a server is linked with, if that is known.
+#[must_use]
+pub fn openssl_line_of(server: &ServerFacts) -> Option<OpensslLine> {
+    server.openssl.as_deref().and_then(|version| version.parse().ok())
+}
+
+/// An inclusive range, open above with `+`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Range<V> {
+    first: V,
+    last: Option<V>,
+}
+
+/// PostgreSQL majors.
+pub type PostgresRange = Range<Major>;
+/// OpenSSL release lines.
+pub type OpensslRange = Range<OpensslLine>;
+
+impl<V: Ord + Copy> Range<V> {
+    /// Whether a version is in it.
+    #[must_use]
+    pub fn contains(&self, version: V) -> bool {
+        self.first <= version && self.last.is_none_or(|last| version <= last)
+    }
+}
+
+impl<V: FromStr<Err = String> + Ord + Copy> FromStr for Range<V> {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(first) = text.strip_suffix('+') {
+            return Ok(Self { first: first.parse()?, last: None });
+        }
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let (first, last) = (first.parse()?, last.parse()?);
+        if first > last { Err(format!("`{text}` ends before it begins")) } else { Ok(Self { first, last: Some(last) }) }
+    }
+}
+
+impl<V: fmt::Display + PartialEq> fmt::Display for Range<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.last {
+            None => write!(f, "{}+", self.first),
+            Some(last) if *last == self.first => self.first.fmt(f),
+            Some(last) => write!(f, "{}-{last}", self.first),
+        }
+    }
+}
+
+impl<'de, V: FromStr<Err = String> + Ord + Copy> Deserialize<'de> for Range<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        /// YAML takes `15` for a number.
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Number(u16),
+            Text(String),
+        }
+        let text = match Written::deserialize(deserializer)? {
+            Written::Number(number) => number.to_string(),
+            Written::Text(text) => text,
+        };
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+impl<V> JsonSchema for Range<V> {
+    fn schema_name() -> Cow<'static, str> {
+        "VersionRange".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "`15`, `14+` or `13-15`",
+            "type": ["string", "integer"],
+            "pattern": r"^\d+(\.\d+)*(\+|-\d+(\.\d+)*)?$",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("15", &[15], &[14, 16])]
+    #[case("14+", &[14, 18, 99], &[13])]
+    #[case("13-15", &[13, 14, 15], &[12, 16])]
+    fn a_range_holds_its_ends(#[case] text: &str, #[case] inside: &[u16], #[case] outside: &[u16]) {
+        let range: PostgresRange = text.parse().expect("a range");
+        assert!(inside.iter().all(|major| range.contains(Major(*major))));
+        assert!(!outside.iter().any(|major| range.contains(Major(*major))));
+        assert_eq!(range.to_string(), text);
+    }
+
+    #[rstest]
+    #[case("3.0-3.1", "3.0.19", true)]
+    #[case("3.2+", "3.0.19", false)]
+    #[case("1.1.1", "1.1.1w", true)]
+    #[case("1.1.1-3.5", "3.6.5", false)]
+    fn openssl_releases_belong_to_lines(#[case] range: &str, #[case] version: &str, #[case] inside: bool) {
+        let range: OpensslRange = range.parse().expect("a range");
+        assert_eq!(range.contains(version.parse().expect("a version")), inside);
+    }
+
+    #[rstest]
+    #[case("16-14", "ends before it begins")]
+    #[case("seventeen", "not a PostgreSQL major")]
+    #[case("14..16", "not a PostgreSQL major")]
+    fn what_is_no_range_is_refused(#[case] text: &str, #[case] why: &str) {
+        let error = text.parse::<PostgresRange>().expect_err("no range");
+        assert!(error.contains(why), "{error}");
+    }
+}

@@ -1,0 +1,160 @@
+//! The server's configuration: the three files, and the certificates beside them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::{ApplyMode, Owner};
+
+/// The settings that bear on TLS and on logins, and what they mean.
+pub const KEYS: &[(&str, &str)] = &[
+    ("ssl", "Whether the server speaks TLS."),
+    ("ssl_cert_file", "Server certificate, and what is sent with it; `server.crt` by default."),
+    ("ssl_key_file", "Its private key; `server.key` by default."),
+    ("ssl_ca_file", "CAs that client certificates must come from; without it the server asks for none."),
+    ("ssl_crl_file", "Certificate revocation lists."),
+    ("ssl_crl_dir", "A folder of them, each by the hash of its issuer's name. Since PostgreSQL 14."),
+    ("ssl_ciphers", "Cipher suites up to TLS 1.2, and OpenSSL's security level."),
+    ("ssl_tls13_ciphers", "Cipher suites of TLS 1.3. Since PostgreSQL 18."),
+    ("ssl_prefer_server_ciphers", "Whether the server's order of cipher suites counts."),
+    ("ssl_ecdh_curve", "The curve for key exchange, up to PostgreSQL 17."),
+    ("ssl_groups", "The groups for key exchange. Since PostgreSQL 18."),
+    ("ssl_dh_params_file", "Parameters for Diffie-Hellman key exchange."),
+    ("ssl_min_protocol_version", "The lowest TLS version accepted; TLSv1.2 by default."),
+    ("ssl_max_protocol_version", "The highest TLS version accepted; any by default."),
+    ("ssl_passphrase_command", "What tells the passphrase of the private key."),
+    ("ssl_passphrase_command_supports_reload", "Whether it is asked again on a reload."),
+    ("password_encryption", "How new passwords are stored."),
+    ("authentication_timeout", "How long a login may take, in seconds."),
+];
+
+/// The settings whose values name files, and the names looked for where they are not set.
+pub const FILE_KEYS: &[(&str, Option<&str>)] = &[
+    ("ssl_cert_file", Some("server.crt")),
+    ("ssl_key_file", Some("server.key")),
+    ("ssl_ca_file", None),
+    ("ssl_crl_file", None),
+    ("ssl_dh_params_file", None),
+];
+
+/// Everything a case says of its server.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Configuration {
+    /// postgresql.conf.
+    pub conf: Vec<(String, String)>,
+    /// pg_hba.conf.
+    pub hba: Vec<String>,
+    /// pg_ident.conf.
+    pub ident: Vec<String>,
+    /// Files in the data directory.
+    pub files: BTreeMap<String, File>,
+    /// How it is put in force.
+    pub by: ApplyMode,
+}
+
+/// A file with its rights.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct File {
+    /// What it holds.
+    pub content: Vec<u8>,
+    /// Its mode.
+    pub mode: u32,
+    /// Its owner.
+    pub owner: Owner,
+    /// Its group.
+    pub group: Owner,
+}
+
+impl File {
+    /// A file of the database user's.
+    #[must_use]
+    pub fn of_database_user(content: impl Into<Vec<u8>>) -> Self {
+        Self { content: content.into(), mode: 0o600, owner: Owner::DatabaseUser, group: Owner::DatabaseUser }
+    }
+}
+
+/// What the harness itself needs of a server, whatever the case.
+pub(super) struct Surroundings<'a> {
+    /// Settings of postgresql.conf: addresses, sockets.
+    pub(super) conf: &'a [(&'static str, String)],
+    /// The line of pg_hba.conf that lets the harness in; the last one, so that the case's lines keep their numbers.
+    pub(super) hba: &'a str,
+    /// Counts configurations, and tells when one is in force.
+    pub(super) generation: u64,
+}
+
+/// The setting that holds the generation; PostgreSQL takes any name with a dot in it.
+pub(super) const GENERATION: &str = "postgres_tls_server.generation";
+
+/// Every line says which process wrote it, and the postmaster tells when a process begins and ends. Nothing is said that
+/// comes by itself, as a checkpoint does every five minutes.
+const LOGGING: [(&str, &str); 7] = [
+    ("logging_collector", "off"),
+    ("log_line_prefix", "[%p] "),
+    ("log_connections", "on"),
+    ("log_checkpoints", "off"),
+    ("log_min_messages", "debug2"),
+    ("lc_messages", "C"),
+    ("log_timezone", "UTC"),
+];
+
+/// What initdb is told of a data directory that is small and does not last.
+pub(super) const INITDB: [&str; 5] =
+    ["--username=postgres", "--no-sync", "--no-locale", "--encoding=UTF8", "--wal-segsize=1"];
+
+/// Nothing of the data is meant to last.
+const SMALL: [(&str, &str); 7] = [
+    ("fsync", "off"),
+    ("synchronous_commit", "off"),
+    ("full_page_writes", "off"),
+    ("autovacuum", "off"),
+    ("shared_buffers", "4MB"),
+    ("max_connections", "20"),
+    ("max_wal_senders", "0"),
+];
+
+impl Configuration {
+    /// The lines of postgresql.conf as an operator would write them.
+    #[must_use]
+    pub fn postgresql_conf(&self) -> String {
+        lines(self.conf.iter().map(|(key, value)| (key.as_str(), value.as_str())))
+    }
+
+    /// All files to be written, by the name below the data directory.
+    pub(super) fn rendered(&self, around: &Surroundings<'_>) -> BTreeMap<String, File> {
+        let own = around.conf.iter().map(|(key, value)| (*key, value.as_str()));
+        let conf = lines(LOGGING.into_iter().chain(SMALL).chain(own)) + &self.postgresql_conf();
+        let generation = around.generation.to_string();
+        let mut files = self.files.clone();
+        let mut write = |name: &str, text: String| files.insert(name.to_owned(), File::of_database_user(text));
+        write("postgresql.conf", conf + &lines([(GENERATION, generation.as_str())].into_iter()));
+        write(
+            "pg_hba.conf",
+            self.hba.iter().map(String::as_str).chain([around.hba]).map(|line| format!("{line}\n")).collect(),
+        );
+        write("pg_ident.conf", self.ident.iter().map(|line| format!("{line}\n")).collect());
+        files
+    }
+}
+
+fn lines<'a>(settings: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    settings.fold(String::new(), |mut text, (key, value)| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{key} = '{}'", value.replace('\'', "''"));
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_harness_own_line_comes_last_so_that_the_case_s_lines_keep_their_numbers() {
+        let configuration = Configuration { hba: vec!["hostssl all all all cert".into()], ..Configuration::default() };
+        let around = Surroundings { conf: &[("port", "5432".into())], hba: "local all postgres trust", generation: 7 };
+        let files = configuration.rendered(&around);
+        assert_eq!(files["pg_hba.conf"].content, b"hostssl all all all cert\nlocal all postgres trust\n");
+        let conf = String::from_utf8_lossy(&files["postgresql.conf"].content).into_owned();
+        assert!(conf.ends_with("port = '5432'\npostgres_tls_server.generation = '7'\n"), "{conf}");
+    }
+}

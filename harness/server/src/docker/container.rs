@@ -1,0 +1,184 @@
+//! One container with one server in it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use bollard::models::{HostConfigLogConfig, PortBinding};
+use testcontainers::core::IntoContainerPort;
+use testcontainers::runners::AsyncRunner;
+use testcontainers::{ContainerAsync, GenericImage, ImageExt};
+use tokio_postgres::{Client, Config, NoTls};
+
+use super::engine;
+use super::shell::{LIMIT, Shell, limited, quoted};
+use crate::Owner;
+use crate::config::{File, INITDB};
+use crate::log::LogBook;
+use crate::runtime::{Host, RuntimeError};
+
+/// Where everything is that changes. In memory: the engine's own file systems can be slow.
+const HOME: &str = "/kong-pg-tls";
+const DATA: &str = "/kong-pg-tls/data";
+
+/// PostgreSQL refuses to run as root, which the shell is; all images of it have this user.
+const AS_DATABASE_USER: &str = "su postgres -s /bin/sh -c";
+
+/// A container with an initialised data directory.
+pub(super) struct Container {
+    inner: ContainerAsync<GenericImage>,
+    shell: Shell,
+    password: String,
+    host: String,
+    port: u16,
+    uid: u64,
+    gid: u64,
+}
+
+impl Container {
+    /// Makes a container, and in it a data directory.
+    pub(super) async fn create(engine: &bollard::Docker, image: &str, run: &Path) -> Result<Self, RuntimeError> {
+        let (name, tag) = engine::name_and_tag(image);
+        let password = secret()?;
+        let local = engine::is_here();
+        let request = GenericImage::new(name, tag)
+            .with_entrypoint("sh")
+            .with_exposed_port(5432.tcp())
+            .with_open_stdin(true)
+            .with_user("root")
+            .with_env_var("LC_ALL", "C")
+            .with_label(engine::LABEL, run.to_string_lossy())
+            .with_startup_timeout(LIMIT)
+            .with_host_config_modifier(move |host| {
+                // Nobody but this machine is to reach the server; on a remote engine that cannot be had.
+                let host_ip = local.then(|| "127.0.0.1".to_owned());
+                let binding = PortBinding { host_ip, host_port: None };
+                host.publish_all_ports = Some(false);
+                host.port_bindings = Some(HashMap::from([("5432/tcp".to_owned(), Some(vec![binding]))]));
+                host.tmpfs = Some(HashMap::from([(HOME.to_owned(), String::new())]));
+                // What the server says comes to us; the engine need not keep it.
+                host.log_config = Some(HostConfigLogConfig { typ: Some("none".into()), config: None });
+            });
+        let failed = |error| RuntimeError::failed("make a container", error);
+        let inner = request.start().await.map_err(failed)?;
+        let host = inner.get_host().await.map_err(failed)?.to_string();
+        let host = if host == "localhost" { "127.0.0.1".to_owned() } else { host };
+        let port = inner.get_host_port_ipv4(5432.tcp()).await.map_err(failed)?;
+        let mut shell = Shell::attach(engine, inner.id()).await?;
+        let (uid, gid) = initialise(&mut shell, &password).await?;
+        Ok(Self { inner, shell, password, host, port, uid, gid })
+    }
+
+    /// The files as an archive whose owners are those of this container.
+    fn archive(&self, files: &BTreeMap<String, File>) -> Result<Vec<u8>, RuntimeError> {
+        let mut archive = tar::Builder::new(Vec::new());
+        let failed = |error| RuntimeError::failed("put the server's files together", error);
+        let mut append = |name: &str, file: &File, kind: tar::EntryType| {
+            let id = |owner: Owner, ours| owner.number().map_or(ours, u64::from);
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(kind);
+            header.set_size(file.content.len() as u64);
+            header.set_mode(file.mode);
+            header.set_uid(id(file.owner, self.uid));
+            header.set_gid(id(file.group, self.gid));
+            archive.append_data(&mut header, name, &file.content[..]).map_err(failed)
+        };
+        let folders: BTreeSet<_> = files.keys().filter_map(|name| name.rsplit_once('/')).map(|(of, _)| of).collect();
+        for folder in folders {
+            append(folder, &File { mode: 0o700, ..File::of_database_user("") }, tar::EntryType::Directory)?;
+        }
+        for (name, file) in files {
+            append(name, file, tar::EntryType::Regular)?;
+        }
+        archive.into_inner().map_err(failed)
+    }
+}
+
+/// Makes a data directory. Returns the numbers of the user and the group that own it.
+async fn initialise(shell: &mut Shell, password: &str) -> Result<(u64, u64), RuntimeError> {
+    let doing = "make a data directory with initdb";
+    let options = INITDB.join(" ");
+    let initdb = format!(
+        "cd {HOME}
+         printf %s {password} >password
+         chown -R postgres {HOME}
+         {AS_DATABASE_USER} 'initdb {options} --auth=scram-sha-256 --pwfile=password --pgdata={DATA}'
+         rm password"
+    );
+    shell.run(doing, &initdb).await?;
+    let numbers = shell.run(doing, "echo $(id -u postgres) $(id -g postgres)").await?;
+    let known = numbers.trim().split_once(' ').and_then(|(uid, gid)| Some((uid.parse().ok()?, gid.parse().ok()?)));
+    known.ok_or_else(|| RuntimeError::failed(doing, format!("`id` says {numbers}")))
+}
+
+#[async_trait]
+impl Host for Container {
+    fn conf(&self) -> Vec<(&'static str, String)> {
+        vec![("listen_addresses", "*".into()), ("port", "5432".into()), ("unix_socket_directories", HOME.into())]
+    }
+
+    fn hba(&self) -> String {
+        "host postgres postgres all scram-sha-256".into()
+    }
+
+    fn can_own(&self, _: Owner) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn install(&mut self, files: &BTreeMap<String, File>, remove: &[String]) -> Result<(), RuntimeError> {
+        let archive = BASE64_STANDARD.encode(self.archive(files)?);
+        // Removed first even where they come again: the new ones are to be new files.
+        let gone: String = remove.iter().map(|name| format!(" {}", quoted(name))).collect();
+        let write = format!("cd {DATA}\nrm -f{gone}\nbase64 -d <<'END' | tar -x -p -f -\n{archive}\nEND");
+        self.shell.run("write the server's files", &write).await.map(drop)
+    }
+
+    fn log(&self) -> &LogBook {
+        &self.shell.log
+    }
+
+    async fn start(&mut self) -> Result<usize, RuntimeError> {
+        let mark = self.shell.log.mark();
+        self.shell.serve(&format!("{AS_DATABASE_USER} 'postgres -D {DATA}'")).await?;
+        Ok(mark)
+    }
+
+    async fn stop(&mut self) -> Result<(), RuntimeError> {
+        let stopping = "stop PostgreSQL";
+        // It may have ended by itself.
+        let interrupt = format!("kill -INT \"$(head -n 1 {DATA}/postmaster.pid)\" || :");
+        self.shell.run(stopping, &interrupt).await?;
+        let ended = self.shell.log.wait(self.shell.log.mark(), LIMIT, |_, open| (!open).then_some(())).await;
+        ended.ok_or_else(|| RuntimeError::timeout(stopping, LIMIT))
+    }
+
+    fn address(&self) -> (String, u16) {
+        (self.host.clone(), self.port)
+    }
+
+    async fn control(&self) -> Result<Client, RuntimeError> {
+        let reaching = "reach the server in the container";
+        let mut config = Config::new();
+        config.host(&self.host).port(self.port).user("postgres").password(&self.password).dbname("postgres");
+        let (client, connection) =
+            limited(reaching, config.connect(NoTls)).await?.map_err(|error| RuntimeError::failed(reaching, error))?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+
+    fn data_directory(&self) -> String {
+        DATA.into()
+    }
+
+    fn container(&self) -> Option<String> {
+        Some(self.inner.id().to_owned())
+    }
+}
+
+fn secret() -> Result<String, RuntimeError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| RuntimeError::failed("make a password", error))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
