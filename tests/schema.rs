@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use kong_pg_tls::desk::diagnose::CausesFile;
 use kong_pg_tls::report::Results;
 use kong_pg_tls::scenario::{ClaimsFile, DifferencesFile, OutcomesFile, PkiFile, ScenarioFile, TextsFile, schema_of};
 use rstest::rstest;
@@ -14,6 +15,7 @@ use rstest::rstest;
 #[case("outcomes.json", schema_of::<OutcomesFile>())]
 #[case("claims.json", schema_of::<ClaimsFile>())]
 #[case("differences.json", schema_of::<DifferencesFile>())]
+#[case("causes.json", schema_of::<CausesFile>())]
 #[case("results.json", schema_of::<Results>())]
 fn the_schema_in_the_repository_is_that_of_the_types(#[case] name: &str, #[case] schema: schemars::Schema) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("harness/schema").join(name);

@@ -17,7 +17,8 @@ pub(super) const TEXTS: &str = "texts.yaml";
 pub(super) const OUTCOMES: &str = "outcomes.yaml";
 pub(super) const CLAIMS: &str = "claims.yaml";
 pub(super) const DIFFERENCES: &str = "differences.yaml";
-const NO_SCENARIOS: [&str; 5] = [PKI, TEXTS, OUTCOMES, CLAIMS, DIFFERENCES];
+pub(super) const CAUSES: &str = "causes.yaml";
+const NO_SCENARIOS: [&str; 6] = [PKI, TEXTS, OUTCOMES, CLAIMS, DIFFERENCES, CAUSES];
 
 /// A scenario file and the path that its cells' ids begin with.
 pub(super) struct ScenarioFile {
@@ -33,6 +34,7 @@ pub(super) struct Library {
     pub(super) outcomes: Source,
     pub(super) claims: Source,
     pub(super) differences: Source,
+    pub(super) causes: Source,
 }
 
 impl Library {
@@ -55,6 +57,7 @@ impl Library {
             outcomes: built_in(OUTCOMES),
             claims: built_in(CLAIMS),
             differences: built_in(DIFFERENCES),
+            causes: built_in(CAUSES),
         }
     }
 
@@ -84,6 +87,7 @@ impl Library {
                 OUTCOMES => library.outcomes = source,
                 CLAIMS => library.claims = source,
                 DIFFERENCES => library.differences = source,
+                CAUSES => library.causes = source,
                 _ => library.scenarios.push(ScenarioFile { id, source }),
             }
         }

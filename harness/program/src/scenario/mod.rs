@@ -44,6 +44,7 @@ use trees::Trees;
 
 use kong_pg_client::Profile;
 
+use crate::desk::diagnose::CausesFile;
 use crate::vocabulary::OpenConnection;
 
 /// Scenarios, and the texts they share.
@@ -57,6 +58,8 @@ pub struct Suite {
     pub claims: ClaimsFile,
     /// Where clients that are not Kong part from it.
     pub differences: Vec<Arc<Difference>>,
+    /// Symptoms, and the causes behind them.
+    pub causes: CausesFile,
 }
 
 /// A documented mode and its cases.
@@ -197,7 +200,8 @@ impl Suite {
         }
         let cases: Vec<_> = scenarios.iter().flat_map(|scenario: &Scenario| scenario.cases.clone()).collect();
         let differences = differences::read(&library.differences, &cases)?;
-        Ok(Self { scenarios, texts: Arc::new(shared.texts), claims: shared.claims, differences })
+        let causes = schema::read::<CausesFile>(&library.causes)?;
+        Ok(Self { scenarios, texts: Arc::new(shared.texts), claims: shared.claims, differences, causes })
     }
 
     /// Where the documents are wrong or silent, with the ids of the cases that show it.

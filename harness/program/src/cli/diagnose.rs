@@ -1,0 +1,72 @@
+//! `diagnose`
+
+use std::io::{self, IsTerminal, Read, Write};
+
+use clap::Args;
+use kong_pg_client::{Profile, Stack};
+
+use super::{Exit, Failure};
+use crate::desk::diagnose::{Circumstances, write_diagnosis};
+use crate::scenario::Suite;
+
+const EXAMPLES: &str = "\
+Examples:
+  kong-pg-tls diagnose '20: unable to get local issuer certificate'
+  kong-pg-tls diagnose 'certificate verify failed' --kong 3.14-enterprise
+  kong start 2>&1 | kong-pg-tls diagnose -
+  kong-pg-tls diagnose \"$KONG_SAYS\" \"$POSTGRESQL_LOGS\"
+
+Exit status:
+  0 causes are known   4 nothing in the text is known";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct DiagnoseArgs {
+    /// What Kong printed, what PostgreSQL logged, or both; `-` reads a whole log from the standard input.
+    #[arg(value_name = "TEXT", required = true)]
+    texts: Vec<String>,
+    /// The Kong release, such as 3.9-oss or 3.14-enterprise.
+    #[arg(long, value_name = "RELEASE")]
+    kong: Option<Profile>,
+    /// The one of Kong's TLS stacks that printed it: `luasec` while nginx starts, `cosocket` on the command line since
+    /// 3.5 and in workers.
+    #[arg(long, value_name = "luasec|cosocket")]
+    stack: Option<Stack>,
+    /// One JSON object: who, step, causes.
+    #[arg(long)]
+    json: bool,
+}
+
+/// More than this of a log is not read, in bytes.
+const LIMIT: u64 = 16 << 20;
+
+pub(super) fn diagnose(args: &DiagnoseArgs) -> Result<Exit, Failure> {
+    let mut text = String::new();
+    for given in &args.texts {
+        if given == "-" {
+            let mut bytes = Vec::new();
+            let read = io::stdin().take(LIMIT).read_to_end(&mut bytes);
+            read.map_err(|error| Failure::environment(format!("cannot read the standard input: {error}")))?;
+            text.push_str(&String::from_utf8_lossy(&bytes));
+        } else {
+            text.push_str(given);
+        }
+        text.push('\n');
+    }
+    let suite = Suite::built_in().map_err(crate::session::SessionError::Scenarios)?;
+    let circumstances = Circumstances { release: args.kong.clone(), stack: args.stack };
+    let diagnosis = suite.causes.diagnose(&text, &circumstances);
+    let mut out = anstream::stdout();
+    let written = if args.json {
+        serde_json::to_writer_pretty(&mut out, &diagnosis).map_err(io::Error::from).and_then(|()| writeln!(out))
+    } else {
+        let width = terminal_size::terminal_size().filter(|_| io::stdout().is_terminal());
+        write_diagnosis(&mut out, &diagnosis, width.map_or(80, |(width, _)| usize::from(width.0)))
+    };
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::environment(format!("cannot write: {error}")))
+        }
+        _ => Ok(if diagnosis.causes.is_empty() { Exit::NothingMatched } else { Exit::Success }),
+    }
+}

@@ -1,0 +1,3 @@
+//! The operator's desk: help for someone whose Kong does not connect, out of what the suite knows.
+
+pub mod diagnose;
