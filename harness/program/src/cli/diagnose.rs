@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Read, Write};
 
 use clap::Args;
 use kong_pg_client::{Profile, Stack};
+use postgres_tls_server::Major;
 
 use super::{Exit, Failure};
 use crate::desk::diagnose::{Circumstances, write_diagnosis};
@@ -32,6 +33,9 @@ pub(super) struct DiagnoseArgs {
     /// 3.5 and in workers.
     #[arg(long, value_name = "luasec|cosocket")]
     stack: Option<Stack>,
+    /// The PostgreSQL major.
+    #[arg(long, value_name = "MAJOR")]
+    postgres: Option<Major>,
     /// One JSON object: who, step, causes.
     #[arg(long)]
     json: bool,
@@ -54,7 +58,7 @@ pub(super) fn diagnose(args: &DiagnoseArgs) -> Result<Exit, Failure> {
         text.push('\n');
     }
     let suite = Suite::built_in().map_err(crate::session::SessionError::Scenarios)?;
-    let circumstances = Circumstances { release: args.kong.clone(), stack: args.stack };
+    let circumstances = Circumstances { release: args.kong.clone(), stack: args.stack, major: args.postgres };
     let diagnosis = suite.causes.diagnose(&text, &circumstances);
     let mut out = anstream::stdout();
     let written = if args.json {

@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::Display;
 
+use crate::vocabulary::PostgresRange;
+
 /// The file.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -39,6 +41,11 @@ pub struct Cause {
     /// The Kong releases that it can be in, by name or glob; all, if none is given.
     #[serde(default)]
     pub releases: Vec<String>,
+    /// The PostgreSQL majors that it can be on; all, if not given.
+    pub postgres: Option<PostgresRange>,
+    /// Words of a log that make it more likely: names of hosts, products and releases.
+    #[serde(default)]
+    pub mentions: Vec<String>,
     /// Whether it is about TLS.
     #[serde(default = "yes")]
     pub tls: bool,

@@ -9,6 +9,7 @@ use std::ops::Range;
 use globset::Glob;
 use indexmap::IndexMap;
 use kong_pg_client::{Profile, Stack};
+use postgres_tls_server::Major;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -23,6 +24,8 @@ pub struct Circumstances {
     pub release: Option<Profile>,
     /// The one of Kong's stacks that speaks.
     pub stack: Option<Stack>,
+    /// The PostgreSQL major.
+    pub major: Option<Major>,
 }
 
 /// What texts mean.
@@ -89,7 +92,7 @@ impl CausesFile {
             step: telling.map(|found| found.symptom.step),
             stack: telling.and_then(|found| found.symptom.stack),
             texts: texts.into_iter().map(|line| lines[line].given.clone()).collect(),
-            causes: self.suspects(&found, circumstances),
+            causes: self.suspects(&found, &text.to_lowercase(), circumstances),
         }
     }
 
@@ -121,7 +124,7 @@ impl CausesFile {
         all
     }
 
-    fn suspects(&self, found: &[Found<'_>], circumstances: &Circumstances) -> Vec<Suspect> {
+    fn suspects(&self, found: &[Found<'_>], log: &str, circumstances: &Circumstances) -> Vec<Suspect> {
         let mut scores = IndexMap::<&str, u64>::new();
         for Found { symptom, place, .. } in found {
             // Longer texts say more; later causes are less likely.
@@ -134,7 +137,7 @@ impl CausesFile {
             .into_iter()
             .filter_map(|(code, score)| {
                 let cause = self.causes.get(code)?;
-                let fit = cause.fit(circumstances)?;
+                let fit = cause.fit(log, circumstances)?;
                 Some((score * fit, code, cause))
             })
             .collect();
@@ -143,21 +146,29 @@ impl CausesFile {
     }
 }
 
+/// How much more likely a cause is that only some releases have, on one of them.
+const OF_THE_RELEASE: u64 = 10;
+/// How much more likely a cause is if the log names what it is about.
+const MENTIONED: u64 = 3;
+
 impl Cause {
-    /// How well it fits the circumstances: not at all, or by which factor it is more likely.
-    fn fit(&self, circumstances: &Circumstances) -> Option<u64> {
-        if self.stack.is_some() && circumstances.stack.is_some() && self.stack != circumstances.stack {
+    /// By which factor it is more likely in the circumstances; `None` if it is impossible there.
+    fn fit(&self, log: &str, circumstances: &Circumstances) -> Option<u64> {
+        let Circumstances { release, stack, major } = circumstances;
+        if self.stack.is_some() && stack.is_some() && self.stack != *stack {
             return None;
         }
-        let Some(release) = circumstances.release.as_ref().filter(|_| !self.releases.is_empty()) else {
-            return Some(1);
-        };
+        if self.postgres.zip(*major).is_some_and(|(range, major)| !range.contains(major)) {
+            return None;
+        }
+        let is_mentioned = self.mentions.iter().any(|word| log.contains(word.as_str()));
+        let mentioned = if is_mentioned { MENTIONED } else { 1 };
+        let Some(release) = release.as_ref().filter(|_| !self.releases.is_empty()) else { return Some(mentioned) };
         let is_named = |glob: &String| {
             let glob = Glob::new(glob).map(|glob| glob.compile_matcher());
             glob.is_ok_and(|glob| glob.is_match(release.to_string()))
         };
-        // One that only some releases have is the first to think of there.
-        self.releases.iter().any(is_named).then_some(10)
+        self.releases.iter().any(is_named).then_some(mentioned * OF_THE_RELEASE)
     }
 }
 
