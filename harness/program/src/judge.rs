@@ -30,6 +30,12 @@ pub enum Verdict {
     EnvironmentError,
 }
 
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 impl Verdict {
     /// All, from good to bad.
     pub const ALL: [Self; 7] = [

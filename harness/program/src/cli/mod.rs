@@ -3,6 +3,7 @@
 mod claims;
 mod clean;
 mod diagnose;
+mod diff;
 mod env;
 mod list;
 mod run;
@@ -119,6 +120,8 @@ enum Command {
     Claims(claims::ClaimsArgs),
     /// Find the causes behind a message of Kong or a line of PostgreSQL's log.
     Diagnose(diagnose::DiagnoseArgs),
+    /// Compare the results of two runs: what regressed, what was fixed, and what explains it.
+    Diff(diff::DiffArgs),
     /// Show which runtimes, servers and clients can be used here; for each that cannot, why.
     Env,
     /// Remove what an interrupted run left behind.
@@ -228,6 +231,7 @@ pub fn main() -> ExitCode {
             Command::List(args) => list::list(&args).await,
             Command::Claims(args) => claims::claims(&args),
             Command::Diagnose(args) => diagnose::diagnose(&args),
+            Command::Diff(args) => diff::diff(&args),
             Command::Env => env::env().await,
             Command::Clean => clean::clean().await,
         }

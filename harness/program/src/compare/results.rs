@@ -1,0 +1,95 @@
+//! As much of a result file as a comparison needs; results of other versions of the program can be read as well.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::judge::Verdict;
+
+/// Why a result file cannot be compared.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It cannot be read.
+    #[error("cannot read {}: {source}; name a results.json or the folder that has one", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// It is not a result file.
+    #[error("{} is not a result file of kong-pg-tls: {source}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+}
+
+/// A run, read from its result file.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Run {
+    /// How many cells were planned.
+    pub(super) planned: usize,
+    /// The cells that have a result.
+    pub(super) cells: Vec<Cell>,
+}
+
+impl Run {
+    /// Reads a result file, or the one in a folder.
+    ///
+    /// # Errors
+    /// If there is none, or if it is something else.
+    pub fn read(path: &Path) -> Result<Self, ReadError> {
+        let path = if path.is_dir() { path.join("results.json") } else { path.to_owned() };
+        let text = std::fs::read(&path).map_err(|source| ReadError::Unreadable { path: path.clone(), source })?;
+        serde_json::from_slice(&text).map_err(|source| ReadError::Malformed { path, source })
+    }
+
+    /// Whether cells were planned that have no result.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.cells.len() < self.planned
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Cell {
+    pub(super) id: String,
+    pub(super) postgres: Postgres,
+    pub(super) client: String,
+    pub(super) stack: String,
+    pub(super) kong: String,
+    pub(super) verdict: Verdict,
+    pub(super) observed: Option<Observed>,
+}
+
+impl Cell {
+    /// `scenario/path::case-slug`, without the axes.
+    pub(super) fn case(&self) -> &str {
+        self.id.split_once('@').map_or(&self.id, |(case, _)| case)
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Postgres {
+    pub(super) major: u16,
+    pub(super) version: Option<String>,
+    pub(super) openssl: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Observed {
+    pub(super) connected: bool,
+    pub(super) tls: Option<Tls>,
+    pub(super) error: Option<String>,
+    #[serde(default)]
+    pub(super) server_log: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Tls {
+    pub(super) version: String,
+    pub(super) client_dn: Option<String>,
+}
