@@ -4,6 +4,7 @@ pub mod cli;
 pub mod client;
 pub mod compare;
 pub mod desk;
+pub mod html;
 pub mod judge;
 pub mod plan;
 pub mod proxy;

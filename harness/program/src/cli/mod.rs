@@ -6,6 +6,7 @@ mod diagnose;
 mod diff;
 mod env;
 mod list;
+mod report;
 mod run;
 
 use std::path::PathBuf;
@@ -122,6 +123,8 @@ enum Command {
     Diagnose(diagnose::DiagnoseArgs),
     /// Compare the results of two runs: what regressed, what was fixed, and what explains it.
     Diff(diff::DiffArgs),
+    /// Make a page of the results of a run.
+    Report(report::ReportArgs),
     /// Show which runtimes, servers and clients can be used here; for each that cannot, why.
     Env,
     /// Remove what an interrupted run left behind.
@@ -232,6 +235,7 @@ pub fn main() -> ExitCode {
             Command::Claims(args) => claims::claims(&args),
             Command::Diagnose(args) => diagnose::diagnose(&args),
             Command::Diff(args) => diff::diff(&args),
+            Command::Report(args) => report::report(&args),
             Command::Env => env::env().await,
             Command::Clean => clean::clean().await,
         }
