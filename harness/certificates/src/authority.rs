@@ -161,25 +161,25 @@ impl Authority {
     fn issue(
         &self,
         tree: &Tree,
-        issued: &mut IssuedCertificates,
+        made: &mut IssuedCertificates,
         name: &str,
         pending: &mut Vec<String>,
     ) -> Result<Certificate, PkiError> {
-        if let Some(certificate) = issued.certificates.get(name) {
+        if let Some(certificate) = made.certificates.get(name) {
             return Ok(certificate.clone());
         }
         let certificate = match tree.certificates.get(name).filter(|_| !tree.is_from_recipe(name)) {
-            Some(spec) => self.sign(tree, issued, name, spec, pending)?,
-            None => self.take_from_recipe(tree, issued, name)?,
+            Some(spec) => self.sign(tree, made, name, spec, pending)?,
+            None => self.take_from_recipe(tree, made, name)?,
         };
-        issued.certificates.insert(name.to_owned(), certificate.clone());
+        made.certificates.insert(name.to_owned(), certificate.clone());
         Ok(certificate)
     }
 
     fn sign(
         &self,
         tree: &Tree,
-        issued: &mut IssuedCertificates,
+        made: &mut IssuedCertificates,
         name: &str,
         spec: &CertificateSpec,
         pending: &mut Vec<String>,
@@ -190,7 +190,7 @@ impl Authority {
         let key = self.key(name, spec.key.unwrap_or_default())?;
         let Some(issuer) = &spec.issuer else { return sign::certificate(spec, key, None) };
         pending.push(name.to_owned());
-        let issuer = self.issue(tree, issued, issuer, pending)?;
+        let issuer = self.issue(tree, made, issuer, pending)?;
         pending.pop();
         sign::certificate(spec, key, Some(&issuer))
     }
@@ -198,11 +198,11 @@ impl Authority {
     fn take_from_recipe(
         &self,
         tree: &Tree,
-        issued: &mut IssuedCertificates,
+        made: &mut IssuedCertificates,
         name: &str,
     ) -> Result<Certificate, PkiError> {
         let unknown = || PkiError::Unknown(name.to_owned());
-        let outputs = match &mut issued.recipe {
+        let outputs = match &mut made.recipe {
             Some(outputs) => outputs,
             none => none.insert(self.run_recipe(tree.recipe.ok_or_else(unknown)?)?),
         };
@@ -221,20 +221,20 @@ impl Authority {
     }
 
     fn crl(&self, tree: &Tree, name: &str) -> Result<Vec<u8>, PkiError> {
-        let issued = self.issued(tree);
-        let mut issued = lock(&issued);
-        if let Some(crl) = issued.crls.get(name) {
+        let cache = self.issued(tree);
+        let mut made = lock(&cache);
+        if let Some(crl) = made.crls.get(name) {
             return Ok(crl.clone());
         }
         let spec = tree.crls.get(name).ok_or_else(|| PkiError::Unknown(name.to_owned()))?;
-        let issuer = self.issue(tree, &mut issued, &spec.issuer, &mut Vec::new())?;
+        let issuer = self.issue(tree, &mut made, &spec.issuer, &mut Vec::new())?;
         let revoked = spec
             .revoked
             .iter()
-            .map(|name| self.issue(tree, &mut issued, name, &mut Vec::new()))
+            .map(|name| self.issue(tree, &mut made, name, &mut Vec::new()))
             .collect::<Result<Vec<_>, _>>()?;
         let crl = sign::crl(spec, &issuer, &revoked)?;
-        issued.crls.insert(name.to_owned(), crl.clone());
+        made.crls.insert(name.to_owned(), crl.clone());
         Ok(crl)
     }
 

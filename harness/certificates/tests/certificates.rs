@@ -69,8 +69,8 @@ fn verify(authority: &Authority, tree: &Tree, crls: Option<&[u8]>) -> i32 {
     verified.expect("a result")
 }
 
-fn validity(from: i16, to: i16) -> Option<Validity> {
-    Some(Validity::Days(Days { from, to }))
+fn validity(from: i16, to: i16) -> Validity {
+    Validity::Days(Days { from, to })
 }
 
 #[rstest]
@@ -78,8 +78,8 @@ fn validity(from: i16, to: i16) -> Option<Validity> {
 #[case::expired(CertificateSpec { valid: Some(Validity::Expired), ..leaf() }, 10)]
 #[case::not_yet(CertificateSpec { valid: Some(Validity::NotYet), ..leaf() }, 9)]
 #[case::for_90_days(CertificateSpec { valid: Some(Validity::for_days(90)), ..leaf() }, 0)]
-#[case::expired_in_days(CertificateSpec { valid: validity(-3, -2), ..leaf() }, 10)]
-#[case::not_yet_in_days(CertificateSpec { valid: validity(2, 3), ..leaf() }, 9)]
+#[case::expired_in_days(CertificateSpec { valid: Some(validity(-3, -2)), ..leaf() }, 10)]
+#[case::not_yet_in_days(CertificateSpec { valid: Some(validity(2, 3)), ..leaf() }, 9)]
 #[case::version_1(CertificateSpec { version: Some(1), ..leaf() }, 0)]
 #[case::sha512(CertificateSpec { signature: Some(Signature::Sha512), ..leaf() }, 0)]
 #[case::sha3_256(CertificateSpec { signature: Some(Signature::Sha3_256), ..leaf() }, 0)]
@@ -289,9 +289,8 @@ fn a_crl_revokes_the_certificates_it_names(#[case] revoked: &[&str], #[case] val
 fn a_ca_may_have_two_crls_with_dates_of_their_own(#[case] files: &[&str]) {
     let (authority, _folder) = authority();
     let mut tree = tree(leaf());
-    let days = |from, to| Validity::Days(Days { from, to });
-    tree.crls.insert("older".into(), crl("intermediate", &[], days(-20, 20)));
-    tree.crls.insert("newer".into(), CrlSpec { number: Some(2), ..crl("intermediate", &["leaf"], days(-2, 20)) });
+    tree.crls.insert("older".into(), crl("intermediate", &[], validity(-20, 20)));
+    tree.crls.insert("newer".into(), CrlSpec { number: Some(2), ..crl("intermediate", &["leaf"], validity(-2, 20)) });
     let made = |name| X509Crl::from_pem(&authority.file(&tree, name).expect("a CRL")).expect("a CRL");
     assert!(made("older.crl").last_update() < made("newer.crl").last_update());
     let names: Vec<_> = files.iter().map(ToString::to_string).collect();
