@@ -32,6 +32,8 @@
 //! # }
 //! ```
 
+#![warn(clippy::missing_errors_doc)]
+
 mod authority;
 mod description;
 mod error;
