@@ -213,3 +213,48 @@ pub struct CrlSpec {
     #[cfg_attr(feature = "schemars", schemars(range(min = 1)))]
     pub number: Option<u32>,
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(r#""expired""#, Validity::Expired)]
+    #[case(r#""not-yet""#, Validity::NotYet)]
+    #[case(r#"{"to": 90}"#, Validity::for_days(90))]
+    #[case(r#"{"from": -20, "to": -10}"#, Validity::Days(Days { from: -20, to: -10 }))]
+    fn a_validity_is_a_word_or_days(#[case] json: &str, #[case] expected: Validity) {
+        assert_eq!(serde_json::from_str::<Validity>(json).expect("a validity"), expected);
+    }
+
+    #[rstest]
+    #[case(r#""soon""#)]
+    #[case(r#"{"until": 90}"#)]
+    #[case(r#"{"from": 1}"#)]
+    fn another_word_is_not_a_validity(#[case] json: &str) {
+        assert!(serde_json::from_str::<Validity>(json).is_err());
+    }
+
+    #[test]
+    fn algorithms_and_usages_have_the_names_of_their_standards() {
+        let json = r#"{"key": "ecdsa-p521", "signature": "sha3-256", "key_usage": ["digitalSignature", "cRLSign"]}"#;
+        let spec: CertificateSpec = serde_json::from_str(json).expect("a description");
+        assert_eq!((spec.key, spec.signature), (Some(KeyType::EcdsaP521), Some(Signature::Sha3_256)));
+        assert_eq!(spec.key_usage, Some(vec![KeyUsage::DigitalSignature, KeyUsage::CrlSign]));
+    }
+
+    #[test]
+    fn a_variation_takes_from_the_original_what_it_leaves_out() {
+        let original = CertificateSpec {
+            issuer: Some("root".into()),
+            key: Some(KeyType::EcdsaP521),
+            key_usage: Some(vec![KeyUsage::DigitalSignature]),
+            passphrase: Some("secret".into()),
+            ..CertificateSpec::default()
+        };
+        let variation = CertificateSpec { key: Some(KeyType::Rsa3072), ..CertificateSpec::default() };
+        assert_eq!(variation.or(&original), CertificateSpec { key: Some(KeyType::Rsa3072), ..original.clone() });
+    }
+}
