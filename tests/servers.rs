@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 
-use certificate_trees::{CertificateSpec, Forge, KeyType, Tree};
+use certificate_trees::{Authority, CertificateSpec, KeyType, Tree};
 use kong_pg_tls::runfolder::RunFolder;
 use kong_pg_tls::session::Options;
 use postgres_tls_server::ApplyMode;
@@ -31,8 +31,8 @@ fn configuration(by: ApplyMode) -> Configuration {
         ..CertificateSpec::default()
     };
     let tree = Tree { certificates: BTreeMap::from([("server".to_owned(), spec)]), ..Tree::default() };
-    let forge = Forge::new(std::env::temp_dir());
-    let file = |name: &str| File::of_database_user(forge.file(&tree, name).expect("a file"));
+    let authority = Authority::new(std::env::temp_dir());
+    let file = |name: &str| File::of_database_user(authority.file(&tree, name).expect("a file"));
     Configuration {
         conf: vec![("ssl".into(), "on".into())],
         hba: vec!["hostssl all all all trust".into()],

@@ -1,43 +1,51 @@
-//! Keys, certificates, chains and revocation lists, made anew in every run.
+//! Keys, certificates, chains and certificate revocation lists (CRLs) for tests, made from a description.
 //!
-//! A [`Tree`] says what there is; a [`Forge`] makes what is asked for and remembers it, so that a run pays only for
-//! the certificates its cells use. Three sources make them: `rcgen` the usual ones, OpenSSL those that no modern
-//! library makes (X.509 version 1, SHA-1, small keys, RSA-PSS), and the documents' own commands.
+//! A [`Tree`] describes certificates by name; an [`Authority`] issues those that are asked for and caches them, so
+//! that a test run pays only for what it uses. Nothing is read from or kept in a repository.
+//!
+//! `rcgen` issues what it can; OpenSSL issues what modern libraries refuse to (X.509 version 1, MD5, SHA-1, small
+//! RSA keys, RSA-PSS); and a [`Recipe`] runs the commands of Kong's guide with the `openssl` program.
+//!
+//! ```
+//! use certificate_trees::{Authority, CertificateSpec, Format, KeyType, Tree};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut tree = Tree::default();
+//! let root = CertificateSpec { subject: Some("/CN=root".into()), ca: Some(true), ..CertificateSpec::default() };
+//! let server = CertificateSpec {
+//!     issuer: Some("root".into()),
+//!     subject: Some("/CN=localhost".into()),
+//!     san: Some(vec!["DNS:localhost".into()]),
+//!     key: Some(KeyType::EcdsaP256),
+//!     ..CertificateSpec::default()
+//! };
+//! tree.certificates.insert("root".into(), root);
+//! tree.certificates.insert("server".into(), server);
+//! tree.bundles.insert("chain.crt".into(), vec!["server.crt".into(), "root.crt".into()]);
+//!
+//! let folder = tempfile::tempdir()?;
+//! let authority = Authority::new(folder.path().to_owned());
+//! let chain = authority.files(&tree, &["chain.crt".into()], Format::Pem)?;
+//! assert_eq!(openssl::x509::X509::stack_from_pem(&chain)?.len(), 2);
+//! assert_eq!(authority.certificate(&tree, "server")?.issuer(), "/CN=root");
+//! # Ok(())
+//! # }
+//! ```
 
-mod forge;
+#![warn(clippy::missing_errors_doc)]
+
+mod authority;
+mod description;
+mod error;
 mod format;
-mod guide;
-mod pss;
+mod recipe;
+mod rsa_pss;
 mod sign;
-mod spec;
 mod tree;
 
-pub use forge::slashed;
-pub use forge::{Certificate, Forge};
+pub use authority::{Authority, Certificate, oneline};
+pub use description::{CertificateSpec, CrlSpec, Days, ExtendedKeyUsage, KeyType, KeyUsage, Signature, Validity};
+pub use error::PkiError;
 pub use format::Format;
-pub use guide::{Guide, Made};
-pub use spec::{CertificateSpec, CrlSpec, KeyType, Signature, Usage, Validity};
+pub use recipe::{Recipe, RecipeOutput};
 pub use tree::{Artifact, Tree};
-
-/// Why a certificate cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub enum PkiError {
-    /// A name that nothing in the tree makes.
-    #[error("the certificates of this case have no `{0}`")]
-    Unknown(String),
-    /// A certificate that is, in the end, signed by itself through others.
-    #[error("`{0}` is its own issuer by way of others")]
-    Circle(String),
-    /// The documents' recipe failed.
-    #[error("the documents' recipe failed: {0}")]
-    Recipe(String),
-    /// A folder for the recipe could not be made.
-    #[error("no folder for the documents' recipe: {0}")]
-    Folder(#[from] std::io::Error),
-    /// OpenSSL refused.
-    #[error("OpenSSL cannot make it: {0}")]
-    Openssl(#[from] openssl::error::ErrorStack),
-    /// rcgen refused.
-    #[error("rcgen cannot make it: {0}")]
-    Rcgen(#[from] rcgen::Error),
-}

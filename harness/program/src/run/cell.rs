@@ -83,9 +83,11 @@ impl From<RuntimeError> for Stop {
 
 impl From<PkiError> for Stop {
     fn from(error: PkiError) -> Self {
+        let causes = std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
+        let message = causes.fold(error.to_string(), |message, cause| format!("{message}: {cause}"));
         match error {
-            PkiError::Recipe(_) => Self::Unsupported(error.to_string()),
-            _ => Self::Environment(error.to_string()),
+            PkiError::RecipeUnavailable { .. } | PkiError::RecipeFailed { .. } => Self::Unsupported(message),
+            _ => Self::Environment(message),
         }
     }
 }
@@ -201,8 +203,8 @@ impl Runner {
 
     /// Certificates may have to be made, and an RSA key takes 100 ms of one core.
     async fn configuration(&self, situation: &Situation) -> Result<Configuration, Stop> {
-        let (forge, situation) = (self.forge.clone(), situation.clone());
-        let making = tokio::task::spawn_blocking(move || materials::server(&forge, &situation));
+        let (authority, situation) = (self.authority.clone(), situation.clone());
+        let making = tokio::task::spawn_blocking(move || materials::server(&authority, &situation));
         Ok(making.await.map_err(|error| Stop::environment("make the certificates", error))??)
     }
 

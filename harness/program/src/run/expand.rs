@@ -99,7 +99,7 @@ impl Runner {
             _ => {}
         }
         let (what, certificate) = name.split_once(" of ")?;
-        let certificate = self.forge.certificate(words.tree, certificate).ok()?;
+        let certificate = self.authority.certificate(words.tree, certificate).ok()?;
         match what {
             "subject" => Some(certificate.subject()),
             "issuer" => Some(certificate.issuer()),
@@ -110,7 +110,7 @@ impl Runner {
 
     /// A certificate as people tell it from others.
     fn describe(&self, tree: &Tree, file: &str) -> Result<String, PkiError> {
-        let pem = self.forge.file(tree, file)?;
+        let pem = self.authority.file(tree, file)?;
         let certificate = openssl::x509::X509::from_pem(&pem)?;
         Ok(describe(&certificate))
     }
@@ -139,7 +139,7 @@ pub(super) fn describe(certificate: &openssl::x509::X509Ref) -> String {
     let digest = certificate.digest(openssl::hash::MessageDigest::sha256());
     let fingerprint: String =
         digest.iter().flat_map(|digest| digest[..8].iter()).map(|byte| format!("{byte:02x}")).collect();
-    format!("{} (SHA-256 {fingerprint})", certificate_trees::slashed(certificate.subject_name()))
+    format!("{} (SHA-256 {fingerprint})", certificate_trees::oneline(certificate.subject_name()))
 }
 
 fn expand_log(texts: &Texts, log: &ServerLog, speaker: &TextContext<'_>) -> Result<Vec<Vec<String>>, String> {

@@ -10,7 +10,7 @@ use certificate_trees::Format;
 use postgres_tls_server::Owner;
 
 use crate::scenario::{Content, KongSide, PlannedFile, Situation};
-use certificate_trees::{Forge, PkiError};
+use certificate_trees::{Authority, PkiError};
 use kong_pg_client::Stack;
 use kong_pg_client::conf::{FILE_KEYS, KongConf, file_names, in_base64, variable};
 use postgres_tls_server::{Configuration, File};
@@ -47,10 +47,10 @@ impl ConfigFiles {
 }
 
 /// The server's configuration with its certificates.
-pub(super) fn server(forge: &Forge, situation: &Situation) -> Result<Configuration, PkiError> {
+pub(super) fn server(authority: &Authority, situation: &Situation) -> Result<Configuration, PkiError> {
     let side = &situation.server;
     let file = |(name, planned): (&String, &PlannedFile)| {
-        let content = content(forge, situation, planned)?;
+        let content = content(authority, situation, planned)?;
         let PlannedFile { mode, owner, group, .. } = *planned;
         Ok((name.clone(), File { content, mode, owner, group }))
     };
@@ -63,24 +63,24 @@ pub(super) fn server(forge: &Forge, situation: &Situation) -> Result<Configurati
     })
 }
 
-fn content(forge: &Forge, situation: &Situation, planned: &PlannedFile) -> Result<Vec<u8>, PkiError> {
+fn content(authority: &Authority, situation: &Situation, planned: &PlannedFile) -> Result<Vec<u8>, PkiError> {
     match &planned.content {
         Content::Text(text, parts) => {
-            Ok([text.clone().into_bytes(), forge.files(&situation.tree, parts, Format::default())?].concat())
+            Ok([text.clone().into_bytes(), authority.files(&situation.tree, parts, Format::default())?].concat())
         }
-        Content::Artifacts(parts, format) => forge.files(&situation.tree, parts, *format),
+        Content::Artifacts(parts, format) => authority.files(&situation.tree, parts, *format),
     }
 }
 
 /// Kong's certificates by name.
-pub(super) fn kong(forge: &Forge, situation: &Situation) -> Result<BTreeMap<String, KongFile>, PkiError> {
+pub(super) fn kong(authority: &Authority, situation: &Situation) -> Result<BTreeMap<String, KongFile>, PkiError> {
     let files = situation.kong.files.iter();
     files
         .map(|(name, planned)| {
             // Kong does not run as root: what belongs to somebody else it reads only if everybody may.
             let readable = planned.owner == Owner::DatabaseUser || planned.mode & 0o004 != 0;
             let mode = if readable { planned.mode } else { 0 };
-            Ok((name.clone(), KongFile { content: content(forge, situation, planned)?, mode }))
+            Ok((name.clone(), KongFile { content: content(authority, situation, planned)?, mode }))
         })
         .collect()
 }

@@ -18,7 +18,7 @@ use crate::client::Clients;
 use crate::judge::{Expectation, Mismatch, Observation, Verdict};
 use crate::plan::Cell;
 use crate::scenario::{Difference, ServerSide, Suite, Texts};
-use certificate_trees::{Forge, Tree};
+use certificate_trees::{Authority, Tree};
 use postgres_tls_server::{Pool, RuntimeKind, ServerFacts};
 
 /// What came of a cell.
@@ -70,7 +70,7 @@ pub enum Event {
 /// Runs cells.
 pub struct Runner {
     pool: Arc<Pool>,
-    forge: Arc<Forge>,
+    authority: Arc<Authority>,
     texts: Arc<Texts>,
     clients: Clients,
     differences: Vec<Arc<Difference>>,
@@ -82,9 +82,9 @@ impl Runner {
     /// A runner that keeps Kong's files below a private folder, and gives up on a cell after the limit.
     #[must_use]
     pub fn new(pool: Arc<Pool>, suite: &Suite, clients: Clients, folder: PathBuf, limit: Duration) -> Arc<Self> {
-        let forge = Arc::new(Forge::new(folder.join("guide")));
+        let authority = Arc::new(Authority::new(folder.join("guide")));
         let (texts, differences) = (suite.texts.clone(), suite.differences.clone());
-        Arc::new(Self { pool, forge, texts, clients, differences, folder, limit })
+        Arc::new(Self { pool, authority, texts, clients, differences, folder, limit })
     }
 
     /// Who connects.

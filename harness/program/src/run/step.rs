@@ -59,7 +59,7 @@ impl Runner {
         } else {
             (server.reload(configuration).await?, None)
         };
-        let files = materials::kong(&self.forge, &step.situation)?;
+        let files = materials::kong(&self.authority, &step.situation)?;
         let folder = tempfile::Builder::new().prefix("kong-").tempdir_in(&self.folder);
         let folder = folder.map_err(|error| Stop::environment("make a folder for Kong", error))?;
         materials::write(&files, folder.path()).map_err(|error| Stop::environment("write Kong's files", error))?;
@@ -150,7 +150,7 @@ impl Runner {
 
     async fn proxy(&self, step: &Step, server: &Server) -> Result<Option<Proxy>, Stop> {
         let Some(proxy) = &step.situation.kong.proxy else { return Ok(None) };
-        let certificate = proxy.with.as_ref().map(|name| self.forge.certificate(&step.situation.tree, name));
+        let certificate = proxy.with.as_ref().map(|name| self.authority.certificate(&step.situation.tree, name));
         let started = Proxy::start(proxy.does, certificate.transpose()?, server.address()).await;
         started.map(Some).map_err(|error| Stop::environment("listen in front of the server", error))
     }

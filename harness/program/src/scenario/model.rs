@@ -11,7 +11,7 @@ use super::outcome::{Expect, ServerLog};
 use super::proxy::Proxy;
 use super::setting::{KongSettings, PostgresSettings};
 use crate::vocabulary::{OpenConnection, OpensslRange, PostgresRange};
-use certificate_trees::{CertificateSpec, CrlSpec, Guide};
+use certificate_trees::{CertificateSpec, CrlSpec, Recipe};
 
 /// A documented mode: the server's configuration, the certificates, Kong's configuration, and the situations in it.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -246,7 +246,7 @@ pub struct TreeSpec {
     /// The tree that the others are added to.
     pub tree: Option<String>,
     /// The recipe of the documents whose commands make `root`, `intermediate`, `server` and `client`.
-    pub guide: Option<Guide>,
+    pub guide: Option<Recipe>,
     /// Certificates, each with a key of its own.
     #[serde(default)]
     pub certificates: std::collections::BTreeMap<String, CertificateSpec>,

@@ -80,7 +80,7 @@ impl Trees {
             Ok(base) => base.cloned().unwrap_or_default(),
             Err((_, message, help)) => return Err(vec![(vec![Segment::Key("tree".into())], message, help)]),
         };
-        tree.guide = spec.guide.or(tree.guide);
+        tree.recipe = spec.guide.or(tree.recipe);
         tree.crls.extend(spec.crls.clone());
         tree.bundles.extend(spec.bundles.clone());
         // All names first: a certificate may be signed by one that is written below it.

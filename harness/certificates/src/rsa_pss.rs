@@ -1,5 +1,5 @@
-//! RSA-PSS signatures: neither rcgen nor the openssl crate signs certificates with them, so one that is signed otherwise
-//! gets another signature, and the algorithm's name in the two places where a certificate has it.
+//! RSA-PSS signatures. Neither rcgen nor the openssl crate signs certificates with them, so a certificate that is
+//! signed already gets another signature, and the algorithm's identifier in both places in which it has one.
 
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
@@ -14,12 +14,11 @@ use super::PkiError;
 
 /// The same certificate, signed with RSA-PSS.
 pub(super) fn sign(certificate: &X509, signer: &PKey<Private>, digest: MessageDigest) -> Result<X509, PkiError> {
-    let malformed = |_| PkiError::Rcgen(rcgen::Error::CouldNotParseCertificate);
-    let parts = to_be_signed(&certificate.to_der()?).map_err(malformed)?;
+    let parts = to_be_signed(&certificate.to_der()?)?;
     let to_sign = yasna::construct_der(|writer| {
         writer.write_sequence(|writer| {
             for (position, part) in parts.iter().enumerate() {
-                // Version, serial number, and then the algorithm.
+                // The algorithm follows the version and the serial number.
                 if position == 2 { algorithm(writer.next(), digest) } else { writer.next().write_der(part) }
             }
         });
@@ -39,13 +38,13 @@ pub(super) fn sign(certificate: &X509, signer: &PKey<Private>, digest: MessageDi
     Ok(X509::from_der(&whole)?)
 }
 
-/// The parts of what is signed.
+/// The fields of the `TBSCertificate`.
 fn to_be_signed(certificate: &[u8]) -> ASN1Result<Vec<Vec<u8>>> {
     yasna::parse_der(certificate, |reader| {
         reader.read_sequence(|reader| {
             #[expect(
                 clippy::redundant_closure_for_method_calls,
-                reason = "a path is not general enough in its lifetimes"
+                reason = "the path of the method is not general enough over lifetimes"
             )]
             let parts = reader.next().collect_sequence_of(|reader| reader.read_der())?;
             reader.next().read_der()?;
@@ -55,7 +54,7 @@ fn to_be_signed(certificate: &[u8]) -> ASN1Result<Vec<Vec<u8>>> {
     })
 }
 
-/// `id-RSASSA-PSS` with its parameters: the digest, the same for the mask, and a salt as long as it.
+/// `id-RSASSA-PSS` with its parameters (RFC 4055): the digest, MGF1 with the same digest, a salt of its length.
 fn algorithm(writer: DERWriter<'_>, digest: MessageDigest) {
     const PSS: &[u64] = &[1, 2, 840, 113_549, 1, 1, 10];
     const MGF1: &[u64] = &[1, 2, 840, 113_549, 1, 1, 8];
