@@ -9,9 +9,9 @@ pub(crate) const STARTUP_PACKET: [u8; 8] = [0, 0, 0, 8, 0, 9, 0x51, 0x51];
 /// How the server's message begins. What follows, the versions it supports, differs from version to version.
 const MESSAGE: &str = "FATAL:  unsupported frontend protocol 9.20817: ";
 
-/// The process that refused such a connection.
-pub(crate) fn process(lines: &[LogLine]) -> Option<i32> {
-    lines.iter().find(|line| line.text.starts_with(MESSAGE)).and_then(|line| line.pid)
+/// The processes that have refused such connections.
+pub(crate) fn processes(lines: &[LogLine]) -> impl Iterator<Item = i32> {
+    lines.iter().filter(|line| line.text.starts_with(MESSAGE)).filter_map(|line| line.pid)
 }
 
 #[cfg(test)]
@@ -24,7 +24,7 @@ mod tests {
         assert!(MESSAGE.contains(&format!(" 9.{}: ", u16::from_be_bytes([high, low]))));
         let line = |text: &str| LogLine { pid: Some(7), text: text.into() };
         let refused = line("FATAL:  unsupported frontend protocol 9.20817: server supports 3.0 to 3.0");
-        assert_eq!(process(&[line("LOG:  connection received: host=::1 port=1"), refused]), Some(7));
-        assert_eq!(process(&[line("FATAL:  unsupported frontend protocol 1234.5679: server supports 3.0 to 3.0")]), None);
+        let other = line("FATAL:  unsupported frontend protocol 1234.5679: server supports 3.0 to 3.0");
+        assert_eq!(processes(&[other, refused]).collect::<Vec<_>>(), [7]);
     }
 }

@@ -281,10 +281,9 @@ impl Server {
     /// # Errors
     /// A connection does not end in time, or the environment failed.
     pub async fn observed(&self, mark: usize, connections: usize, open: &[i32]) -> Result<Observed, RuntimeError> {
-        let own = self.await_end(mark, connections, open).await?;
+        self.await_end(mark, connections, open).await?;
         let lines = self.log.since(mark);
-        let mut pids = log::connections(&lines);
-        pids.retain(|pid| Some(*pid) != own);
+        let pids = connections_of_clients(&lines);
         let theirs: Vec<_> = lines.into_iter().filter(|line| line.pid.is_some_and(|pid| pids.contains(&pid))).collect();
         let host = theirs.iter().find_map(|line| {
             let rest = line.text.strip_prefix("LOG:  connection received: host=")?;
@@ -308,36 +307,32 @@ impl Server {
 
     /// Waits for connections to appear in the log. If they do not within [`LOG_DELAY`], makes a connection of its own:
     /// the postmaster accepts connections in order, so those that are not in the log when that one is have not reached
-    /// the server. Returns the process of that connection, if one was made.
-    async fn await_connections(
-        &self,
-        mark: usize,
-        are_there: impl Fn(&[i32]) -> bool,
-    ) -> Result<Option<i32>, RuntimeError> {
+    /// the server.
+    async fn await_connections(&self, mark: usize, are_there: impl Fn(&[i32]) -> bool) -> Result<(), RuntimeError> {
         let appeared =
-            |lines: &[LogLine], is_open: bool| (are_there(&log::connections(lines)) || !is_open).then_some(());
+            |lines: &[LogLine], is_open: bool| (are_there(&connections_of_clients(lines)) || !is_open).then_some(());
         if self.log.wait(mark, LOG_DELAY, appeared).await.is_some() {
-            return Ok(None);
+            return Ok(());
         }
         let action = "make a connection that the log can be recognised by";
         let failing = RuntimeError::failing::<std::io::Error>(action);
+        let from = self.log.mark();
         let mut connection = TcpStream::connect(self.address()).await.map_err(failing)?;
         connection.write_all(&marker::STARTUP_PACKET).await.map_err(failing)?;
         let ended = |lines: &[LogLine], is_open: bool| {
-            let own = marker::process(lines).filter(|own| log::has_ended(lines, *own));
-            if is_open { own.map(Some) } else { Some(own) }
+            let own = marker::processes(lines).next();
+            (!is_open || own.is_some_and(|own| log::has_ended(lines, own))).then_some(())
         };
-        self.log.wait(mark, LIMIT, ended).await.ok_or(RuntimeError::Timeout { action, limit: LIMIT })
+        self.log.wait(from, LIMIT, ended).await.ok_or(RuntimeError::Timeout { action, limit: LIMIT })
     }
 
     /// Waits for `connections` connections to begin and for all that have begun to end, except for those of the
-    /// processes in `open`. Returns what [`Server::await_connections`] returns.
-    async fn await_end(&self, mark: usize, connections: usize, open: &[i32]) -> Result<Option<i32>, RuntimeError> {
-        let own = self.await_connections(mark, |pids| pids.len() >= connections).await?;
+    /// processes in `open`.
+    async fn await_end(&self, mark: usize, connections: usize, open: &[i32]) -> Result<(), RuntimeError> {
+        self.await_connections(mark, |pids| pids.len() >= connections).await?;
         let over = |lines: &[LogLine], is_open: bool| (log::have_ended(lines, open) || !is_open).then_some(());
         let action = "wait for the server to end a connection";
-        self.log.wait(mark, LIMIT, over).await.ok_or(RuntimeError::Timeout { action, limit: LIMIT })?;
-        Ok(own)
+        self.log.wait(mark, LIMIT, over).await.ok_or(RuntimeError::Timeout { action, limit: LIMIT })
     }
 
     /// Stops it, if it is running.
@@ -350,6 +345,13 @@ impl Server {
         }
         Ok(())
     }
+}
+
+/// The processes that were started for connections, other than those of [`marker`].
+fn connections_of_clients(lines: &[LogLine]) -> Vec<i32> {
+    let mut pids = log::connections(lines);
+    pids.retain(|pid| marker::processes(lines).all(|own| own != *pid));
+    pids
 }
 
 /// The lines that are not the same for every server or every connection.

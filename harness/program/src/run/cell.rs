@@ -178,7 +178,9 @@ impl Runner {
         let mut last = None;
         for (number, step) in cell.case.steps.iter().enumerate() {
             let configuration = self.configuration(&step.situation).await?;
-            server.can_have(&configuration).map_err(Stop::Unsupported)?;
+            server
+                .can_have(&configuration)
+                .map_err(|error| Stop::Unsupported(format!("{error}; run it as root, or with --runtime docker")))?;
             let place = Place { cell, step, number, configuration };
             let ended = if step.change == Change::ReadOnly {
                 let mut beside = self.pool.lease_beside(cell.major, &place.configuration).await?;

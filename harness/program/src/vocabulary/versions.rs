@@ -36,16 +36,20 @@ impl<V: Ord + Copy> Range<V> {
     }
 }
 
-impl<V: FromStr<Err = String> + Ord + Copy> FromStr for Range<V> {
+impl<V: FromStr<Err: fmt::Display> + Ord + Copy> FromStr for Range<V> {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(first) = text.strip_suffix('+') {
-            return Ok(Self { first: first.parse()?, last: None });
+            return Ok(Self { first: version(first)?, last: None });
         }
         let (first, last) = text.split_once('-').unwrap_or((text, text));
-        let (first, last) = (first.parse()?, last.parse()?);
+        let (first, last) = (version(first)?, version(last)?);
         if first > last { Err(format!("`{text}` ends before it begins")) } else { Ok(Self { first, last: Some(last) }) }
     }
+}
+
+fn version<V: FromStr<Err: fmt::Display>>(text: &str) -> Result<V, String> {
+    text.parse().map_err(|error: V::Err| error.to_string())
 }
 
 impl<V: fmt::Display + PartialEq> fmt::Display for Range<V> {
@@ -58,7 +62,7 @@ impl<V: fmt::Display + PartialEq> fmt::Display for Range<V> {
     }
 }
 
-impl<'de, V: FromStr<Err = String> + Ord + Copy> Deserialize<'de> for Range<V> {
+impl<'de, V: FromStr<Err: fmt::Display> + Ord + Copy> Deserialize<'de> for Range<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         /// YAML takes `15` for a number.
         #[derive(Deserialize)]

@@ -49,7 +49,7 @@ pub async fn remove(engine: &bollard::Docker, id: &str) -> Result<(), RuntimeErr
 }
 
 /// Removes the containers that have a label.
-pub(super) async fn remove_labelled(engine: &bollard::Docker, label: &Label) {
+pub async fn remove_labelled(engine: &bollard::Docker, label: &Label) {
     for (id, value) in labelled(engine, &label.key).await.unwrap_or_default() {
         if value == label.value {
             // It may have been removed in the meantime.
