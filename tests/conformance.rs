@@ -37,7 +37,10 @@ fn from_environment(mut options: Options) -> Result<Options, String> {
         options.runtime = runtime.parse()?;
     }
     if let Some(majors) = std::env::var("KONG_PG_TLS_POSTGRES").ok().filter(|majors| majors != "all") {
-        options.majors = majors.split(',').map(str::parse).collect::<Result<_, _>>()?;
+        options.majors = majors
+            .split(',')
+            .map(|major| major.parse().map_err(|error: postgres_tls_server::InvalidMajor| error.to_string()))
+            .collect::<Result<_, _>>()?;
     }
     Ok(options)
 }

@@ -1,16 +1,25 @@
-//! The private folder of a run: keys, data directories, sockets. It goes when the run ends; what a killed run leaves
-//! behind is told from a living one by a lock that the operating system releases.
+//! The private folder of a run: keys, data directories, sockets. It is removed when the run ends. What a killed run
+//! leaves behind is told from a running one by a lock, which the operating system releases.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use postgres_tls_server::engine::Label;
 use tempfile::TempDir;
 
-/// What the names of run folders begin with, in the system's folder for temporary files.
+/// What the names of run folders begin with.
 const NAME: &str = "kong-pg-tls-";
 const LOCK: &str = "lock";
+
+/// The key of the label of a run's containers. Its value is the path of the run's folder.
+pub const CONTAINER_LABEL: &str = "kong-pg-tls.run";
+
+/// How long the path of the folder for temporary files may be. The path of a socket below a run folder is up to 60 bytes
+/// longer, and may have 107 bytes in all (unix(7)).
+const MAX_PARENT: usize = 47;
 
 /// The folder of this run.
 #[derive(Debug)]
@@ -20,24 +29,39 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes it.
+    /// Creates it in the first suitable folder for temporary files: that of `TMPDIR`, `/tmp` or `/var/tmp`.
+    ///
+    /// # Errors
+    /// None is suitable, or the folder cannot be created.
     pub fn create() -> io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix(NAME).tempdir()?;
-        // Servers that run as another user must be able to pass through; nobody may look around.
-        let passable = if rustix::process::geteuid().is_root() { 0o711 } else { 0o700 };
-        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(passable))?;
+        let is_root = rustix::process::geteuid().is_root();
+        let none = || io::Error::other("no folder for temporary files has a short path that every user can enter");
+        let parent = parents().find(|parent| is_suitable(parent, is_root)).ok_or_else(none)?;
+        let folder = tempfile::Builder::new().prefix(NAME).tempdir_in(parent)?;
+        // Servers that run as another user must be able to pass through; no one else may look inside.
+        let mode = if is_root { 0o711 } else { 0o700 };
+        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(mode))?;
         let lock = OpenOptions::new().write(true).create_new(true).mode(0o600).open(folder.path().join(LOCK))?;
         lock.lock()?;
         Ok(Self { folder, _lock: lock })
     }
 
-    /// Where it is.
+    /// Its path.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// A folder below it that only this user can look into.
+    /// The label of this run's containers.
+    #[must_use]
+    pub fn label(&self) -> Label {
+        Label { key: CONTAINER_LABEL.to_owned(), value: self.path().to_string_lossy().into_owned() }
+    }
+
+    /// Creates a folder below it with mode 0700.
+    ///
+    /// # Errors
+    /// It cannot be created.
     pub fn private(&self, name: &str) -> io::Result<PathBuf> {
         let path = self.path().join(name);
         std::fs::DirBuilder::new().mode(0o700).create(&path)?;
@@ -45,21 +69,42 @@ impl RunFolder {
     }
 }
 
-/// Whether the run that a folder belongs to is still alive.
+/// The folders that run folders are created in.
+fn parents() -> impl Iterator<Item = PathBuf> {
+    let absolute = std::path::absolute(std::env::temp_dir()).ok();
+    let mut parents: Vec<_> = absolute.into_iter().chain(["/tmp", "/var/tmp"].map(PathBuf::from)).collect();
+    parents.dedup();
+    parents.into_iter()
+}
+
+/// Whether sockets can be made below a folder, and, if this process is root, every user can pass through to them.
+fn is_suitable(parent: &Path, is_root: bool) -> bool {
+    let can_pass = |folder: &Path| folder.metadata().is_ok_and(|data| data.mode() & 0o001 != 0);
+    parent.is_dir()
+        && parent.as_os_str().as_bytes().len() <= MAX_PARENT
+        && (!is_root || parent.ancestors().all(can_pass))
+}
+
+/// Says that an image is being pulled, which can take minutes.
+pub(crate) fn announce_pull(image: &str) {
+    eprintln!("pulling {image}");
+}
+
+/// Whether the run that a folder belongs to is still running.
 #[must_use]
 pub fn is_alive(folder: &Path) -> bool {
     let lock = File::open(folder.join(LOCK));
     lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
-/// The folders of this user's runs that ended without cleaning up.
+/// The folders of this user's runs that ended without removing them.
 #[must_use]
 pub fn abandoned() -> Vec<PathBuf> {
-    let me = rustix::process::geteuid().as_raw();
-    let Ok(entries) = std::fs::read_dir(std::env::temp_dir()) else { return Vec::new() };
-    let folders = entries.filter_map(Result::ok).filter(|entry| {
-        let mine = entry.metadata().is_ok_and(|data| data.is_dir() && data.uid() == me);
-        mine && entry.file_name().to_string_lossy().starts_with(NAME)
+    let user = rustix::process::geteuid().as_raw();
+    let entries = parents().filter_map(|parent| std::fs::read_dir(parent).ok()).flatten().filter_map(Result::ok);
+    let folders = entries.filter(|entry| {
+        let is_mine = entry.metadata().is_ok_and(|data| data.is_dir() && data.uid() == user);
+        is_mine && entry.file_name().to_string_lossy().starts_with(NAME)
     });
     folders.map(|entry| entry.path()).filter(|path| path.join(LOCK).exists() && !is_alive(path)).collect()
 }
@@ -69,15 +114,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_living_run_is_not_taken_for_an_abandoned_one() {
+    fn a_running_run_is_not_abandoned() {
         let run = RunFolder::create().expect("a folder");
         assert!(is_alive(run.path()));
         assert!(!abandoned().contains(&run.path().to_owned()));
     }
 
     #[test]
-    fn a_folder_without_a_lock_is_nobody_s() {
+    fn a_folder_without_a_lock_belongs_to_no_run() {
         let folder = tempfile::tempdir().expect("a folder");
         assert!(!is_alive(folder.path()));
+    }
+
+    #[test]
+    fn the_folder_for_temporary_files_has_a_short_path_that_the_database_user_can_pass() {
+        let folder = tempfile::tempdir_in("/tmp").expect("a folder");
+        let set = |mode| std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(mode)).expect("a mode");
+        set(0o700);
+        assert!(is_suitable(folder.path(), false));
+        assert!(!is_suitable(folder.path(), true), "other users cannot pass");
+        set(0o711);
+        assert!(is_suitable(folder.path(), true));
+        let deep = folder.path().join("a-folder-whose-path-is-too-long-for-a-socket");
+        std::fs::create_dir(&deep).expect("a folder");
+        assert!(!is_suitable(&deep, false));
+        assert!(!is_suitable(&folder.path().join("missing"), false));
     }
 }

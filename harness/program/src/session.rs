@@ -11,12 +11,12 @@ use crate::judge::Verdict;
 use crate::plan::{Axes, Cell, Selection, Shard, plan};
 use crate::roles;
 use crate::run::{CellResult, Runner};
-use crate::runfolder::RunFolder;
+use crate::runfolder::{RunFolder, announce_pull};
 use crate::scenario::{Difference, Fault, Suite};
 use crate::vocabulary::ClientKind;
 use kong_pg_client::{Profile, Stack};
 use postgres_tls_server::Major;
-use postgres_tls_server::{Docker, Local, Pool, Runtime, RuntimeError, RuntimeKind};
+use postgres_tls_server::{Docker, DockerOptions, Local, Pool, Runtime, RuntimeError, RuntimeKind};
 
 /// What is asked for. Nothing named means all there is, or the default.
 #[derive(Debug, Clone)]
@@ -81,7 +81,8 @@ pub enum RuntimeChoice {
 impl FromStr for RuntimeChoice {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        if text == "auto" { Ok(Self::Auto) } else { text.parse().map(Self::Only) }
+        let expected = |_| format!("`{text}` is not a runtime; expected auto, docker or local");
+        if text == "auto" { Ok(Self::Auto) } else { text.parse().map(Self::Only).map_err(expected) }
     }
 }
 
@@ -98,7 +99,7 @@ pub enum SessionError {
     #[error("no cell matches {0}; a glob matches a whole id, like 'mtls/*': see `kong-pg-tls list`")]
     NothingMatched(String),
     /// There is nothing to run servers with.
-    #[error(transparent)]
+    #[error("{}", with_advice(.0))]
     Runtime(#[from] RuntimeError),
     /// A client that is asked for is not to be had.
     #[error(transparent)]
@@ -106,6 +107,29 @@ pub enum SessionError {
     /// The run has no folder.
     #[error("no folder for the run: {0}")]
     Folder(#[from] std::io::Error),
+}
+
+/// The repositories of images that are used without being named: the official one, and that of ci/postgres-image.
+const IMAGES: [&str; 2] = ["postgres", "kong-pg-tls/postgres"];
+
+/// An error of the runtime, with what can be done about it here.
+#[must_use]
+pub fn with_advice(error: &RuntimeError) -> String {
+    let advice = match error {
+        RuntimeError::NoRuntime { local, docker } => {
+            return format!("{}; and {}", with_advice(local), with_advice(docker));
+        }
+        RuntimeError::NotInstalled => {
+            "install Debian's package postgresql, or set PGBIN to the folder that has initdb and postgres"
+        }
+        RuntimeError::NoEngine(_) => "start one, or use --runtime local",
+        RuntimeError::NoImages => {
+            "build one with ci/postgres-image, name one with --image 17=REF, or ask for a major that can be pulled"
+        }
+        RuntimeError::ImageUnavailable { .. } => "build one with ci/postgres-image, or name another with --image",
+        _ => return error.to_string(),
+    };
+    format!("{error}; {advice}")
 }
 
 /// A runtime that can be used, and why it was taken.
@@ -134,7 +158,7 @@ impl Options {
 
     /// The runtime asked for, or the best there is.
     pub async fn runtime(&self, run: &Arc<RunFolder>) -> Result<Chosen, RuntimeError> {
-        let docker = Docker::find(run.path(), &self.images, &self.majors);
+        let docker = Docker::find(self.docker(run));
         let local = || Local::find(run.path());
         Ok(match self.runtime {
             RuntimeChoice::Only(RuntimeKind::Docker) => Chosen::new(docker.await?, "as asked for"),
@@ -143,10 +167,22 @@ impl Options {
                 (Ok(docker), _) => Chosen::new(docker, "an engine answers and has an image"),
                 (Err(docker), Ok(local)) => Chosen::new(local, format!("since {docker}")),
                 (Err(docker), Err(local)) => {
-                    return Err(RuntimeError::Unavailable(format!("{local}; and {docker}")));
+                    return Err(RuntimeError::NoRuntime { local: Box::new(local), docker: Box::new(docker) });
                 }
             },
         })
+    }
+
+    /// What to look for on a Docker engine.
+    #[must_use]
+    pub fn docker(&self, run: &RunFolder) -> DockerOptions {
+        DockerOptions {
+            repositories: IMAGES.map(str::to_owned).into(),
+            images: self.images.clone(),
+            majors: self.majors.clone(),
+            on_pull: announce_pull,
+            ..DockerOptions::new(run.label())
+        }
     }
 
     /// The majors to run on: those asked for, which must be there, or all there are.
@@ -155,12 +191,10 @@ impl Options {
         if self.majors.is_empty() {
             return Ok(offered);
         }
-        let missing = self.majors.iter().find(|major| !offered.contains(major));
-        missing.map_or(Ok(self.majors.clone()), |missing| {
-            let there = offered.iter().map(Major::to_string).collect::<Vec<_>>().join(", ");
-            let kind = runtime.kind();
-            Err(RuntimeError::Unavailable(format!("PostgreSQL {missing} is not here; {kind} has {there}")))
-        })
+        match self.majors.iter().find(|major| !offered.contains(major)) {
+            None => Ok(self.majors.clone()),
+            Some(&major) => Err(RuntimeError::MajorUnavailable { major, runtime: runtime.kind(), offered }),
+        }
     }
 
     /// The cells asked for, on these majors.

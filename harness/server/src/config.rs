@@ -1,33 +1,36 @@
-//! The server's configuration: the three files, and the certificates beside them.
+//! The configuration of a server: its three configuration files, and the files that these refer to.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::{ApplyMode, Owner};
+use crate::words::{ApplyMode, Owner};
 
-/// The settings that bear on TLS and on logins, and what they mean.
+/// The settings of postgresql.conf that concern TLS and authentication, each with its meaning.
 pub const KEYS: &[(&str, &str)] = &[
-    ("ssl", "Whether the server speaks TLS."),
-    ("ssl_cert_file", "Server certificate, and what is sent with it; `server.crt` by default."),
+    ("ssl", "Whether the server offers TLS."),
+    (
+        "ssl_cert_file",
+        "Server certificate, followed by the intermediate certificates to send; `server.crt` by default.",
+    ),
     ("ssl_key_file", "Its private key; `server.key` by default."),
-    ("ssl_ca_file", "CAs that client certificates must come from; without it the server asks for none."),
+    ("ssl_ca_file", "CAs that client certificates are verified against; if unset, the server requests none."),
     ("ssl_crl_file", "Certificate revocation lists."),
-    ("ssl_crl_dir", "A folder of them, each by the hash of its issuer's name. Since PostgreSQL 14."),
-    ("ssl_ciphers", "Cipher suites up to TLS 1.2, and OpenSSL's security level."),
+    ("ssl_crl_dir", "Directory of revocation lists, named by the hash of the issuer's name. Since PostgreSQL 14."),
+    ("ssl_ciphers", "Cipher suites up to TLS 1.2, and OpenSSL's security level (`@SECLEVEL=1`)."),
     ("ssl_tls13_ciphers", "Cipher suites of TLS 1.3. Since PostgreSQL 18."),
-    ("ssl_prefer_server_ciphers", "Whether the server's order of cipher suites counts."),
-    ("ssl_ecdh_curve", "The curve for key exchange, up to PostgreSQL 17."),
+    ("ssl_prefer_server_ciphers", "Whether the server's order of cipher suites is preferred to the client's."),
+    ("ssl_ecdh_curve", "The curve for ECDH key exchange, up to PostgreSQL 17."),
     ("ssl_groups", "The groups for key exchange. Since PostgreSQL 18."),
     ("ssl_dh_params_file", "Parameters for Diffie-Hellman key exchange."),
     ("ssl_min_protocol_version", "The lowest TLS version accepted; TLSv1.2 by default."),
     ("ssl_max_protocol_version", "The highest TLS version accepted; any by default."),
-    ("ssl_passphrase_command", "What tells the passphrase of the private key."),
-    ("ssl_passphrase_command_supports_reload", "Whether it is asked again on a reload."),
-    ("password_encryption", "How new passwords are stored."),
-    ("authentication_timeout", "How long a login may take, in seconds."),
+    ("ssl_passphrase_command", "Command that prints the passphrase of the private key."),
+    ("ssl_passphrase_command_supports_reload", "Whether ssl_passphrase_command is run again on a reload."),
+    ("password_encryption", "The hash that new passwords are stored as."),
+    ("authentication_timeout", "How long authentication may take, in seconds."),
 ];
 
-/// The settings whose values name files, and the names looked for where they are not set.
+/// The settings whose values name files, each with its default.
 pub const FILE_KEYS: &[(&str, Option<&str>)] = &[
     ("ssl_cert_file", Some("server.crt")),
     ("ssl_key_file", Some("server.key")),
@@ -36,27 +39,27 @@ pub const FILE_KEYS: &[(&str, Option<&str>)] = &[
     ("ssl_dh_params_file", None),
 ];
 
-/// Everything a case says of its server.
+/// A configuration, complete.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Configuration {
-    /// postgresql.conf.
+    /// Settings of postgresql.conf, in order.
     pub conf: Vec<(String, String)>,
-    /// pg_hba.conf.
+    /// Lines of pg_hba.conf.
     pub hba: Vec<String>,
-    /// pg_ident.conf.
+    /// Lines of pg_ident.conf.
     pub ident: Vec<String>,
-    /// Files in the data directory.
+    /// Other files, by their path below the data directory.
     pub files: BTreeMap<String, File>,
     /// How it is put in force.
     pub by: ApplyMode,
 }
 
-/// A file with its rights.
+/// A file with its permissions.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct File {
-    /// What it holds.
+    /// Its content.
     pub content: Vec<u8>,
-    /// Its mode.
+    /// Its mode: `0o600`.
     pub mode: u32,
     /// Its owner.
     pub owner: Owner,
@@ -65,28 +68,28 @@ pub struct File {
 }
 
 impl File {
-    /// A file of the database user's.
+    /// A file that only the database user can read: mode `0600`.
     #[must_use]
     pub fn of_database_user(content: impl Into<Vec<u8>>) -> Self {
         Self { content: content.into(), mode: 0o600, owner: Owner::DatabaseUser, group: Owner::DatabaseUser }
     }
 }
 
-/// What the harness itself needs of a server, whatever the case.
-pub(super) struct Surroundings<'a> {
+/// What this crate adds to every configuration.
+pub(crate) struct Surroundings<'a> {
     /// Settings of postgresql.conf: addresses, sockets.
-    pub(super) conf: &'a [(&'static str, String)],
-    /// The line of pg_hba.conf that lets the harness in; the last one, so that the case's lines keep their numbers.
-    pub(super) hba: &'a str,
-    /// Counts configurations, and tells when one is in force.
-    pub(super) generation: u64,
+    pub(crate) conf: &'a [(&'static str, String)],
+    /// The line of pg_hba.conf for the superuser's session. It comes last, so that the other lines keep their numbers.
+    pub(crate) hba: &'a str,
+    /// The number of this configuration, by which it is known whether it is in force.
+    pub(crate) generation: u64,
 }
 
-/// The setting that holds the generation; PostgreSQL takes any name with a dot in it.
-pub(super) const GENERATION: &str = "postgres_tls_server.generation";
+/// The setting that holds the generation. PostgreSQL accepts any name with a dot in it.
+pub(crate) const GENERATION: &str = "postgres_tls_server.generation";
 
-/// Every line says which process wrote it, and the postmaster tells when a process begins and ends. Nothing is said that
-/// comes by itself, as a checkpoint does every five minutes.
+/// Each line has the process that wrote it, and the postmaster logs when a process begins and ends. Periodic messages,
+/// such as those of checkpoints, are off.
 const LOGGING: [(&str, &str); 7] = [
     ("logging_collector", "off"),
     ("log_line_prefix", "[%p] "),
@@ -97,11 +100,11 @@ const LOGGING: [(&str, &str); 7] = [
     ("log_timezone", "UTC"),
 ];
 
-/// What initdb is told of a data directory that is small and does not last.
-pub(super) const INITDB: [&str; 5] =
+/// Options of initdb for a small, short-lived data directory.
+pub(crate) const INITDB: [&str; 5] =
     ["--username=postgres", "--no-sync", "--no-locale", "--encoding=UTF8", "--wal-segsize=1"];
 
-/// Nothing of the data is meant to last.
+/// Settings for a small server whose data need not survive a crash.
 const SMALL: [(&str, &str); 7] = [
     ("fsync", "off"),
     ("synchronous_commit", "off"),
@@ -119,8 +122,8 @@ impl Configuration {
         lines(self.conf.iter().map(|(key, value)| (key.as_str(), value.as_str())))
     }
 
-    /// All files to be written, by the name below the data directory.
-    pub(super) fn rendered(&self, around: &Surroundings<'_>) -> BTreeMap<String, File> {
+    /// All files to be written, by their path below the data directory.
+    pub(crate) fn rendered(&self, around: &Surroundings<'_>) -> BTreeMap<String, File> {
         let own = around.conf.iter().map(|(key, value)| (*key, value.as_str()));
         let conf = lines(LOGGING.into_iter().chain(SMALL).chain(own)) + &self.postgresql_conf();
         let generation = around.generation.to_string();
@@ -149,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_harness_own_line_comes_last_so_that_the_case_s_lines_keep_their_numbers() {
+    fn the_superusers_line_comes_last_so_that_the_other_lines_keep_their_numbers() {
         let configuration = Configuration { hba: vec!["hostssl all all all cert".into()], ..Configuration::default() };
         let around = Surroundings { conf: &[("port", "5432".into())], hba: "local all postgres trust", generation: 7 };
         let files = configuration.rendered(&around);

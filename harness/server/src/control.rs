@@ -1,39 +1,41 @@
-//! The harness' own session with a server: it asks what a connection really is, and puts configurations in force.
+//! The superuser's session with a server: it reloads the configuration, and asks what the server knows of a connection.
 
 use std::time::Duration;
 
-use tokio_postgres::{Client, SimpleQueryMessage};
+use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
-use super::config::GENERATION;
-use super::runtime::RuntimeError;
+use crate::config::GENERATION;
+use crate::error::{RuntimeError, within};
+use crate::proof::TlsProof;
 
-/// How long an answer of a server may take.
+/// How long a query may take.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// What `pg_stat_ssl` shows of a connection: the server's word for what it is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TlsProof {
-    /// `TLSv1.3`; `None` for a connection without TLS.
-    pub version: Option<String>,
-    /// The cipher suite.
-    pub cipher: Option<String>,
-    /// The subject of the client certificate.
-    pub client_dn: Option<String>,
-}
-
+/// Awaits the answer to a query. If the server reports an error, the error has its message.
 async fn limited<T>(
-    doing: &str,
-    asking: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    action: &'static str,
+    query: impl Future<Output = Result<T, tokio_postgres::Error>>,
 ) -> Result<T, RuntimeError> {
-    let answered = tokio::time::timeout(LIMIT, asking).await.map_err(|_| RuntimeError::timeout(doing, LIMIT))?;
-    answered.map_err(|error| {
-        let server = error.as_db_error().map(ToString::to_string);
-        RuntimeError::failed(doing, server.unwrap_or_else(|| error.to_string()))
+    within(LIMIT, action, query).await?.map_err(|error| match error.as_db_error() {
+        Some(reported) => RuntimeError::failed(action, reported.clone()),
+        None => RuntimeError::failed(action, error),
     })
 }
 
-/// Runs what its user wants of a new server, each a statement of its own.
-pub(super) async fn prepare(control: &Client, statements: &[String]) -> Result<(), RuntimeError> {
+/// Runs a query, and returns its rows, whose values are texts.
+async fn rows(control: &Client, action: &'static str, query: &str) -> Result<Vec<SimpleQueryRow>, RuntimeError> {
+    let messages = limited(action, control.simple_query(query)).await?;
+    let row = |message| if let SimpleQueryMessage::Row(row) = message { Some(row) } else { None };
+    Ok(messages.into_iter().filter_map(row).collect())
+}
+
+async fn value(control: &Client, action: &'static str, query: &str) -> Result<Option<String>, RuntimeError> {
+    let rows = rows(control, action, query).await?;
+    Ok(rows.first().and_then(|row| row.get(0)).map(str::to_owned))
+}
+
+/// Runs statements, each by itself: CREATE DATABASE cannot be in a transaction with others.
+pub(crate) async fn prepare(control: &Client, statements: &[String]) -> Result<(), RuntimeError> {
     for statement in statements {
         limited("prepare the database", control.batch_execute(statement)).await?;
     }
@@ -41,63 +43,59 @@ pub(super) async fn prepare(control: &Client, statements: &[String]) -> Result<(
 }
 
 /// The server's full version: `15.18`.
-pub(super) async fn version(control: &Client) -> Result<String, RuntimeError> {
-    let row = limited("ask for the version", control.query_one("SHOW server_version", &[])).await?;
-    let version: String = row.get(0);
-    // Debian's packages say more: `15.18 (Debian 15.18-0+deb12u1)`.
+pub(crate) async fn version(control: &Client) -> Result<String, RuntimeError> {
+    let version = value(control, "query the version", "SHOW server_version").await?.unwrap_or_default();
+    // Debian's packages add theirs: `15.18 (Debian 15.18-0+deb12u1)`.
     Ok(version.split(' ').next().unwrap_or_default().to_owned())
 }
 
-/// The OpenSSL the server is linked with. PostgreSQL does not tell, so its process is asked which library it has
-/// mapped, and the library for the version written in it.
-pub(super) async fn openssl(control: &Client) -> Result<Option<String>, RuntimeError> {
-    let ask = r#"
+/// The version of the OpenSSL that the server is linked with: `3.0.19`. PostgreSQL does not report it, so it is read
+/// from the library that the server's process has mapped. `None` where there is no `/proc`, or no OpenSSL.
+pub(crate) async fn openssl(control: &Client) -> Result<Option<String>, RuntimeError> {
+    let query = r#"
         CREATE TEMPORARY TABLE openssl (line text);
-        COPY openssl FROM PROGRAM $$ l=$(sed -n 's|.* \(/.*libcrypto[^ ]*\)$|\1|p' /proc/$PPID/maps | head -n 1); test -z "$l" || tr -c '[:print:]' '\n' < "$l" | grep '^OpenSSL [0-9].* 20[0-9][0-9]$' | head -n 1 $$;"#;
-    limited("ask for OpenSSL's version", control.batch_execute(ask)).await?;
-    let rows = limited("ask for OpenSSL's version", control.query("SELECT line FROM openssl", &[])).await?;
-    limited("tidy up", control.batch_execute("DROP TABLE openssl")).await?;
-    let line: Option<String> = rows.first().map(|row| row.get(0));
+        COPY openssl FROM PROGRAM $$ l=$(sed -n 's|.* \(/.*libcrypto[^ ]*\)$|\1|p' /proc/$PPID/maps | head -n 1); test -z "$l" || tr -c '[:print:]' '\n' < "$l" | grep '^OpenSSL [0-9].* 20[0-9][0-9]$' | head -n 1 $$;
+        SELECT line FROM openssl;
+        DROP TABLE openssl"#;
+    let line = value(control, "query OpenSSL's version", query).await?;
     Ok(line.and_then(|line| line.split_whitespace().nth(1).map(str::to_owned)))
 }
 
-/// Has the server read its configuration again, and waits until the postmaster has begun to: it tells its children
+/// Has the server read its configuration again, and waits until the postmaster has begun to. It notifies its children
 /// only then, and accepts no connection before it is done.
-pub(super) async fn reload(control: &Client, generation: u64) -> Result<(), RuntimeError> {
-    let doing = "put a configuration in force";
-    limited(doing, control.execute("SELECT pg_reload_conf()", &[])).await?;
+pub(crate) async fn reload(control: &Client, generation: u64) -> Result<(), RuntimeError> {
+    let action = "reload the configuration";
+    limited(action, control.simple_query("SELECT pg_reload_conf()")).await?;
     let show = format!("SELECT current_setting('{GENERATION}', true)");
     let waiting = async {
-        loop {
-            let row = limited(doing, control.query_one(&show, &[])).await?;
-            if row.get::<_, Option<String>>(0) == Some(generation.to_string()) {
-                return Ok(());
-            }
+        while value(control, action, &show).await? != Some(generation.to_string()) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+        Ok(())
     };
-    tokio::time::timeout(LIMIT, waiting).await.map_err(|_| RuntimeError::timeout(doing, LIMIT))?
+    within(LIMIT, action, waiting).await?
 }
 
-/// What the server knows of the connection that a process serves.
-pub(super) async fn proof(control: &Client, pid: i32) -> Result<Option<TlsProof>, RuntimeError> {
-    let ask = "SELECT ssl, version, cipher, client_dn FROM pg_stat_ssl WHERE pid = $1";
-    let row = limited("ask pg_stat_ssl", control.query_opt(ask, &[&pid])).await?;
-    Ok(row.map(|row| {
-        let text = |column: usize| row.get::<_, Option<String>>(column).filter(|text| !text.is_empty());
-        match row.get::<_, Option<bool>>(0) {
-            Some(true) => TlsProof { version: text(1), cipher: text(2), client_dn: text(3) },
+/// What `pg_stat_ssl` shows of the connection that a process serves; `None` if it serves none.
+pub(crate) async fn proof(control: &Client, pid: i32) -> Result<Option<TlsProof>, RuntimeError> {
+    let query = format!("SELECT ssl, version, cipher, client_dn FROM pg_stat_ssl WHERE pid = {pid}");
+    let rows = rows(control, "query pg_stat_ssl", &query).await?;
+    Ok(rows.first().map(|row| {
+        let text = |column: usize| row.get(column).filter(|text| !text.is_empty()).map(str::to_owned);
+        match row.get(0) {
+            Some("t") => TlsProof { version: text(1), cipher: text(2), client_dn: text(3) },
             _ => TlsProof::default(),
         }
     }))
 }
 
-/// The server's answer to a question: the first value of the first row, as text.
-pub(super) async fn answer(control: &Client, question: &str) -> Result<String, RuntimeError> {
-    let messages = limited("ask the server a question", control.simple_query(question)).await?;
-    let answer = messages.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0),
-        _ => None,
-    });
-    Ok(answer.unwrap_or_default().to_owned())
+/// The process that serves a session.
+pub(crate) async fn pid(control: &Client) -> Result<i32, RuntimeError> {
+    let action = "query the process of a session";
+    answer(control, "SELECT pg_backend_pid()").await?.parse().map_err(RuntimeError::failing(action))
+}
+
+/// Runs a query, and returns the first value of the first row as text; an empty text if there is none.
+pub(crate) async fn answer(control: &Client, query: &str) -> Result<String, RuntimeError> {
+    Ok(value(control, "run a query", query).await?.unwrap_or_default())
 }

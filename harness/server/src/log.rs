@@ -1,7 +1,7 @@
 //! The server's log, line by line, and which connection each line belongs to.
 //!
-//! A line may be written after the client has gone on; what tells that nothing more is coming is the postmaster,
-//! which logs the end of a process after the process has ended.
+//! A line may be written after the client has gone on. That a connection's lines are complete is known from the
+//! postmaster, which logs the end of a process after the process has ended.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,22 +9,20 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::control::TlsProof;
-
 /// A line of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
-    /// The process that wrote it; unknown where the line has no prefix.
+    /// The process that wrote it; `None` where the line has no prefix.
     pub pid: Option<i32>,
     /// The line without the prefix: `LOG:  ...`.
     pub text: String,
 }
 
-/// The log of a server. Copies of it are the same log.
+/// The log of a server. A clone is the same log.
 #[derive(Debug, Clone)]
 pub struct LogBook {
     lines: Arc<Mutex<Vec<LogLine>>>,
-    /// How many lines there are, and whether the server still writes.
+    /// How many lines there are, and whether the server is running.
     state: Arc<watch::Sender<(usize, bool)>>,
 }
 
@@ -39,18 +37,18 @@ impl LogBook {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A server begins to write.
-    pub(super) fn open(&self) {
+    /// A server has been started.
+    pub(crate) fn open(&self) {
         self.state.send_modify(|(_, open)| *open = true);
     }
 
-    /// The server has ended, and has written everything.
-    pub(super) fn close(&self) {
+    /// The server has ended, and all its lines have been added.
+    pub(crate) fn close(&self) {
         self.state.send_modify(|(_, open)| *open = false);
     }
 
     /// Adds a line as the server wrote it.
-    pub(super) fn append(&self, line: &str) {
+    pub(crate) fn append(&self, line: &str) {
         let mut lines = self.lock();
         let previous = lines.last().and_then(|line| line.pid);
         lines.push(parse(line, previous));
@@ -71,18 +69,19 @@ impl LogBook {
         self.lock().get(mark..).unwrap_or_default().to_vec()
     }
 
-    /// Waits until the lines since a mark have an answer, or the server has ended; `None` if it takes too long.
+    /// Waits until `condition` yields a value for the lines since a mark and whether the server is running. It is
+    /// evaluated at each change. `None` if that takes longer than `limit`.
     pub async fn wait<T>(
         &self,
         mark: usize,
         limit: Duration,
-        mut answer: impl FnMut(&[LogLine], bool) -> Option<T>,
+        mut condition: impl FnMut(&[LogLine], bool) -> Option<T>,
     ) -> Option<T> {
         let mut state = self.state.subscribe();
         let waiting = async {
             loop {
-                let (_, open) = *state.borrow_and_update();
-                if let Some(found) = answer(self.lock().get(mark..).unwrap_or_default(), open) {
+                let (_, is_open) = *state.borrow_and_update();
+                if let Some(found) = condition(self.lock().get(mark..).unwrap_or_default(), is_open) {
                     return Some(found);
                 }
                 state.changed().await.ok()?;
@@ -92,7 +91,7 @@ impl LogBook {
     }
 }
 
-/// `[123] LOG:  text`; what has no prefix goes on with the line before it.
+/// `[123] LOG:  text`. A line that begins with a tab continues the one before it.
 fn parse(line: &str, previous: Option<i32>) -> LogLine {
     let prefixed = line.strip_prefix('[').and_then(|rest| rest.split_once("] "));
     match prefixed.and_then(|(pid, text)| Some((pid.parse().ok()?, text))) {
@@ -102,15 +101,19 @@ fn parse(line: &str, previous: Option<i32>) -> LogLine {
 }
 
 /// The processes that were started for connections, in order.
-pub(super) fn connections(lines: &[LogLine]) -> Vec<i32> {
+pub(crate) fn connections(lines: &[LogLine]) -> Vec<i32> {
     lines.iter().filter_map(|line| started(&line.text)).collect()
 }
 
-/// Whether so many connections have begun, and every one that has begun has ended, but for those that stay open.
-pub(super) fn are_over(lines: &[LogLine], at_least: usize, open: &[i32]) -> bool {
-    let begun = connections(lines);
+/// Whether every connection that has begun has ended, except for those of the processes in `open`.
+pub(crate) fn have_ended(lines: &[LogLine], open: &[i32]) -> bool {
     let ended: HashSet<_> = lines.iter().filter_map(|line| ended(&line.text)).collect();
-    begun.len() >= at_least && begun.iter().all(|pid| ended.contains(pid) || open.contains(pid))
+    connections(lines).iter().all(|pid| ended.contains(pid) || open.contains(pid))
+}
+
+/// Whether the process of a connection has ended.
+pub(crate) fn has_ended(lines: &[LogLine], pid: i32) -> bool {
+    lines.iter().any(|line| ended(&line.text) == Some(pid))
 }
 
 /// `forked new backend, pid=1 socket=9`, and since PostgreSQL 18 `forked new client backend, pid=1 socket=9`.
@@ -127,24 +130,8 @@ fn ended(text: &str) -> Option<i32> {
     rest.split(')').next()?.parse().ok()
 }
 
-/// What a connection is that the server lets in: `connection authorized: user=kong database=kong SSL enabled
-/// (protocol=TLSv1.3, cipher=TLS_AES_256_GCM_SHA384, bits=256)`.
-pub(super) fn authorized(text: &str) -> Option<TlsProof> {
-    let rest = text.strip_prefix("LOG:  connection authorized: ")?;
-    let Some((_, tls)) = rest.split_once(" SSL enabled (") else { return Some(TlsProof::default()) };
-    let value = |name: &str| {
-        let (_, value) = tls
-            .trim_end_matches(')')
-            .split(", ")
-            .filter_map(|pair| pair.split_once('='))
-            .find(|(key, _)| *key == name)?;
-        Some(value.to_owned())
-    };
-    Some(TlsProof { version: value("protocol"), cipher: value("cipher"), client_dn: None })
-}
-
-/// Whether a line is one that every server or every connection writes, so that no expectation names it.
-pub(super) fn is_routine(text: &str) -> bool {
+/// Whether a line is one that every server or every connection writes.
+pub(crate) fn is_routine(text: &str) -> bool {
     const ROUTINE: [&str; 13] = [
         "LOG:  connection received: ",
         "LOG:  connection authenticated: ",
@@ -176,44 +163,39 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_goes_on_belongs_to_the_process_that_began_it() {
+    fn a_continuation_belongs_to_the_process_that_began_the_message() {
         let lines = book(&["[12] DETAIL:  one", "\ttwo", "Enter PEM pass phrase:"]);
         assert_eq!(lines.iter().map(|line| line.pid).collect::<Vec<_>>(), [Some(12), Some(12), None]);
     }
 
     #[test]
-    fn a_connection_is_over_when_the_postmaster_says_so() {
+    fn a_connection_has_ended_when_the_postmaster_says_so() {
         let begun = "[1] DEBUG:  forked new backend, pid=12 socket=9";
-        let said = "[12] FATAL:  no pg_hba.conf entry";
+        let message = "[12] FATAL:  no pg_hba.conf entry";
         let ended = "[1] DEBUG:  server process (PID 12) exited with exit code 1";
-        assert!(!are_over(&book(&[begun, said]), 1, &[]));
-        assert!(are_over(&book(&[begun, said, ended]), 1, &[]));
-        assert!(!are_over(&book(&[begun, said, ended]), 2, &[]), "a second one has not even begun");
-        assert!(!are_over(&book(&[]), 1, &[]));
+        assert!(!have_ended(&book(&[begun, message]), &[]));
+        assert!(have_ended(&book(&[begun, message, ended]), &[]));
+        assert!(have_ended(&book(&[begun, message]), &[12]), "it is known to stay open");
+        assert!(have_ended(&book(&[]), &[]));
     }
 
     #[test]
-    fn the_words_of_postgresql_18_are_understood() {
+    fn the_messages_of_postgresql_18_are_understood() {
         let begun = "[1] DEBUG:  forked new client backend, pid=12 socket=9";
         let ended = "[1] DEBUG:  client backend (PID 12) exited with exit code 0";
         assert_eq!(connections(&book(&[begun, ended])), [12]);
-        assert!(are_over(&book(&[begun, ended]), 1, &[]));
+        assert!(!have_ended(&book(&[begun]), &[]));
+        assert!(have_ended(&book(&[begun, ended]), &[]));
     }
 
     #[test]
-    fn what_a_connection_was_is_in_the_log() {
-        let tls = "LOG:  connection authorized: user=kong database=kong SSL enabled (protocol=TLSv1.3, cipher=TLS_AES_256_GCM_SHA384, bits=256)";
-        let proof = authorized(tls).expect("a proof");
-        assert_eq!(
-            (proof.version.as_deref(), proof.cipher.as_deref()),
-            (Some("TLSv1.3"), Some("TLS_AES_256_GCM_SHA384"))
-        );
-        assert_eq!(authorized("LOG:  connection authorized: user=kong database=kong"), Some(TlsProof::default()));
-        assert_eq!(authorized("LOG:  connection received: host=127.0.0.1 port=1"), None);
+    fn only_messages_that_every_server_writes_are_routine() {
+        assert!(is_routine("LOG:  connection received: host=127.0.0.1 port=1"));
+        assert!(!is_routine("LOG:  could not accept SSL connection: certificate verify failed"));
     }
 
     #[tokio::test]
-    async fn waiting_ends_with_the_answer_or_with_the_limit() {
+    async fn waiting_ends_with_the_condition_or_with_the_limit() {
         let book = LogBook::default();
         let writer = book.clone();
         tokio::spawn(async move { writer.append("[1] LOG:  here") });

@@ -1,30 +1,30 @@
-//! Servers waiting to be used. Each is leased to one at a time, if possible with the configuration that is wanted.
+//! Servers that are started once and leased to one user at a time.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::config::Configuration;
-use super::runtime::{Runtime, RuntimeError};
-use super::server::Server;
-use crate::ApplyMode;
-use crate::Major;
+use crate::config::Configuration;
+use crate::error::RuntimeError;
+use crate::runtime::Runtime;
+use crate::server::Server;
+use crate::words::{ApplyMode, Major};
 
-/// The servers of a run.
+/// How long to wait at the end for servers that are leased.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Servers, started when they are first needed.
 pub struct Pool {
     runtime: Arc<dyn Runtime>,
     prepare: Vec<String>,
     idle: Mutex<Vec<Idle>>,
-    /// How many may be in use at once.
+    /// How many may be leased at once.
     permits: Arc<tokio::sync::Semaphore>,
-    jobs: u32,
+    size: u32,
 }
 
-/// How long to wait at the end for servers that are in use.
-const LIMIT: Duration = Duration::from_secs(20);
-
-/// A server nobody uses. Those that are started anew for every configuration are kept apart from those that run.
+/// A server that is not leased. Those that are started for each configuration are kept apart from those that stay up.
 struct Idle {
     major: Major,
     by: ApplyMode,
@@ -32,12 +32,12 @@ struct Idle {
 }
 
 impl Pool {
-    /// A pool of at most `jobs` servers in use at once. `prepare` is run on each new server: SQL that makes its roles
-    /// and databases, each statement by itself.
+    /// A pool of at most `size` leases at once. `prepare` is run on each new server: SQL statements, each by itself,
+    /// that create its roles and databases.
     #[must_use]
-    pub fn new(runtime: Arc<dyn Runtime>, jobs: u32, prepare: Vec<String>) -> Arc<Self> {
-        let permits = Arc::new(tokio::sync::Semaphore::new(jobs as usize));
-        Arc::new(Self { runtime, prepare, idle: Mutex::default(), permits, jobs })
+    pub fn new(runtime: Arc<dyn Runtime>, size: u32, prepare: Vec<String>) -> Arc<Self> {
+        let permits = Arc::new(tokio::sync::Semaphore::new(size as usize));
+        Arc::new(Self { runtime, prepare, idle: Mutex::default(), permits, size })
     }
 
     /// What the servers run on.
@@ -50,10 +50,14 @@ impl Pool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A server for one's own use: one that has the configuration already, any other, or a new one.
+    /// Leases a server for exclusive use: one that has the configuration already, or else any other of that major, or
+    /// else a new one. Waits while as many are leased as the pool allows. The configuration is not applied; that is what
+    /// [`Server::start`] and [`Server::reload`] are for.
+    ///
+    /// # Errors
+    /// A new server cannot be started, or the pool has been closed.
     pub async fn lease(self: &Arc<Self>, major: Major, wanted: &Configuration) -> Result<Lease, RuntimeError> {
-        let permit = self.permits.clone().acquire_owned().await;
-        let permit = permit.map_err(|_| RuntimeError::Unavailable("the run is being stopped".into()))?;
+        let permit = self.permits.clone().acquire_owned().await.map_err(|_| RuntimeError::PoolClosed)?;
         self.take(major, wanted, Some(permit)).await
     }
 
@@ -77,26 +81,30 @@ impl Pool {
         Ok(Lease { server: Some(server), major, by, pool: self.clone(), _permit: permit })
     }
 
-    /// A server beside one that is leased already. It does not count: waiting for it could be without end.
+    /// Leases a server in addition to one that the caller has leased already. It does not count towards the pool's size:
+    /// if all callers waited for a second server, none would get one.
+    ///
+    /// # Errors
+    /// A new server cannot be started.
     pub async fn lease_beside(self: &Arc<Self>, major: Major, wanted: &Configuration) -> Result<Lease, RuntimeError> {
         self.take(major, wanted, None).await
     }
 
-    /// Waits for the servers that are in use, stops all, and lends no more.
+    /// Waits for the leases to end, stops all servers, and grants no more leases.
     pub async fn close(&self) {
-        // A server that is still in use then is stopped when its lease ends, or by `clean`.
-        let _ = tokio::time::timeout(LIMIT, self.permits.acquire_many(self.jobs)).await;
+        // A server that is still leased after that is stopped when its lease ends.
+        let _ = tokio::time::timeout(LIMIT, self.permits.acquire_many(self.size)).await;
         self.permits.close();
         let servers: Vec<_> = self.idle().drain(..).collect();
         for Idle { mut server, .. } in servers {
-            // Whatever is left of it is removed when the value goes.
+            // What is left of it is removed with the value.
             let _ = server.stop().await;
         }
         self.runtime.sweep().await;
     }
 }
 
-/// A server for one's own use.
+/// The exclusive use of a server. Dropped, it returns the server to the pool.
 pub struct Lease {
     server: Option<Server>,
     major: Major,
@@ -107,12 +115,12 @@ pub struct Lease {
 
 impl Lease {
     /// The server.
-    #[expect(clippy::missing_panics_doc, reason = "only the end of the lease takes the server out of it")]
+    #[expect(clippy::missing_panics_doc, reason = "the server is only taken out at the end of the lease")]
     pub fn server(&mut self) -> &mut Server {
         self.server.as_mut().expect("a lease has its server until it ends")
     }
 
-    /// Does not give the server back: nobody knows what state it is in.
+    /// Ends the lease and the server, whose state is unknown.
     pub fn discard(mut self) {
         self.server = None;
     }
@@ -121,10 +129,13 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let (major, by) = (self.major, self.by);
-        // A server that was meant to run and does not is of no use; one that is started for each case need not run.
+        // A server that should be up and is not is of no use. One that is started for each configuration need not be up.
         let usable = self.server.take().filter(|server| by == ApplyMode::Start || server.is_up());
         if let Some(server) = usable.filter(|_| !self.pool.permits.is_closed()) {
             self.pool.idle().push(Idle { major, by, server });
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,85 +4,92 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_postgres::Client;
 
-use super::closed_port::ClosedPort;
-use super::config::{Configuration, File, Surroundings};
-use super::control::{self, TlsProof};
-use super::log::{self, LogBook, LogLine};
-use super::runtime::{Host, RuntimeError};
-use crate::Major;
+use crate::config::{Configuration, File, Surroundings};
+use crate::control;
+use crate::error::{OwnerUnavailable, RuntimeError};
+use crate::log::{self, LogBook, LogLine};
+use crate::marker;
+use crate::port::ClosedPort;
+use crate::proof::TlsProof;
+use crate::runtime::Host;
+use crate::words::Major;
 
 /// How long a server may take to start or to end a session.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// How much later than it happens something may be in the log.
-const LOG_LIMIT: Duration = Duration::from_secs(5);
+/// How long the log is waited for before it is established whether the server has seen a connection at all.
+const LOG_DELAY: Duration = Duration::from_millis(250);
 
-/// What a server is.
+/// The versions of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerFacts {
     /// Its major version.
     pub major: Major,
-    /// Its full version.
+    /// Its full version: `15.18`.
     pub version: String,
-    /// The OpenSSL it is linked with, in full.
+    /// The full version of the OpenSSL it is linked with: `3.0.19`. `None` if that is not known.
     pub openssl: Option<String>,
 }
 
-/// How a start ended.
+/// How a start ended. Routine messages, which every server logs, are left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
-    /// The server accepts connections, having said this.
+    /// The server accepts connections, and has logged this.
     Up(Vec<String>),
-    /// The server ended, saying this.
+    /// The server has ended, and has logged this.
     Failed(Vec<String>),
 }
 
-/// What the server saw of an attempt to connect.
+/// What the server logged of the connections made since a mark.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Observed {
-    /// All its lines, verbatim.
+    /// All its lines, verbatim, without the debug messages that this crate switches on.
     pub log: Vec<String>,
     /// The lines that are not the same for every connection.
     pub relevant_lines: Vec<String>,
-    /// The address the attempt came from, as the server names it.
+    /// The address the first connection came from, as the server names it.
     pub host: Option<String>,
+    /// How many connections the server has seen.
+    pub connections: usize,
 }
 
 impl Observed {
     /// What the first connection was that the server let in, by its own log.
     #[must_use]
     pub fn authorized(&self) -> Option<TlsProof> {
-        self.log.iter().find_map(|line| log::authorized(line))
+        self.log.iter().find_map(|line| TlsProof::from_log_line(line))
     }
 }
 
 /// A start that failed, until the next.
 struct FailedStart {
     configuration: Configuration,
-    said: Vec<String>,
-    /// Where nobody answers: the server's own port may be another's by now, or an engine's that takes connections for it.
+    log: Vec<String>,
+    /// The address that clients are given: the server's own port may be another server's by now, or one on which a
+    /// container engine accepts connections.
     closed: ClosedPort,
 }
 
-/// A server and the harness' session with it.
+/// A server, and the superuser's session with it.
 pub struct Server {
     host: Box<dyn Host>,
     control: Option<Client>,
     log: LogBook,
     generation: u64,
     facts: ServerFacts,
+    /// The configuration that is known to be in force as a whole.
     in_force: Option<Configuration>,
-    /// How it did not start last.
     failed: Option<FailedStart>,
     installed: Vec<String>,
 }
 
 impl Server {
-    /// Brings a server up for the first time, and runs the statements that prepare it.
-    pub(super) async fn first_start(
+    /// Starts a server for the first time, and runs the statements that prepare it.
+    pub(crate) async fn first_start(
         host: Box<dyn Host>,
         major: Major,
         prepare: &[String],
@@ -98,9 +105,8 @@ impl Server {
             failed: None,
             installed: Vec::new(),
         };
-        match server.start(&Configuration::default(), true).await? {
-            Start::Up(_) => {}
-            Start::Failed(said) => return Err(RuntimeError::failed("start PostgreSQL", said.join(" / "))),
+        if let Start::Failed(log) = server.start(&Configuration::default(), true).await? {
+            return Err(RuntimeError::StartFailed { log });
         }
         let control = server.control()?;
         control::prepare(control, prepare).await?;
@@ -109,13 +115,13 @@ impl Server {
         Ok(server)
     }
 
-    /// What it is.
+    /// Its versions.
     #[must_use]
     pub fn facts(&self) -> &ServerFacts {
         &self.facts
     }
 
-    /// Whether nothing needs to be done for a configuration: it is in force, as a whole, or is known to be one that the
+    /// Whether nothing needs to be done for a configuration: it is in force as a whole, or is known to be one that the
     /// server does not start with.
     #[must_use]
     pub fn has(&self, configuration: &Configuration) -> bool {
@@ -123,7 +129,8 @@ impl Server {
         failed || self.is_up() && self.in_force.as_ref() == Some(configuration)
     }
 
-    /// Where a client finds it.
+    /// The host and the port at which a client reaches it. After a failed start, those of a port that refuses
+    /// connections.
     #[must_use]
     pub fn address(&self) -> (String, u16) {
         match &self.failed {
@@ -132,32 +139,35 @@ impl Server {
         }
     }
 
-    /// The data directory as it names it.
+    /// The data directory as the server names it in its messages.
     #[must_use]
     pub fn data_directory(&self) -> String {
         self.host.data_directory()
     }
 
-    /// The container that it is in, if it is in one.
+    /// The id of the container that the server is in, if it is in one.
     #[must_use]
     pub fn container(&self) -> Option<String> {
         self.host.container()
     }
 
-    /// Whether it runs.
+    /// Whether it is running.
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.control.as_ref().is_some_and(|control| !control.is_closed())
     }
 
-    /// Whether the owners of a configuration's files can be had here.
-    pub fn can_have(&self, configuration: &Configuration) -> Result<(), String> {
-        let owners = configuration.files.values().flat_map(|file| [file.owner, file.group]);
-        owners.filter(|owner| owner.number().is_some()).try_for_each(|owner| self.host.can_own(owner))
+    /// Whether the files of a configuration can be given to their owners here.
+    ///
+    /// # Errors
+    /// The first owner for which that is not possible.
+    pub fn can_have(&self, configuration: &Configuration) -> Result<(), OwnerUnavailable> {
+        let mut owners = configuration.files.values().flat_map(|file| [file.owner, file.group]);
+        owners.try_for_each(|owner| self.host.can_own(owner))
     }
 
     fn control(&self) -> Result<&Client, RuntimeError> {
-        self.control.as_ref().ok_or_else(|| RuntimeError::failed("ask the server", "it does not run"))
+        self.control.as_ref().ok_or(RuntimeError::NotRunning)
     }
 
     async fn install(&mut self, configuration: &Configuration) -> Result<(), RuntimeError> {
@@ -171,11 +181,15 @@ impl Server {
         Ok(())
     }
 
-    /// Starts it with a configuration, unless it runs with it already, or is known not to. `again` starts it anyway.
+    /// Starts it with a configuration, unless it runs with it already or is known not to start with it. `again` starts
+    /// it in any case.
+    ///
+    /// # Errors
+    /// The environment failed. A configuration that the server does not start with is [`Start::Failed`].
     pub async fn start(&mut self, configuration: &Configuration, again: bool) -> Result<Start, RuntimeError> {
         match &self.failed {
             _ if again => {}
-            Some(failed) if failed.configuration == *configuration => return Ok(Start::Failed(failed.said.clone())),
+            Some(failed) if failed.configuration == *configuration => return Ok(Start::Failed(failed.log.clone())),
             _ if self.has(configuration) => return Ok(Start::Up(Vec::new())),
             _ => {}
         }
@@ -183,26 +197,29 @@ impl Server {
         (self.in_force, self.failed) = (None, None);
         self.install(configuration).await?;
         let mark = self.host.start().await?;
-        let ready = |lines: &[LogLine], open: bool| {
+        let ready = |lines: &[LogLine], is_open: bool| {
             let is_up = lines.iter().any(|line| line.text.ends_with("database system is ready to accept connections"));
-            if is_up { Some(true) } else { (!open).then_some(false) }
+            if is_up { Some(true) } else { (!is_open).then_some(false) }
         };
         let up = self.log.wait(mark, LIMIT, ready).await;
-        if up.ok_or_else(|| RuntimeError::timeout("wait for PostgreSQL to start", LIMIT))? {
+        if up.ok_or(RuntimeError::Timeout { action: "start PostgreSQL", limit: LIMIT })? {
             let control = self.host.control().await?;
-            self.await_begin(mark, &control).await?;
+            self.await_session(mark, &control).await?;
             self.control = Some(control);
             self.in_force = Some(configuration.clone());
             return Ok(Start::Up(relevant_lines(&self.log.since(mark))));
         }
-        let said = relevant_lines(&self.log.since(mark));
-        let closed = ClosedPort::take();
-        let closed = closed.map_err(|error| RuntimeError::failed("find a port where nobody answers", error))?;
-        self.failed = Some(FailedStart { configuration: configuration.clone(), said: said.clone(), closed });
-        Ok(Start::Failed(said))
+        let log = relevant_lines(&self.log.since(mark));
+        let closed = ClosedPort::reserve().map_err(RuntimeError::failing("reserve a port"))?;
+        self.failed = Some(FailedStart { configuration: configuration.clone(), log: log.clone(), closed });
+        Ok(Start::Failed(log))
     }
 
-    /// Puts a configuration in force without a restart, unless it is already. Returns what the server says about it, besides that it does.
+    /// Puts a configuration in force without a restart, unless it is already. Returns what the server logged, without
+    /// routine messages: nothing if all of the configuration is in force, the reasons if a part of it is not.
+    ///
+    /// # Errors
+    /// The environment failed, or the server is not running.
     pub async fn reload(&mut self, configuration: &Configuration) -> Result<Vec<String>, RuntimeError> {
         if self.has(configuration) {
             return Ok(Vec::new());
@@ -210,55 +227,63 @@ impl Server {
         let mark = self.log.mark();
         self.install(configuration).await?;
         control::reload(self.control()?, self.generation).await?;
-        // The postmaster may still be at pg_hba.conf and the certificates. It is done when it takes a connection.
-        let probe = TcpStream::connect(self.address()).await;
-        drop(probe.map_err(|error| RuntimeError::failed("reach the server", error))?);
+        // The postmaster may still be reading pg_hba.conf and the certificates. It accepts a connection once it is done.
+        let connection = TcpStream::connect(self.address()).await;
+        drop(connection.map_err(RuntimeError::failing("reach the server"))?);
         self.await_end(mark, 1, &[]).await?;
-        let said = relevant_lines(&self.log.since(mark));
-        self.in_force = said.is_empty().then(|| configuration.clone());
-        Ok(said)
+        let log = relevant_lines(&self.log.since(mark));
+        self.in_force = log.is_empty().then(|| configuration.clone());
+        Ok(log)
     }
 
-    /// Where the log is now.
+    /// The current end of the log.
     #[must_use]
     pub fn mark(&self) -> usize {
         self.log.mark()
     }
 
-    /// What the server knows of the connection that one of its processes serves.
+    /// What `pg_stat_ssl` shows of the connection that one of the server's processes serves; `None` if it serves none.
+    ///
+    /// # Errors
+    /// The query fails, or the server is not running.
     pub async fn proof(&self, pid: i32) -> Result<Option<TlsProof>, RuntimeError> {
         control::proof(self.control()?, pid).await
     }
 
-    /// Whether a process was started for a connection since the mark. The postmaster may say so a little later.
-    pub async fn has_begun(&self, mark: usize, pid: i32) -> bool {
-        self.begun(mark, pid, LOG_LIMIT).await == Some(true)
+    /// Whether the server has started a process with this number for a connection since the mark. The answer is final:
+    /// lines that are still to be written are waited for.
+    ///
+    /// # Errors
+    /// The environment failed.
+    pub async fn has_begun(&self, mark: usize, pid: i32) -> Result<bool, RuntimeError> {
+        self.await_connections(mark, |pids| pids.contains(&pid)).await?;
+        Ok(log::connections(&self.log.since(mark)).contains(&pid))
     }
 
-    /// Waits for the log to tell of a connection. `Some(false)` if the server has ended without.
-    async fn begun(&self, mark: usize, pid: i32, limit: Duration) -> Option<bool> {
-        let begun = |lines: &[LogLine], open: bool| {
-            let is_there = log::connections(lines).contains(&pid);
-            (is_there || !open).then_some(is_there)
-        };
-        self.log.wait(mark, limit, begun).await
-    }
-
-    /// What the server answers to questions of the superuser, each in SQL and with one value for an answer.
-    pub async fn answers(&self, questions: impl Iterator<Item = &str>) -> Result<Vec<String>, RuntimeError> {
+    /// The server's answers to queries of the superuser: the first value of the first row of each, as text.
+    ///
+    /// # Errors
+    /// A query fails, or the server is not running.
+    pub async fn answers(&self, queries: impl Iterator<Item = &str>) -> Result<Vec<String>, RuntimeError> {
         let mut answers = Vec::new();
-        for question in questions {
-            answers.push(control::answer(self.control()?, question).await?);
+        for query in queries {
+            answers.push(control::answer(self.control()?, query).await?);
         }
         Ok(answers)
     }
 
-    /// What the server logged since the mark, once the connections made since then have ended on its side, but for those
-    /// that stay open.
+    /// What the server has logged since the mark of the connections made since then, once they have ended on its side,
+    /// except for those of the processes in `open`.
+    ///
+    /// `connections` says how many the caller has made. If the server has seen fewer, it says so in
+    /// [`Observed::connections`], within a second on an idle machine; the others went elsewhere, or nowhere.
+    ///
+    /// # Errors
+    /// A connection does not end in time, or the environment failed.
     pub async fn observed(&self, mark: usize, connections: usize, open: &[i32]) -> Result<Observed, RuntimeError> {
         self.await_end(mark, connections, open).await?;
         let lines = self.log.since(mark);
-        let pids = log::connections(&lines);
+        let pids = connections_of_clients(&lines);
         let theirs: Vec<_> = lines.into_iter().filter(|line| line.pid.is_some_and(|pid| pids.contains(&pid))).collect();
         let host = theirs.iter().find_map(|line| {
             let rest = line.text.strip_prefix("LOG:  connection received: host=")?;
@@ -266,25 +291,53 @@ impl Server {
         });
         let relevant_lines = relevant_lines(&theirs);
         let log = theirs.into_iter().map(|line| line.text).filter(|text| !text.starts_with("DEBUG:  ")).collect();
-        Ok(Observed { log, relevant_lines, host })
+        Ok(Observed { log, relevant_lines, host, connections: pids.len() })
     }
 
-    /// Waits until the log tells of the harness' own session. Told later, it would be taken for one of a cell's, which
-    /// does not end.
-    async fn await_begin(&self, mark: usize, control: &Client) -> Result<(), RuntimeError> {
-        let doing = "wait for the log of the harness' own session";
-        let own = control::answer(control, "SELECT pg_backend_pid()").await?;
-        let own = own.parse().map_err(|error| RuntimeError::failed(doing, error))?;
-        self.begun(mark, own, LIMIT).await.map(drop).ok_or_else(|| RuntimeError::timeout(doing, LIMIT))
+    /// Waits for the log to show the superuser's session. Logged later, it would be taken for one of the connections
+    /// under test, and one that does not end.
+    async fn await_session(&self, mark: usize, control: &Client) -> Result<(), RuntimeError> {
+        let own = control::pid(control).await?;
+        let begun =
+            |lines: &[LogLine], is_open: bool| (log::connections(lines).contains(&own) || !is_open).then_some(());
+        let action = "find the superuser's session in the log";
+        self.log.wait(mark, LIMIT, begun).await.ok_or(RuntimeError::Timeout { action, limit: LIMIT })
     }
 
+    /// Waits for connections to appear in the log. If they do not within [`LOG_DELAY`], makes a connection of its own:
+    /// the postmaster accepts connections in order, so those that are not in the log when that one is have not reached
+    /// the server.
+    async fn await_connections(&self, mark: usize, are_there: impl Fn(&[i32]) -> bool) -> Result<(), RuntimeError> {
+        let appeared =
+            |lines: &[LogLine], is_open: bool| (are_there(&connections_of_clients(lines)) || !is_open).then_some(());
+        if self.log.wait(mark, LOG_DELAY, appeared).await.is_some() {
+            return Ok(());
+        }
+        let action = "make a connection that the log can be recognised by";
+        let failing = RuntimeError::failing::<std::io::Error>(action);
+        let from = self.log.mark();
+        let mut connection = TcpStream::connect(self.address()).await.map_err(failing)?;
+        connection.write_all(&marker::STARTUP_PACKET).await.map_err(failing)?;
+        let ended = |lines: &[LogLine], is_open: bool| {
+            let own = marker::processes(lines).next();
+            (!is_open || own.is_some_and(|own| log::has_ended(lines, own))).then_some(())
+        };
+        self.log.wait(from, LIMIT, ended).await.ok_or(RuntimeError::Timeout { action, limit: LIMIT })
+    }
+
+    /// Waits for `connections` connections to begin and for all that have begun to end, except for those of the
+    /// processes in `open`.
     async fn await_end(&self, mark: usize, connections: usize, open: &[i32]) -> Result<(), RuntimeError> {
-        let over = |lines: &[LogLine], runs: bool| (log::are_over(lines, connections, open) || !runs).then_some(());
-        let ended = self.log.wait(mark, LIMIT, over).await;
-        ended.ok_or_else(|| RuntimeError::timeout("wait for the server to end a connection", LIMIT))
+        self.await_connections(mark, |pids| pids.len() >= connections).await?;
+        let over = |lines: &[LogLine], is_open: bool| (log::have_ended(lines, open) || !is_open).then_some(());
+        let action = "wait for the server to end a connection";
+        self.log.wait(mark, LIMIT, over).await.ok_or(RuntimeError::Timeout { action, limit: LIMIT })
     }
 
-    /// Stops it, if it runs.
+    /// Stops it, if it is running.
+    ///
+    /// # Errors
+    /// It does not end in time.
     pub async fn stop(&mut self) -> Result<(), RuntimeError> {
         if self.control.take().is_some() {
             self.host.stop().await?;
@@ -293,6 +346,17 @@ impl Server {
     }
 }
 
+/// The processes that were started for connections, other than those of [`marker`].
+fn connections_of_clients(lines: &[LogLine]) -> Vec<i32> {
+    let mut pids = log::connections(lines);
+    pids.retain(|pid| marker::processes(lines).all(|own| own != *pid));
+    pids
+}
+
+/// The lines that are not the same for every server or every connection.
 fn relevant_lines(lines: &[LogLine]) -> Vec<String> {
     lines.iter().map(|line| line.text.clone()).filter(|text| !log::is_routine(text)).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! Words that a server and those who configure it share.
+//! The vocabulary that a server and those who configure it share.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,20 +17,40 @@ impl fmt::Display for Major {
     }
 }
 
+/// A text that is not a PostgreSQL major version.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a PostgreSQL major version; one looks like 17")]
+pub struct InvalidMajor(String);
+
 impl FromStr for Major {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
+    type Err = InvalidMajor;
+    fn from_str(text: &str) -> Result<Self, InvalidMajor> {
         match text.parse() {
             Ok(major @ 10..=99) => Ok(Self(major)),
-            _ => Err(format!("`{text}` is not a PostgreSQL major version; one looks like 17")),
+            _ => Err(InvalidMajor(text.to_owned())),
         }
     }
 }
 
-/// How a configuration is put in force.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize)]
+/// Where servers run.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, strum::Display, strum::EnumString, strum::VariantNames,
+)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum RuntimeKind {
+    /// Containers, through testcontainers.
+    Docker,
+    /// Processes of the installed binaries.
+    Local,
+}
+
+/// How a configuration is put in force.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, strum::Display, strum::EnumString)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum ApplyMode {
     /// A running server reloads it.
     #[default]
@@ -40,27 +60,51 @@ pub enum ApplyMode {
 }
 
 /// The owner of a file on the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, strum::Display, strum::EnumString)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Owner {
     /// The user that the server runs as.
     DatabaseUser,
     /// root.
     Root,
-    /// Another user than these two.
+    /// A user that is neither.
     Other,
 }
 
 impl Owner {
-    /// The numeric user id, unless it is the database user's, which differs from machine to machine.
+    /// The numeric user and group id; `None` for the database user, whose id differs from machine to machine.
     #[must_use]
     pub fn number(self) -> Option<u32> {
         match self {
             Self::DatabaseUser => None,
             Self::Root => Some(0),
-            // `nobody` on every system.
+            // `nobody` on Linux and the BSDs.
             Self::Other => Some(65534),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_parsed_as_they_are_printed() {
+        for owner in [Owner::DatabaseUser, Owner::Root, Owner::Other] {
+            assert_eq!(owner.to_string().parse(), Ok(owner));
+        }
+        assert_eq!(RuntimeKind::Docker.to_string(), "docker");
+        assert_eq!("local".parse(), Ok(RuntimeKind::Local));
+        assert_eq!(ApplyMode::Reload.to_string(), "reload");
+    }
+
+    #[test]
+    fn a_major_is_a_number_of_two_digits() {
+        assert_eq!("17".parse(), Ok(Major(17)));
+        for wrong in ["", "9", "17.2", "seventeen", "100"] {
+            assert_eq!(wrong.parse::<Major>(), Err(InvalidMajor(wrong.to_owned())));
         }
     }
 }

@@ -1,7 +1,9 @@
 //! `clean`
 
 use super::{Exit, Failure};
-use crate::runfolder;
+use std::path::Path;
+
+use crate::runfolder::{self, CONTAINER_LABEL};
 use postgres_tls_server::{remove_abandoned, stop_abandoned};
 
 pub(super) async fn clean() -> Result<Exit, Failure> {
@@ -12,7 +14,7 @@ pub(super) async fn clean() -> Result<Exit, Failure> {
         std::fs::remove_dir_all(folder)
             .map_err(|error| Failure::environment(format!("cannot remove {}: {error}", folder.display())))?;
     }
-    let containers = remove_abandoned(runfolder::is_alive).await?;
+    let containers = remove_abandoned(CONTAINER_LABEL, |run| runfolder::is_alive(Path::new(run))).await?;
     println!("removed {} folders and {containers} containers, stopped {servers} servers", folders.len());
     Ok(Exit::Success)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Exit, Failure};
 use crate::client::{ClientOptions, survey};
 use crate::runfolder::{RunFolder, abandoned};
-use crate::session::Options;
+use crate::session::{Options, with_advice};
 use kong_pg_client::Profile;
 use postgres_tls_server::{Docker, Local, Runtime, RuntimeError};
 
@@ -13,7 +13,7 @@ pub(super) async fn env() -> Result<Exit, Failure> {
     let folder = RunFolder::create().map_err(|error| Failure::environment(format!("no folder for a run: {error}")))?;
     let folder = Arc::new(folder);
     println!("runtimes");
-    runtime("docker", Docker::find(folder.path(), &[], &[]).await.map(|docker| docker.offers()));
+    runtime("docker", Docker::find(Options::default().docker(&folder)).await.map(|docker| docker.offers()));
     runtime("local", Local::find(folder.path()).map(|local| local.offers()));
 
     println!("\nclients");
@@ -51,6 +51,6 @@ fn runtime(name: &str, offers: Result<Vec<postgres_tls_server::Offer>, RuntimeEr
                 println!("  {name:<7} PostgreSQL {} ({})", offer.major, offer.source);
             }
         }
-        Err(error) => println!("  {name:<7} not usable: {error}"),
+        Err(error) => println!("  {name:<7} not usable: {}", with_advice(&error)),
     }
 }

@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand};
 use indexmap::IndexSet;
 
 use crate::plan::Shard;
-use crate::session::{Options, RuntimeChoice, SessionError};
+use crate::session::{Options, RuntimeChoice, SessionError, with_advice};
 use crate::vocabulary::ClientKind;
 use kong_pg_client::{Profile, Stack};
 use postgres_tls_server::Major;
@@ -66,7 +66,7 @@ impl Failure {
 
 impl From<RuntimeError> for Failure {
     fn from(error: RuntimeError) -> Self {
-        Self::environment(error.to_string())
+        Self::environment(with_advice(&error))
     }
 }
 
@@ -182,13 +182,15 @@ fn profiles(text: &str) -> Result<Named<Profile>, String> {
     if text == "all" { Ok(Named(Profile::all())) } else { list(text) }
 }
 
-fn list<T: std::str::FromStr<Err = String>>(text: &str) -> Result<Named<T>, String> {
-    text.split(',').map(str::parse).collect::<Result<_, _>>().map(Named)
+fn list<T: std::str::FromStr<Err: ToString>>(text: &str) -> Result<Named<T>, String> {
+    let parsed = text.split(',').map(|word| word.parse().map_err(|error: T::Err| error.to_string()));
+    parsed.collect::<Result<_, _>>().map(Named)
 }
 
 fn image(text: &str) -> Result<(Major, String), String> {
     let (major, image) = text.split_once('=').ok_or("an image is given like 17=postgres:17-alpine")?;
-    Ok((major.parse()?, image.to_owned()))
+    let major = major.parse().map_err(|error: postgres_tls_server::InvalidMajor| error.to_string())?;
+    Ok((major, image.to_owned()))
 }
 
 impl CellArgs {

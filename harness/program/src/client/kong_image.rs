@@ -14,6 +14,7 @@ use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, ContainerRequest, CopyTargetOptions, GenericImage, ImageExt};
 
 use super::{Attempt, Client, ClientError, ClientOptions, Established, Task, translate};
+use crate::runfolder::{CONTAINER_LABEL, announce_pull};
 use kong_pg_client::Stage;
 use kong_pg_client::conf::{FILE_KEYS, variable};
 use kong_pg_client::{PREFIX, Refusal, Stack};
@@ -39,7 +40,7 @@ pub(super) struct Image {
     run: String,
     engine: bollard::Docker,
     /// Whether the engine is on this machine, so that its containers can share our loopback.
-    is_here: bool,
+    is_local: bool,
 }
 
 impl Image {
@@ -49,9 +50,9 @@ impl Image {
         let name = needs.kong_image.clone();
         let name =
             name.ok_or("an engine answers; name an image with --kong-image REF (kong:3.9, kong/kong-gateway:3.10)")?;
-        engine::have_image(&engine, &name).await.map_err(|error| error.to_string())?;
+        engine::have_image(&engine, &name, announce_pull).await.map_err(|error| error.to_string())?;
         let run = needs.run.path().to_string_lossy().into_owned();
-        let mut image = Self { name, version: String::new(), run, engine, is_here: engine::is_here() };
+        let mut image = Self { name, version: String::new(), run, engine, is_local: engine::is_local() };
         let request = image.request().with_cmd(["kong", "version"]);
         let said = image.ended(request, |_| false).await.map_err(|why| format!("{}: {why}", image.name))?;
         said.output.lines().last().unwrap_or_default().trim().clone_into(&mut image.version);
@@ -67,7 +68,7 @@ impl Image {
     fn request(&self) -> ContainerRequest<GenericImage> {
         let (name, tag) = engine::name_and_tag(&self.name);
         let image = GenericImage::new(name, tag).with_wait_for(WaitFor::Nothing);
-        image.with_label(engine::LABEL, &self.run).with_startup_timeout(LIMIT)
+        image.with_label(CONTAINER_LABEL, &self.run).with_startup_timeout(LIMIT)
     }
 
     fn task(&self, task: &Task) -> Result<ContainerRequest<GenericImage>, ClientError> {
@@ -75,7 +76,7 @@ impl Image {
         let (network, address) = match &task.container {
             // Beside the server, in its own network.
             Some(container) => (format!("container:{container}"), ("127.0.0.1".to_owned(), 5432)),
-            None if self.is_here => ("host".to_owned(), (task.settings.host.clone(), task.settings.port)),
+            None if self.is_local => ("host".to_owned(), (task.settings.host.clone(), task.settings.port)),
             None => {
                 let why = "a container of an engine on another machine does not reach this machine's loopback";
                 return Err(ClientError::Unsupported(why.into()));
@@ -172,7 +173,8 @@ impl Client for Image {
     }
 
     async fn close(&self) {
-        engine::remove_containers(&self.engine, Path::new(&self.run)).await;
+        let label = engine::Label { key: CONTAINER_LABEL.to_owned(), value: self.run.clone() };
+        engine::remove_labelled(&self.engine, &label).await;
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use anstyle::Style;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
+use super::last_green;
 use super::live::style;
 use crate::judge::Mismatch;
 use crate::run::CellResult;
@@ -19,6 +20,9 @@ pub fn write_details(out: &mut dyn Write, result: &CellResult) -> io::Result<()>
     if let Some(server) = &result.server {
         let openssl = server.openssl.as_deref().unwrap_or("unknown");
         writeln!(out, "  on PostgreSQL {} with OpenSSL {openssl}, {}", server.version, result.runtime)?;
+        if let Some(changed) = last_green::changed(server) {
+            writeln!(out, "  {changed}")?;
+        }
     }
     if let Some(reason) = &result.reason {
         writeln!(out, "  {reason}")?;

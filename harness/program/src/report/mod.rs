@@ -6,6 +6,7 @@ mod claims;
 mod details;
 mod deviations;
 mod junit;
+mod last_green;
 mod live;
 mod matrix;
 mod remarks;

@@ -11,7 +11,7 @@ use crate::judge::{
 };
 use crate::plan::Cell;
 use crate::scenario::{Change, ClientOutcome, Difference, Divergence, Situation, Step};
-use crate::vocabulary::{ClientKind, OpenConnection, openssl_line_of};
+use crate::vocabulary::{ClientKind, OpenConnection, OpensslRelease};
 use certificate_trees::PkiError;
 use kong_pg_client::{ErrorDelivery, Settings};
 use postgres_tls_server::{Configuration, Lease, RuntimeError, Server, ServerFacts};
@@ -180,7 +180,9 @@ impl Runner {
         let mut last = None;
         for (number, step) in cell.case.steps.iter().enumerate() {
             let configuration = self.configuration(&step.situation).await?;
-            server.can_have(&configuration).map_err(Stop::Unsupported)?;
+            server
+                .can_have(&configuration)
+                .map_err(|error| Stop::Unsupported(format!("{error}; run it as root, or with --runtime docker")))?;
             let place = Place { cell, step, number, configuration };
             let ended = if step.change == Change::ReadOnly {
                 let mut beside = self.pool.lease_beside(cell.major, &place.configuration).await?;
@@ -299,9 +301,9 @@ fn ended(cell: &Cell, last: StepEnded) -> Ended {
 fn supports(cell: &Cell, facts: &ServerFacts) -> Result<(), String> {
     let Some(only) = &cell.case.only else { return Ok(()) };
     let Some(range) = only.openssl else { return Ok(()) };
-    match openssl_line_of(facts) {
-        Some(line) if range.contains(line) => Ok(()),
-        Some(line) => Err(format!("{} (OpenSSL {line})", only.because)),
+    match OpensslRelease::of(facts) {
+        Some(release) if range.contains(release) => Ok(()),
+        Some(release) => Err(format!("{} (OpenSSL {release})", only.because)),
         None => Err(format!("{} (the server's OpenSSL is not known)", only.because)),
     }
 }

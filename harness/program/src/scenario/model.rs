@@ -10,7 +10,7 @@ use super::files::Files;
 use super::outcome::{Expect, ServerLog};
 use super::proxy::Proxy;
 use super::setting::{KongSettings, PostgresSettings};
-use crate::vocabulary::{OpenConnection, OpensslRange, PostgresRange};
+use crate::vocabulary::{OpenConnection, OpensslReleases, PostgresRange};
 use certificate_trees::{CertificateSpec, CrlSpec, Recipe};
 
 /// A documented mode: the server's configuration, the certificates, Kong's configuration, and the situations in it.
@@ -223,8 +223,8 @@ pub struct Step {
 pub struct Only {
     /// PostgreSQL majors: `15`, `14+` or `13-15`.
     pub postgres: Option<PostgresRange>,
-    /// Releases of the OpenSSL the server is linked with: `3.0`, `3.2+` or `1.1.1-3.5`.
-    pub openssl: Option<OpensslRange>,
+    /// Releases of the OpenSSL the server is linked with: `3.0`, `3.5.9+` or `1.1.1-3.5.7`.
+    pub openssl: Option<OpensslReleases>,
     /// Why not elsewhere.
     pub because: String,
 }

@@ -10,4 +10,4 @@ pub use behaviour::Behaviour;
 pub use client_kind::ClientKind;
 pub use open_connection::OpenConnection;
 pub use tls_version::TlsVersion;
-pub use versions::{OpensslRange, PostgresRange, Range, openssl_line_of};
+pub use versions::{OpensslRange, OpensslRelease, OpensslReleases, PostgresRange, Range, openssl_line_of};

@@ -16,6 +16,55 @@ pub fn openssl_line_of(server: &ServerFacts) -> Option<OpensslLine> {
     server.openssl.as_deref().and_then(|version| version.parse().ok())
 }
 
+/// A release of OpenSSL, or, without a patch number, all releases of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OpensslRelease {
+    line: OpensslLine,
+    patch: Option<u16>,
+}
+
+impl OpensslRelease {
+    /// The OpenSSL that a server is linked with, if that is known.
+    #[must_use]
+    pub fn of(server: &ServerFacts) -> Option<Self> {
+        server.openssl.as_deref().and_then(|version| version.parse().ok())
+    }
+}
+
+impl FromStr for OpensslRelease {
+    type Err = String;
+    /// The releases of 1.1.1, which differ by a letter, are not told apart.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let line: OpensslLine = text.parse()?;
+        let patch = text.split('.').nth(2).filter(|_| line >= OpensslLine(3, 0)).map(str::parse).transpose();
+        let patch = patch.map_err(|_| format!("`{text}` is not an OpenSSL release; one looks like 3.5.9"))?;
+        Ok(Self { line, patch })
+    }
+}
+
+impl fmt::Display for OpensslRelease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.line.fmt(f)?;
+        self.patch.map_or(Ok(()), |patch| write!(f, ".{patch}"))
+    }
+}
+
+/// What a range can be of.
+pub trait Version: FromStr<Err: fmt::Display> + Ord + Copy {
+    /// Whether this is the last version of a range that includes `last`, or an earlier one.
+    fn is_up_to(self, last: Self) -> bool {
+        self <= last
+    }
+}
+
+impl Version for Major {}
+impl Version for OpensslLine {}
+impl Version for OpensslRelease {
+    fn is_up_to(self, last: Self) -> bool {
+        self <= last || self.line == last.line && last.patch.is_none()
+    }
+}
+
 /// An inclusive range, open above with `+`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Range<V> {
@@ -27,25 +76,31 @@ pub struct Range<V> {
 pub type PostgresRange = Range<Major>;
 /// OpenSSL release lines.
 pub type OpensslRange = Range<OpensslLine>;
+/// OpenSSL releases.
+pub type OpensslReleases = Range<OpensslRelease>;
 
-impl<V: Ord + Copy> Range<V> {
+impl<V: Version> Range<V> {
     /// Whether a version is in it.
     #[must_use]
     pub fn contains(&self, version: V) -> bool {
-        self.first <= version && self.last.is_none_or(|last| version <= last)
+        self.first <= version && self.last.is_none_or(|last| version.is_up_to(last))
     }
 }
 
-impl<V: FromStr<Err = String> + Ord + Copy> FromStr for Range<V> {
+impl<V: Version> FromStr for Range<V> {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(first) = text.strip_suffix('+') {
-            return Ok(Self { first: first.parse()?, last: None });
+            return Ok(Self { first: version(first)?, last: None });
         }
         let (first, last) = text.split_once('-').unwrap_or((text, text));
-        let (first, last) = (first.parse()?, last.parse()?);
+        let (first, last) = (version(first)?, version(last)?);
         if first > last { Err(format!("`{text}` ends before it begins")) } else { Ok(Self { first, last: Some(last) }) }
     }
+}
+
+fn version<V: Version>(text: &str) -> Result<V, String> {
+    text.parse().map_err(|error: V::Err| error.to_string())
 }
 
 impl<V: fmt::Display + PartialEq> fmt::Display for Range<V> {
@@ -58,7 +113,7 @@ impl<V: fmt::Display + PartialEq> fmt::Display for Range<V> {
     }
 }
 
-impl<'de, V: FromStr<Err = String> + Ord + Copy> Deserialize<'de> for Range<V> {
+impl<'de, V: Version> Deserialize<'de> for Range<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         /// YAML takes `15` for a number.
         #[derive(Deserialize)]
@@ -113,6 +168,23 @@ mod tests {
     fn openssl_releases_belong_to_lines(#[case] range: &str, #[case] version: &str, #[case] inside: bool) {
         let range: OpensslRange = range.parse().expect("a range");
         assert_eq!(range.contains(version.parse().expect("a version")), inside);
+    }
+
+    #[rstest]
+    #[case("1.1.1-3.5.7", "1.1.1w", true)]
+    #[case("1.1.1-3.5.7", "3.0.19", true)]
+    #[case("1.1.1-3.5.7", "3.5.7", true)]
+    #[case("1.1.1-3.5.7", "3.5.9", false)]
+    #[case("3.5.9+", "3.5.7", false)]
+    #[case("3.5.9+", "3.5.9", true)]
+    #[case("3.5.9+", "3.6.0", true)]
+    #[case("3.0-3.5", "3.5.9", true)]
+    #[case("3.0-3.5", "3.6.0", false)]
+    #[case("3.5", "3.5.9", true)]
+    fn openssl_releases_of_a_line_are_told_apart(#[case] range: &str, #[case] version: &str, #[case] inside: bool) {
+        let releases: OpensslReleases = range.parse().expect("a range");
+        assert_eq!(releases.contains(version.parse().expect("a version")), inside);
+        assert_eq!(releases.to_string(), range);
     }
 
     #[rstest]

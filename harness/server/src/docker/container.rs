@@ -1,7 +1,6 @@
 //! One container with one server in it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
 
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -12,18 +11,19 @@ use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt};
 use tokio_postgres::{Client, Config, NoTls};
 
-use super::engine;
-use super::shell::{LIMIT, Shell, limited, quoted};
-use crate::Owner;
+use super::engine::{self, Label};
+use super::shell::{LIMIT, Shell};
 use crate::config::{File, INITDB};
+use crate::error::{OwnerUnavailable, RuntimeError, within};
 use crate::log::LogBook;
-use crate::runtime::{Host, RuntimeError};
+use crate::runtime::Host;
+use crate::words::Owner;
 
-/// Where everything is that changes. In memory: the engine's own file systems can be slow.
-const HOME: &str = "/kong-pg-tls";
-const DATA: &str = "/kong-pg-tls/data";
+/// The server's files are below it, in memory: the file systems of an engine can be slow.
+const HOME: &str = "/postgres-tls-server";
+const DATA: &str = "/postgres-tls-server/data";
 
-/// PostgreSQL refuses to run as root, which the shell is; all images of it have this user.
+/// PostgreSQL refuses to run as root, which the shell does. All images of it have this user.
 const AS_DATABASE_USER: &str = "su postgres -s /bin/sh -c";
 
 /// A container with an initialised data directory.
@@ -33,35 +33,36 @@ pub(super) struct Container {
     password: String,
     host: String,
     port: u16,
+    /// Those of the database user in the container.
     uid: u64,
     gid: u64,
 }
 
 impl Container {
-    /// Makes a container, and in it a data directory.
-    pub(super) async fn create(engine: &bollard::Docker, image: &str, run: &Path) -> Result<Self, RuntimeError> {
+    /// Creates a container, and in it a data directory.
+    pub(super) async fn create(engine: &bollard::Docker, image: &str, label: &Label) -> Result<Self, RuntimeError> {
         let (name, tag) = engine::name_and_tag(image);
-        let password = secret()?;
-        let local = engine::is_here();
+        let password = random_password()?;
+        let is_local = engine::is_local();
         let request = GenericImage::new(name, tag)
             .with_entrypoint("sh")
             .with_exposed_port(5432.tcp())
             .with_open_stdin(true)
             .with_user("root")
             .with_env_var("LC_ALL", "C")
-            .with_label(engine::LABEL, run.to_string_lossy())
+            .with_label(&label.key, &label.value)
             .with_startup_timeout(LIMIT)
             .with_host_config_modifier(move |host| {
-                // Nobody but this machine is to reach the server; on a remote engine that cannot be had.
-                let host_ip = local.then(|| "127.0.0.1".to_owned());
+                // Only this machine shall reach the server, unless the engine is on another one.
+                let host_ip = is_local.then(|| "127.0.0.1".to_owned());
                 let binding = PortBinding { host_ip, host_port: None };
                 host.publish_all_ports = Some(false);
                 host.port_bindings = Some(HashMap::from([("5432/tcp".to_owned(), Some(vec![binding]))]));
                 host.tmpfs = Some(HashMap::from([(HOME.to_owned(), String::new())]));
-                // What the server says comes to us; the engine need not keep it.
+                // The output is read from the attached streams; the engine need not keep it.
                 host.log_config = Some(HostConfigLogConfig { typ: Some("none".into()), config: None });
             });
-        let failed = |error| RuntimeError::failed("make a container", error);
+        let failed = RuntimeError::failing("create a container");
         let inner = request.start().await.map_err(failed)?;
         let host = inner.get_host().await.map_err(failed)?.to_string();
         let host = if host == "localhost" { "127.0.0.1".to_owned() } else { host };
@@ -71,10 +72,10 @@ impl Container {
         Ok(Self { inner, shell, password, host, port, uid, gid })
     }
 
-    /// The files as an archive whose owners are those of this container.
+    /// The files as a tar archive, with numeric owners.
     fn archive(&self, files: &BTreeMap<String, File>) -> Result<Vec<u8>, RuntimeError> {
         let mut archive = tar::Builder::new(Vec::new());
-        let failed = |error| RuntimeError::failed("put the server's files together", error);
+        let failed = RuntimeError::failing("archive the server's files");
         let mut append = |name: &str, file: &File, kind: tar::EntryType| {
             let id = |owner: Owner, ours| owner.number().map_or(ours, u64::from);
             let mut header = tar::Header::new_gnu();
@@ -96,9 +97,9 @@ impl Container {
     }
 }
 
-/// Makes a data directory. Returns the numbers of the user and the group that own it.
+/// Makes a data directory. Returns the ids of the user and the group that own it.
 async fn initialise(shell: &mut Shell, password: &str) -> Result<(u64, u64), RuntimeError> {
-    let doing = "make a data directory with initdb";
+    let action = "make a data directory with initdb";
     let options = INITDB.join(" ");
     let initdb = format!(
         "cd {HOME}
@@ -107,10 +108,10 @@ async fn initialise(shell: &mut Shell, password: &str) -> Result<(u64, u64), Run
          {AS_DATABASE_USER} 'initdb {options} --auth=scram-sha-256 --pwfile=password --pgdata={DATA}'
          rm password"
     );
-    shell.run(doing, &initdb).await?;
-    let numbers = shell.run(doing, "echo $(id -u postgres) $(id -g postgres)").await?;
+    shell.run(action, &initdb).await?;
+    let numbers = shell.run(action, "echo $(id -u postgres) $(id -g postgres)").await?;
     let known = numbers.trim().split_once(' ').and_then(|(uid, gid)| Some((uid.parse().ok()?, gid.parse().ok()?)));
-    known.ok_or_else(|| RuntimeError::failed(doing, format!("`id` says {numbers}")))
+    known.ok_or_else(|| RuntimeError::failed(action, format!("`id` prints {numbers}")))
 }
 
 #[async_trait]
@@ -123,16 +124,25 @@ impl Host for Container {
         "host postgres postgres all scram-sha-256".into()
     }
 
-    fn can_own(&self, _: Owner) -> Result<(), String> {
+    fn can_own(&self, _: Owner) -> Result<(), OwnerUnavailable> {
         Ok(())
     }
 
     async fn install(&mut self, files: &BTreeMap<String, File>, remove: &[String]) -> Result<(), RuntimeError> {
         let archive = BASE64_STANDARD.encode(self.archive(files)?);
-        // Removed first even where they come again: the new ones are to be new files.
-        let gone: String = remove.iter().map(|name| format!(" {}", quoted(name))).collect();
-        let write = format!("cd {DATA}\nrm -f{gone}\nbase64 -d <<'END' | tar -x -p -f -\n{archive}\nEND");
-        self.shell.run("write the server's files", &write).await.map(drop)
+        // Also those that are written again: they have to be new files. Names are separated by zeros, so that none has to
+        // be quoted.
+        let remove = BASE64_STANDARD.encode(remove.join("\0"));
+        let commands = format!(
+            "cd {DATA}
+             base64 -d <<'END' | xargs -0 rm -f --
+{remove}
+END
+             base64 -d <<'END' | tar -x -p -f -
+{archive}
+END"
+        );
+        self.shell.run("write the server's files", &commands).await.map(drop)
     }
 
     fn log(&self) -> &LogBook {
@@ -141,17 +151,17 @@ impl Host for Container {
 
     async fn start(&mut self) -> Result<usize, RuntimeError> {
         let mark = self.shell.log.mark();
-        self.shell.serve(&format!("{AS_DATABASE_USER} 'postgres -D {DATA}'")).await?;
+        self.shell.run_in_background(&format!("{AS_DATABASE_USER} 'postgres -D {DATA}'")).await?;
         Ok(mark)
     }
 
     async fn stop(&mut self) -> Result<(), RuntimeError> {
-        let stopping = "stop PostgreSQL";
+        let action = "stop PostgreSQL";
         // It may have ended by itself.
         let interrupt = format!("kill -INT \"$(head -n 1 {DATA}/postmaster.pid)\" || :");
-        self.shell.run(stopping, &interrupt).await?;
-        let ended = self.shell.log.wait(self.shell.log.mark(), LIMIT, |_, open| (!open).then_some(())).await;
-        ended.ok_or_else(|| RuntimeError::timeout(stopping, LIMIT))
+        self.shell.run(action, &interrupt).await?;
+        let ended = self.shell.log.wait(self.shell.log.mark(), LIMIT, |_, is_open| (!is_open).then_some(())).await;
+        ended.ok_or(RuntimeError::Timeout { action, limit: LIMIT })
     }
 
     fn address(&self) -> (String, u16) {
@@ -159,11 +169,11 @@ impl Host for Container {
     }
 
     async fn control(&self) -> Result<Client, RuntimeError> {
-        let reaching = "reach the server in the container";
+        let action = "reach the server in the container";
         let mut config = Config::new();
         config.host(&self.host).port(self.port).user("postgres").password(&self.password).dbname("postgres");
-        let (client, connection) =
-            limited(reaching, config.connect(NoTls)).await?.map_err(|error| RuntimeError::failed(reaching, error))?;
+        let connected = within(LIMIT, action, config.connect(NoTls)).await?;
+        let (client, connection) = connected.map_err(RuntimeError::failing(action))?;
         tokio::spawn(connection);
         Ok(client)
     }
@@ -177,8 +187,8 @@ impl Host for Container {
     }
 }
 
-fn secret() -> Result<String, RuntimeError> {
+fn random_password() -> Result<String, RuntimeError> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| RuntimeError::failed("make a password", error))?;
+    getrandom::fill(&mut bytes).map_err(RuntimeError::failing("make a password"))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -1,70 +1,78 @@
-//! The Docker engine, and the containers of a run.
+//! The Docker engine, and the containers that carry a label.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
 
 use super::images;
-use crate::runtime::RuntimeError;
+use crate::error::{RuntimeError, within};
 
-/// The label that says which run a container belongs to, by the run's folder.
-pub const LABEL: &str = "kong-pg-tls.run";
-
-/// How long the engine may take to answer.
+/// How long the engine may take to answer the first request.
 const ENGINE_LIMIT: Duration = Duration::from_secs(5);
 
-/// A connection to the engine that the environment names, or to the local one.
+/// A label of containers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// Its key: `org.example.tests`.
+    pub key: String,
+    /// Its value, which names the process or the run that the container belongs to.
+    pub value: String,
+}
+
+/// Connects to the engine that `DOCKER_HOST` names, or to the local one.
+///
+/// # Errors
+/// No engine answers.
 pub async fn connect() -> Result<bollard::Docker, RuntimeError> {
-    let no_engine = |error: bollard::errors::Error| {
-        RuntimeError::Unavailable(format!("no Docker engine answers ({error}); start one, or use --runtime local"))
-    };
-    let engine = bollard::Docker::connect_with_defaults().map_err(no_engine)?;
-    let asked = tokio::time::timeout(ENGINE_LIMIT, engine.negotiate_version()).await;
-    asked.map_err(|_| RuntimeError::timeout("ask the Docker engine for its version", ENGINE_LIMIT))?.map_err(no_engine)
+    let engine = bollard::Docker::connect_with_defaults().map_err(RuntimeError::NoEngine)?;
+    let negotiated = within(ENGINE_LIMIT, "negotiate the engine's API version", engine.negotiate_version()).await?;
+    negotiated.map_err(RuntimeError::NoEngine)
 }
 
-/// The containers of all runs, with the folders of their runs.
-pub(super) async fn containers(engine: &bollard::Docker) -> Result<Vec<(String, PathBuf)>, RuntimeError> {
-    let filters = HashMap::from([("label", vec![LABEL])]);
+/// The ids of the containers that have a label of this key, with its values.
+pub(super) async fn labelled(engine: &bollard::Docker, key: &str) -> Result<Vec<(String, String)>, RuntimeError> {
+    let filters = HashMap::from([("label", vec![key])]);
     let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-    let listed = engine.list_containers(Some(options)).await;
-    let listed = listed.map_err(|error| RuntimeError::failed("list containers", error))?;
-    let of_a_run = |container: bollard::models::ContainerSummary| {
-        let run = container.labels?.remove(LABEL)?;
-        Some((container.id?, PathBuf::from(run)))
-    };
-    Ok(listed.into_iter().filter_map(of_a_run).collect())
+    let listed = engine.list_containers(Some(options)).await.map_err(RuntimeError::failing("list containers"))?;
+    let label = |container: bollard::models::ContainerSummary| Some((container.id?, container.labels?.remove(key)?));
+    Ok(listed.into_iter().filter_map(label).collect())
 }
 
-/// Removes a container, whatever runs in it.
+/// Removes a container, running or not, with its volumes.
+///
+/// # Errors
+/// The engine does not do so, or there is no such container.
 pub async fn remove(engine: &bollard::Docker, id: &str) -> Result<(), RuntimeError> {
     let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-    engine.remove_container(id, Some(options)).await.map_err(|error| RuntimeError::failed("remove a container", error))
+    engine.remove_container(id, Some(options)).await.map_err(RuntimeError::failing("remove a container"))
 }
 
-/// Removes the containers of a run.
-pub async fn remove_containers(engine: &bollard::Docker, run: &Path) {
-    for (id, of) in containers(engine).await.unwrap_or_default() {
-        if of == run {
-            // Whoever removed it before us did what we want.
+/// Removes the containers that have a label.
+pub async fn remove_labelled(engine: &bollard::Docker, label: &Label) {
+    for (id, value) in labelled(engine, &label.key).await.unwrap_or_default() {
+        if value == label.value {
+            // It may have been removed in the meantime.
             let _ = remove(engine, &id).await;
         }
     }
 }
 
-/// Sees to it that an image is there.
-pub async fn have_image(engine: &bollard::Docker, image: &str) -> Result<(), RuntimeError> {
+/// Pulls an image if the engine does not have it.
+///
+/// # Errors
+/// It cannot be pulled.
+pub async fn have_image(engine: &bollard::Docker, image: &str, on_pull: fn(&str)) -> Result<(), RuntimeError> {
     if engine.inspect_image(image).await.is_ok() {
         return Ok(());
     }
-    images::pull(engine, image).await.map_err(|error| {
-        RuntimeError::Unavailable(format!("the image {image} is not on this machine and cannot be pulled ({error})"))
-    })
+    on_pull(image);
+    let unavailable = |source| RuntimeError::ImageUnavailable { image: image.to_owned(), source };
+    images::pull(engine, image).await.map_err(unavailable)
 }
 
-/// An image's name, and its tag.
+/// Splits the reference of an image into its name and its tag, which is `latest` where none is given.
+#[must_use]
 pub fn name_and_tag(image: &str) -> (&str, &str) {
     match image.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => (name, tag),
@@ -72,7 +80,21 @@ pub fn name_and_tag(image: &str) -> (&str, &str) {
     }
 }
 
-/// Whether the engine is on this machine, so that its loopback is ours.
-pub fn is_here() -> bool {
-    std::env::var("DOCKER_HOST").is_ok_and(|host| host.starts_with("unix://")) || std::env::var("DOCKER_HOST").is_err()
+/// Whether the engine is on this machine, so that containers can share its loopback interface and its files.
+#[must_use]
+pub fn is_local() -> bool {
+    std::env::var("DOCKER_HOST").map_or(true, |host| host.starts_with("unix://"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_of_a_registry_is_not_a_tag() {
+        assert_eq!(name_and_tag("postgres:17"), ("postgres", "17"));
+        assert_eq!(name_and_tag("postgres"), ("postgres", "latest"));
+        assert_eq!(name_and_tag("localhost:5000/postgres"), ("localhost:5000/postgres", "latest"));
+        assert_eq!(name_and_tag("localhost:5000/postgres:17-alpine"), ("localhost:5000/postgres", "17-alpine"));
+    }
 }

@@ -6,75 +6,75 @@ use std::time::Duration;
 use bollard::query_parameters::{CreateImageOptionsBuilder, ListImagesOptions};
 use futures_util::StreamExt;
 
-use crate::Major;
-use crate::runtime::RuntimeError;
-
-/// Where local images are looked for, the first that is here first.
-const REPOSITORIES: [&str; 2] = ["postgres", "kong-pg-tls/postgres"];
+use super::DockerOptions;
+use super::engine::have_image;
+use crate::error::{PullError, RuntimeError};
+use crate::words::Major;
 
 /// How long a pull may take.
 const PULL_LIMIT: Duration = Duration::from_secs(600);
 
-/// The images named, the local ones, and for other majors that are wanted the official ones, pulled.
+/// The images given, the local ones, and for other majors that are needed those of the first repository, pulled.
 pub(super) async fn find(
     engine: &bollard::Docker,
-    named: &[(Major, String)],
-    wanted: &[Major],
+    options: &DockerOptions,
 ) -> Result<BTreeMap<Major, String>, RuntimeError> {
-    let mut images = local(engine).await?;
-    for (major, image) in named {
-        if engine.inspect_image(image).await.is_err() {
-            pull_postgres(engine, image).await?;
-        }
+    let listed = engine.list_images(None::<ListImagesOptions>).await.map_err(RuntimeError::failing("list images"))?;
+    let tags: Vec<_> = listed.into_iter().flat_map(|image| image.repo_tags).collect();
+    let mut images = tagged(&options.repositories, &tags);
+    for (major, image) in &options.images {
+        have_image(engine, image, options.on_pull).await?;
         images.insert(*major, image.clone());
     }
-    for major in wanted.iter().filter(|major| !images.contains_key(*major)).collect::<Vec<_>>() {
-        let image = format!("postgres:{major}");
-        pull_postgres(engine, &image).await?;
-        images.insert(*major, image);
+    if let Some(repository) = options.repositories.first() {
+        for major in &options.majors {
+            if !images.contains_key(major) {
+                let image = format!("{repository}:{major}");
+                have_image(engine, &image, options.on_pull).await?;
+                images.insert(*major, image);
+            }
+        }
     }
-    if images.is_empty() {
-        let how =
-            "build one with ci/postgres-image, name one with --image 17=REF, or ask for a major that can be pulled";
-        return Err(RuntimeError::Unavailable(format!("the Docker engine has no image of PostgreSQL; {how}")));
-    }
-    Ok(images)
+    if images.is_empty() { Err(RuntimeError::NoImages) } else { Ok(images) }
 }
 
-async fn local(engine: &bollard::Docker) -> Result<BTreeMap<Major, String>, RuntimeError> {
-    let listed = engine.list_images(None::<ListImagesOptions>).await;
-    let listed = listed.map_err(|error| RuntimeError::failed("list images", error))?;
-    let tags: Vec<_> = listed.into_iter().flat_map(|image| image.repo_tags).collect();
+/// The tags that name a major of a repository. Earlier repositories take precedence.
+fn tagged(repositories: &[String], tags: &[String]) -> BTreeMap<Major, String> {
     let mut images = BTreeMap::new();
-    for repository in REPOSITORIES {
-        for tag in &tags {
-            let version = tag.strip_prefix(repository).and_then(|rest| rest.strip_prefix(':'));
+    for repository in repositories {
+        for tag in tags {
+            let version = tag.strip_prefix(repository.as_str()).and_then(|rest| rest.strip_prefix(':'));
             if let Some(Ok(major)) = version.map(str::parse::<Major>) {
                 images.entry(major).or_insert_with(|| tag.clone());
             }
         }
     }
-    Ok(images)
+    images
 }
 
-async fn pull_postgres(engine: &bollard::Docker, image: &str) -> Result<(), RuntimeError> {
-    pull(engine, image).await.map_err(|error| {
-        let how = "build one with ci/postgres-image, or name another with --image";
-        let why = format!("the image {image} is not on this machine and cannot be pulled ({error}); {how}");
-        RuntimeError::Unavailable(why)
-    })
-}
-
-pub(super) async fn pull(engine: &bollard::Docker, image: &str) -> Result<(), String> {
-    eprintln!("pulling {image}");
+/// Pulls an image.
+pub(super) async fn pull(engine: &bollard::Docker, image: &str) -> Result<(), PullError> {
     let options = CreateImageOptionsBuilder::new().from_image(image).build();
     let mut progress = engine.create_image(Some(options), None, None);
     let pulling = async {
         while let Some(step) = progress.next().await {
             step?;
         }
-        Ok::<_, bollard::errors::Error>(())
+        Ok(())
     };
-    let pulled = tokio::time::timeout(PULL_LIMIT, pulling).await;
-    pulled.map_err(|_| format!("no end of it after {} s", PULL_LIMIT.as_secs()))?.map_err(|error| error.to_string())
+    tokio::time::timeout(PULL_LIMIT, pulling).await.map_err(|_| PullError::Timeout(PULL_LIMIT))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_repository_that_has_a_major_is_taken() {
+        let repositories = ["postgres", "tests/postgres"].map(str::to_owned);
+        let tags = ["tests/postgres:17", "postgres:17", "tests/postgres:13", "postgres:17-alpine", "postgres-x:15"];
+        let images = tagged(&repositories, &tags.map(str::to_owned));
+        let expected = [(Major(13), "tests/postgres:13".to_owned()), (Major(17), "postgres:17".to_owned())];
+        assert_eq!(images, BTreeMap::from(expected));
+    }
 }

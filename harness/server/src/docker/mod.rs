@@ -1,5 +1,5 @@
-//! Servers in containers, through testcontainers. The engine only makes, attaches to and removes containers; what
-//! happens in one is told to a shell in it, twenty times faster and the same on a remote engine.
+//! Servers in containers, through testcontainers. The engine only creates, attaches to and removes containers; what
+//! happens in one goes through a shell in it, which is twenty times faster and works the same on a remote engine.
 
 mod container;
 pub mod engine;
@@ -7,28 +7,55 @@ mod images;
 mod shell;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use super::runtime::{Host, Offer, Runtime, RuntimeError, RuntimeKind};
-use crate::Major;
+use self::engine::Label;
+use crate::error::RuntimeError;
+use crate::runtime::{Host, Offer, Runtime};
+use crate::words::{Major, RuntimeKind};
 
-/// A Docker engine, and the images it has of PostgreSQL.
+/// What to look for on an engine.
+#[derive(Debug, Clone)]
+pub struct DockerOptions {
+    /// Given to every container, so that those of a process that has died can be found by it.
+    pub label: Label,
+    /// Repositories whose tags are majors: `postgres` for `postgres:17`. The first that has a local image is used.
+    /// A major of [`DockerOptions::majors`] without any is pulled from the first repository.
+    pub repositories: Vec<String>,
+    /// Images of majors, which take precedence and are pulled if they are missing.
+    pub images: Vec<(Major, String)>,
+    /// Majors that are needed, besides those of which there are images.
+    pub majors: Vec<Major>,
+    /// Called with the reference of an image before it is pulled, which can take minutes.
+    pub on_pull: fn(&str),
+}
+
+impl DockerOptions {
+    /// The local images of the official repository, and nothing pulled.
+    #[must_use]
+    pub fn new(label: Label) -> Self {
+        let repositories = vec!["postgres".to_owned()];
+        Self { label, repositories, images: Vec::new(), majors: Vec::new(), on_pull: |_| () }
+    }
+}
+
+/// A Docker engine, and its images of PostgreSQL.
 pub struct Docker {
     engine: bollard::Docker,
     images: BTreeMap<Major, String>,
-    /// Written into a label of every container, so that those of a dead run can be found.
-    run: PathBuf,
+    label: Label,
 }
 
 impl Docker {
-    /// Looks for an engine, and for images: those named, those that are here, and for majors that are asked for and
-    /// not here one from a registry.
-    pub async fn find(run: &Path, named: &[(Major, String)], wanted: &[Major]) -> Result<Self, RuntimeError> {
+    /// Connects to the engine that `DOCKER_HOST` names, or to the local one, and looks for images.
+    ///
+    /// # Errors
+    /// No engine answers, or an image is neither there nor can it be pulled.
+    pub async fn find(options: DockerOptions) -> Result<Self, RuntimeError> {
         let engine = engine::connect().await?;
-        let images = images::find(&engine, named, wanted).await?;
-        Ok(Self { engine, images, run: run.to_owned() })
+        let images = images::find(&engine, &options).await?;
+        Ok(Self { engine, images, label: options.label })
     }
 }
 
@@ -43,22 +70,30 @@ impl Runtime for Docker {
     }
 
     async fn host(&self, major: Major) -> Result<Box<dyn Host>, RuntimeError> {
-        let missing = || RuntimeError::Unavailable(format!("there is no image of PostgreSQL {major} here"));
-        let image = self.images.get(&major).ok_or_else(missing)?;
-        Ok(Box::new(container::Container::create(&self.engine, image, &self.run).await?))
+        let unavailable = || RuntimeError::MajorUnavailable {
+            major,
+            runtime: self.kind(),
+            offered: self.images.keys().copied().collect(),
+        };
+        let image = self.images.get(&major).ok_or_else(unavailable)?;
+        Ok(Box::new(container::Container::create(&self.engine, image, &self.label).await?))
     }
 
     async fn sweep(&self) {
-        engine::remove_containers(&self.engine, &self.run).await;
+        engine::remove_labelled(&self.engine, &self.label).await;
     }
 }
 
-/// Removes the containers of runs that have ended. Returns how many there were; none, if there is no engine.
-pub async fn remove_abandoned(is_alive: impl Fn(&Path) -> bool) -> Result<usize, RuntimeError> {
+/// Removes the containers that have a label of this key and are no longer in use, by the value of the label. Returns how
+/// many there were; none, if no engine answers.
+///
+/// # Errors
+/// The engine cannot list or remove them.
+pub async fn remove_abandoned(label_key: &str, is_in_use: impl Fn(&str) -> bool) -> Result<usize, RuntimeError> {
     let Ok(engine) = engine::connect().await else { return Ok(0) };
     let mut removed = 0;
-    for (id, run) in engine::containers(&engine).await? {
-        if !is_alive(&run) {
+    for (id, value) in engine::labelled(&engine, label_key).await? {
+        if !is_in_use(&value) {
             engine::remove(&engine, &id).await?;
             removed += 1;
         }

@@ -1,5 +1,5 @@
-//! A shell in a container that stays for as long as the container, and does what it is told. It starts and stops the
-//! server as fast as a shell does, where the engine takes a second for a container.
+//! A shell in a container, which lives as long as the container. It starts and stops a server in milliseconds, where the
+//! engine takes a second to start a container.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -10,99 +10,91 @@ use futures_util::{Stream, StreamExt};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Mutex, mpsc};
 
+use crate::error::{RuntimeError, within};
 use crate::log::LogBook;
-use crate::runtime::RuntimeError;
 
-/// How long anything may take that a container does.
+/// How long one step in a container may take.
 pub(super) const LIMIT: Duration = Duration::from_secs(60);
 
-/// What the shell says on its standard output after an order, before the order's number and its exit status.
-const DONE: &str = "kong-pg-tls: done";
-/// What the shell says on its standard error when the server has ended.
-const ENDED: &str = "kong-pg-tls: the server has ended";
+/// What the shell prints on its standard output after commands, before their number and their exit status.
+const DONE: &str = "postgres-tls-server: done";
+/// What the shell prints on its standard error when the server has ended.
+const ENDED: &str = "postgres-tls-server: the server has ended";
 
-/// A shell that reads its orders from its standard input. What orders say comes on its standard output, what the server
-/// says on its standard error.
+/// A shell that reads commands from its standard input. Their output comes on its standard output, the server's on its
+/// standard error.
 pub(super) struct Shell {
-    /// Locked by nobody; it makes of a writer something that threads can share.
+    /// The mutex is never locked. It only makes the writer [`Sync`], which a host has to be.
     input: Mutex<Pin<Box<dyn AsyncWrite + Send>>>,
-    said: mpsc::UnboundedReceiver<String>,
-    /// How many orders there were: the end of one that nobody waited for is not taken for another's.
-    orders: u64,
+    /// The lines of standard output.
+    output: mpsc::UnboundedReceiver<String>,
+    /// How many times commands were run, so that the end of some that took too long is not taken for that of the next.
+    count: u64,
     /// The server's.
     pub(super) log: LogBook,
 }
 
 impl Shell {
-    /// Speaks to the shell that a container is.
+    /// Attaches to a container whose main process is a shell.
     pub(super) async fn attach(engine: &bollard::Docker, id: &str) -> Result<Self, RuntimeError> {
-        let doing = "attach to a container";
+        let action = "attach to a container";
         let options = AttachContainerOptionsBuilder::new().stream(true).stdin(true).stdout(true).stderr(true).build();
-        let attached = limited(doing, engine.attach_container(id, Some(options))).await?;
-        let attached = attached.map_err(|error| RuntimeError::failed(doing, error))?;
+        let attached = within(LIMIT, action, engine.attach_container(id, Some(options))).await?;
+        let attached = attached.map_err(RuntimeError::failing(action))?;
         let log = LogBook::default();
-        let (sender, said) = mpsc::unbounded_channel();
+        let (sender, output) = mpsc::unbounded_channel();
         tokio::spawn(read(attached.output, sender, log.clone()));
-        Ok(Self { input: Mutex::new(attached.input), said, orders: 0, log })
+        Ok(Self { input: Mutex::new(attached.input), output, count: 0, log })
     }
 
-    /// Has commands done one after the other, and returns what they say. Stops at the first that fails.
-    pub(super) async fn run(&mut self, doing: &'static str, commands: &str) -> Result<String, RuntimeError> {
-        self.orders += 1;
-        let done = format!("{DONE} {} ", self.orders);
-        self.tell(doing, &format!("(set -e\n{commands}\n) 2>&1\necho \"{done}$?\"\n")).await?;
-        let mut said = String::new();
+    /// Runs commands one after the other up to the first that fails, and returns their output.
+    pub(super) async fn run(&mut self, action: &'static str, commands: &str) -> Result<String, RuntimeError> {
+        self.count += 1;
+        let done = format!("{DONE} {} ", self.count);
+        self.write(action, &format!("(set -e\n{commands}\n) 2>&1\necho \"{done}$?\"\n")).await?;
+        let mut output = String::new();
         let end = async {
-            while let Some(line) = self.said.recv().await {
+            while let Some(line) = self.output.recv().await {
                 if let Some((before, status)) = line.split_once(&done) {
-                    said.push_str(before);
+                    output.push_str(before);
                     return status == "0";
                 }
-                said.push_str(&line);
-                said.push('\n');
+                output.push_str(&line);
+                output.push('\n');
             }
-            said.push_str("the container has ended");
+            output.push_str("the container has ended");
             false
         };
-        if limited(doing, end).await? { Ok(said) } else { Err(RuntimeError::failed(doing, said.trim())) }
+        if within(LIMIT, action, end).await? { Ok(output) } else { Err(RuntimeError::failed(action, output.trim())) }
     }
 
-    /// Has a server run in the background. The log is open until it has ended.
-    pub(super) async fn serve(&mut self, command: &str) -> Result<(), RuntimeError> {
+    /// Starts a server in the background. The log is open until it has ended.
+    pub(super) async fn run_in_background(&mut self, command: &str) -> Result<(), RuntimeError> {
         self.log.open();
-        self.tell("start PostgreSQL", &format!("{{ {command}; echo \"{ENDED}\"; }} >&2 &\n")).await
+        self.write("start PostgreSQL", &format!("{{ {command}; echo \"{ENDED}\"; }} >&2 &\n")).await
     }
 
-    async fn tell(&mut self, doing: &'static str, lines: &str) -> Result<(), RuntimeError> {
+    async fn write(&mut self, action: &'static str, lines: &str) -> Result<(), RuntimeError> {
         let input = self.input.get_mut();
-        let relevant_lines = async {
+        let writing = async {
             input.write_all(lines.as_bytes()).await?;
             input.flush().await
         };
-        limited(doing, relevant_lines).await?.map_err(|error| RuntimeError::failed(doing, error))
+        within(LIMIT, action, writing).await?.map_err(RuntimeError::failing(action))
     }
 }
 
-pub(super) async fn limited<T>(doing: &'static str, work: impl Future<Output = T>) -> Result<T, RuntimeError> {
-    tokio::time::timeout(LIMIT, work).await.map_err(|_| RuntimeError::timeout(doing, LIMIT))
-}
-
-/// A word that the shell takes as it is.
-pub(super) fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-/// Hands out what comes from a container, line by line, until it has ended.
+/// Distributes the output of a container, line by line, until it has ended.
 async fn read(
     mut output: impl Stream<Item = Result<LogOutput, bollard::errors::Error>> + Unpin,
-    said: mpsc::UnboundedSender<String>,
+    lines: mpsc::UnboundedSender<String>,
     log: LogBook,
 ) {
-    let (mut of_orders, mut of_server) = (Lines::default(), Lines::default());
+    let (mut of_shell, mut of_server) = (Lines::default(), Lines::default());
     while let Some(Ok(part)) = output.next().await {
         match part {
-            // Nobody waits for an order that took too long.
-            LogOutput::StdOut { message } => of_orders.add(&message, |line| drop(said.send(line))),
+            // There is no receiver left once the shell is dropped.
+            LogOutput::StdOut { message } => of_shell.add(&message, |line| drop(lines.send(line))),
             other => of_server.add(&other.into_bytes(), |line| match line.as_str() {
                 ENDED => log.close(),
                 line => log.append(line),
@@ -112,7 +104,7 @@ async fn read(
     log.close();
 }
 
-/// What has come of a line so far.
+/// The part of a line that has arrived so far.
 #[derive(Default)]
 struct Lines(Vec<u8>);
 
@@ -131,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_may_come_in_parts() {
+    fn a_line_may_arrive_in_parts() {
         let (mut lines, mut seen) = (Lines::default(), Vec::new());
         for part in ["[1] LOG:  o", "ne\n[1] LOG:  two\n[1]", " LOG:  three\n"] {
             lines.add(part.as_bytes(), |line| seen.push(line));

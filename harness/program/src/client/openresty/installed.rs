@@ -1,22 +1,28 @@
-//! Kong's stacks as Debian has them: installed on this machine, or else in a container that shares this machine's
-//! network and processes and the run's folder, so that nothing but the start of a program is different.
+//! Kong's stacks as Debian packages them: installed on this machine, or else in a container that shares this machine's
+//! network, its processes and the folder of the run, so that only the way in which a program is started differs.
 
-use std::os::unix::process::CommandExt;
+use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use bollard::container::LogOutput;
+use bollard::exec::{CreateExecOptions, StartExecResults};
+use futures_util::StreamExt;
+use postgres_tls_server::engine;
 use testcontainers::core::Mount;
 use testcontainers::runners::{AsyncBuilder, AsyncRunner};
 use testcontainers::{ContainerAsync, GenericBuildableImage, GenericImage, ImageExt};
 
+use super::program::{Invocation, Program};
 use crate::client::ClientOptions;
-use postgres_tls_server::engine;
+use crate::runfolder::CONTAINER_LABEL;
 
-/// Debian's packages that have it all.
+/// The packages of Debian that have all of it.
 const PACKAGES: &str = "nginx libnginx-mod-http-lua lua-sec lua-socket luajit2";
 
-/// An image that has them, and what it is built on where it is missing.
+/// The name and the tag of an image that has them, and the image it is built on.
 const IMAGE: (&str, &str) = ("kong-pg-tls/openresty", "bookworm");
 const BASE: &str = "debian:bookworm-slim";
 
@@ -24,80 +30,96 @@ const BASE: &str = "debian:bookworm-slim";
 const BUILD_LIMIT: Duration = Duration::from_secs(600);
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// What there is of Kong's stacks.
+/// Where Kong's stacks are, and in which versions.
 pub(super) struct Installed {
     place: Place,
     pub(super) nginx: PathBuf,
     /// The folder of nginx's modules.
     pub(super) modules: PathBuf,
     pub(super) luajit: PathBuf,
-    /// What it is, and in which versions.
+    /// For display.
     pub(super) versions: String,
 }
 
 enum Place {
     Machine,
-    Container(Box<ContainerAsync<GenericImage>>),
+    Container(bollard::Docker, Box<ContainerAsync<GenericImage>>),
 }
 
 impl Installed {
-    /// Looks for it.
+    /// Looks for the programs on this machine, or else starts a container that has them.
     ///
     /// # Errors
     /// What is missing, and what to install.
     pub(super) async fn find(needs: &ClientOptions) -> Result<Self, String> {
-        let missing = match Self::probe(Place::Machine) {
+        let missing = match Self::probe(Place::Machine).await {
             Ok(installed) => return Ok(installed),
             Err(missing) => missing,
         };
         let container = container(needs).await.map_err(|why| {
             format!("{missing}; install Debian's packages {PACKAGES}, or have an image of them built (now: {why})")
         })?;
-        let mut installed = Self::probe(Place::Container(Box::new(container)))?;
+        let mut installed = Self::probe(container).await?;
         installed.versions = format!("{} (in a container of {})", installed.versions, image());
         Ok(installed)
     }
 
-    fn probe(place: Place) -> Result<Self, String> {
+    async fn probe(place: Place) -> Result<Self, String> {
         let find = |name| place.program(name).ok_or_else(|| format!("there is no {name} here"));
         let (nginx, luajit) = (find("nginx")?, find("luajit")?);
-        // nginx tells its versions and its options on stderr.
-        let said = place.command(&nginx, &[]).arg("-V").output().map_err(|error| format!("nginx: {error}"))?;
-        let said = String::from_utf8_lossy(&said.stderr).into_owned();
-        let modules = said.split_whitespace().find_map(|word| word.strip_prefix("--modules-path="));
+        // nginx prints its version and its build options on stderr.
+        let build = place.output(&nginx, &["-V"]).await.map_err(|error| format!("nginx: {error}"))?.text;
+        let modules = build.split_whitespace().find_map(|word| word.strip_prefix("--modules-path="));
         let modules = PathBuf::from(modules.ok_or("nginx has no modules")?);
         if matches!(place, Place::Machine) && !modules.join("ngx_http_lua_module.so").exists() {
             return Err("nginx has no Lua module".into());
         }
         let libraries = "print('LuaSec ' .. require('ssl')._VERSION .. ', ' .. require('socket')._VERSION)";
-        let libraries = place.command(&luajit, &[]).args(["-e", libraries]).output();
-        let libraries = libraries.ok().filter(|output| output.status.success());
-        let libraries = libraries.ok_or("luajit has no LuaSec and LuaSocket")?;
-        let libraries = String::from_utf8_lossy(&libraries.stdout).trim().to_owned();
-        let after = |what: &str| said.split_once(what).and_then(|(_, rest)| rest.split_whitespace().next());
+        let libraries = place.output(&luajit, &["-e", libraries]).await;
+        let libraries = libraries.ok().filter(|output| output.is_success);
+        let libraries = libraries.ok_or("luajit has no LuaSec and LuaSocket")?.text;
+        let after = |what: &str| build.split_once(what).and_then(|(_, rest)| rest.split_whitespace().next());
         let openssl = after("running with OpenSSL ").or_else(|| after("built with OpenSSL ")).unwrap_or("of its own");
-        let versions = format!("nginx {}, {libraries}, OpenSSL {openssl}", after("nginx/").unwrap_or_default());
+        let nginx_version = after("nginx/").unwrap_or_default();
+        let versions = format!("nginx {nginx_version}, {}, OpenSSL {openssl}", libraries.trim());
         Ok(Self { place, nginx, modules, luajit, versions })
     }
 
-    /// One of its programs, with nothing of the caller's environment.
-    pub(super) fn command(&self, program: &Path, environment: &[(&str, String)]) -> Command {
-        self.place.command(program, environment)
+    /// Starts one of its programs, with this environment and nothing of the caller's.
+    pub(super) async fn start(
+        &self,
+        program: &Path,
+        arguments: &[&OsStr],
+        environment: &[(&str, String)],
+        folder: &Path,
+    ) -> io::Result<Program> {
+        let environment: Vec<_> = environment.iter().cloned().chain([("LC_ALL", "C".to_owned())]).collect();
+        let invocation = Invocation { program, arguments, environment: &environment, folder };
+        match &self.place {
+            Place::Machine => Program::spawn(&invocation),
+            Place::Container(engine, container) => Program::exec(engine, container.id(), &invocation).await,
+        }
     }
 
     /// Removes the container, if there is one.
     pub(super) async fn close(&self) {
-        if let (Place::Container(container), Ok(engine)) = (&self.place, engine::connect().await) {
-            // Whoever removed it before us did what we want.
-            let _ = engine::remove(&engine, container.id()).await;
+        if let Place::Container(engine, container) = &self.place {
+            // It may have been removed in the meantime.
+            let _ = engine::remove(engine, container.id()).await;
         }
     }
 }
 
+/// What a program has printed on stdout and stderr, and whether it has succeeded.
+struct Output {
+    text: String,
+    is_success: bool,
+}
+
 impl Place {
-    /// A program of the `PATH`, or of where Debian has those of administrators.
+    /// A program of the `PATH`, or of the folder where Debian has those of administrators.
     fn program(&self, name: &str) -> Option<PathBuf> {
-        if let Self::Container(_) = self {
+        if let Self::Container(..) = self {
             return Some(name.into());
         }
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -105,34 +127,57 @@ impl Place {
         folders.map(|folder| folder.join(name)).find(|program| program.is_file())
     }
 
-    fn command(&self, program: &Path, environment: &[(&str, String)]) -> Command {
-        let environment = environment.iter().map(|(name, value)| (*name, value.as_str())).chain([("LC_ALL", "C")]);
+    /// Runs a program to its end.
+    async fn output(&self, program: &Path, arguments: &[&str]) -> io::Result<Output> {
         match self {
             Self::Machine => {
                 let mut command = Command::new(program);
-                command.env_clear().envs(environment);
-                command
+                let output = command.args(arguments).env_clear().env("LC_ALL", "C").current_dir("/").output()?;
+                let text = [output.stdout, output.stderr].concat();
+                let text = String::from_utf8_lossy(&text).into_owned();
+                Ok(Output { text, is_success: output.status.success() })
             }
-            Self::Container(container) => {
-                let mut command = Command::new("docker");
-                command.args(["exec", "--interactive"]);
-                command.args(environment.map(|(name, value)| format!("--env={name}={value}")));
-                // A group of its own: Ctrl-C is for us, and what is in the container ends with its standard input.
-                command.arg(container.id()).arg(program).process_group(0);
-                command
+            Self::Container(engine, container) => {
+                contained_output(engine, container.id(), program, arguments).await.map_err(io::Error::other)
             }
         }
     }
+}
+
+async fn contained_output(
+    engine: &bollard::Docker,
+    container: &str,
+    program: &Path,
+    arguments: &[&str],
+) -> Result<Output, bollard::errors::Error> {
+    let arguments = arguments.iter().map(|argument| (*argument).to_owned());
+    let options = CreateExecOptions {
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        cmd: Some([program.to_string_lossy().into_owned()].into_iter().chain(arguments).collect()),
+        env: Some(vec!["LC_ALL=C".to_owned()]),
+        ..CreateExecOptions::default()
+    };
+    let created = engine.create_exec(container, options).await?;
+    let mut text = String::new();
+    if let StartExecResults::Attached { mut output, .. } = engine.start_exec(&created.id, None).await? {
+        while let Some(part) = output.next().await {
+            let part: LogOutput = part?;
+            text.push_str(&String::from_utf8_lossy(&part.into_bytes()));
+        }
+    }
+    let state = engine.inspect_exec(&created.id).await?;
+    Ok(Output { text, is_success: state.exit_code == Some(0) })
 }
 
 fn image() -> String {
     format!("{}:{}", IMAGE.0, IMAGE.1)
 }
 
-/// A container in which the programs can be run.
-async fn container(needs: &ClientOptions) -> Result<ContainerAsync<GenericImage>, String> {
+/// Starts a container in which the programs can be run.
+async fn container(needs: &ClientOptions) -> Result<Place, String> {
     let engine = engine::connect().await.map_err(|error| error.to_string())?;
-    if !engine::is_here() {
+    if !engine::is_local() {
         return Err("a container of an engine on another machine has neither this one's folders nor its network".into());
     }
     let found = engine.inspect_image(&image()).await;
@@ -145,24 +190,27 @@ async fn container(needs: &ClientOptions) -> Result<ContainerAsync<GenericImage>
         .with_network("host")
         .with_host_config_modifier(|host| host.pid_mode = Some("host".into()))
         .with_mount(Mount::bind_mount(run.clone(), run.clone()))
-        // SELinux would keep the run's folder from it.
+        // SELinux would deny it the folder of the run.
         .with_security_opt("label=disable")
         .with_user(format!("{}:{}", user.as_raw(), group.as_raw()))
-        .with_label(engine::LABEL, run)
+        .with_label(CONTAINER_LABEL, run)
         .with_startup_timeout(START_LIMIT);
-    request.start().await.map_err(|error| format!("{} does not start: {error}", image()))
+    let container = request.start().await.map_err(|error| format!("{} does not start: {error}", image()))?;
+    Ok(Place::Container(engine, Box::new(container)))
 }
 
-/// Builds the image, which stays.
+/// Builds the image, which is kept for later runs.
 async fn build(needs: &ClientOptions) -> Result<GenericImage, String> {
     if !needs.may_build {
-        return Err(format!("an engine answers; a run builds {} on {BASE}", image()));
+        return Err(format!("an engine answers; `run` builds {} on {BASE}", image()));
     }
     eprintln!("building {} on {BASE}, which takes a minute, once", image());
     let dockerfile = format!(
         "FROM {BASE}\nRUN apt-get update && apt-get install -y --no-install-recommends {PACKAGES} && rm -rf /var/lib/apt/lists/*\n"
     );
     let building = GenericBuildableImage::new(IMAGE.0, IMAGE.1).with_dockerfile_string(dockerfile).build_image();
-    let built = tokio::time::timeout(BUILD_LIMIT, building).await.map_err(|_| "no end of building it")?;
+    let built = tokio::time::timeout(BUILD_LIMIT, building)
+        .await
+        .map_err(|_| format!("{} was not built within {} s", image(), BUILD_LIMIT.as_secs()))?;
     built.map_err(|error| format!("{} cannot be built on {BASE}: {error}", image()))
 }

@@ -1,15 +1,15 @@
 //! LuaSec in processes that stay for the next attempt. It may wait without end, and is killed then.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::process::{Child, Command};
 
 use super::channel::Channel;
 use super::installed::Installed;
+use super::program::Program;
 use crate::client::translate;
 
 /// The processes that have nothing to do.
@@ -23,8 +23,7 @@ pub(super) struct Workers {
 pub(super) struct Worker {
     pub(super) channel: Channel,
     security_level: u32,
-    /// The process itself, or what stands for it outside of its container.
-    process: Box<Child>,
+    process: Program,
     pid: Option<Pid>,
 }
 
@@ -32,13 +31,12 @@ impl Worker {
     /// Ends the process, and with it its connection.
     pub(super) async fn end(mut self) {
         self.kill();
-        // It is not waited for when it is dropped.
-        let _ = self.process.wait().await;
+        // Dropping it does not wait for it.
+        self.process.wait().await;
     }
 
     fn kill(&mut self) {
-        // Once it has ended, its number may be another's.
-        if let (Ok(None), Some(pid)) = (self.process.try_wait(), self.pid) {
+        if let (false, Some(pid)) = (self.process.has_ended(), self.pid) {
             let _ = kill_process(pid, Signal::KILL);
         }
     }
@@ -93,13 +91,12 @@ impl Workers {
         std::fs::write(&conf, translate::openssl_conf(security_level))?;
         let lua = format!("{}/?.lua;;", self.folder.display());
         let environment = [("OPENSSL_CONF", conf.display().to_string()), ("LUA_PATH", lua)];
-        let mut command = Command::from(self.installed.command(&self.installed.luajit, &environment));
-        command.args(["-e", MAIN]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut process = command.kill_on_drop(true).spawn()?;
+        let arguments = ["-e", MAIN].map(OsStr::new);
+        let mut process = self.installed.start(&self.installed.luajit, &arguments, &environment, &self.folder).await?;
         let pipes = process.stdout.take().zip(process.stdin.take());
         let (stdout, stdin) = pipes.ok_or(io::ErrorKind::BrokenPipe)?;
         let mut channel = Channel::new(stdout, stdin);
         let pid = channel.line().await?.parse().ok().and_then(Pid::from_raw);
-        Ok(Worker { channel, security_level, process: Box::new(process), pid })
+        Ok(Worker { channel, security_level, process, pid })
     }
 }

@@ -6,6 +6,7 @@ mod channel;
 mod installed;
 mod luasec;
 mod nginx;
+mod program;
 mod races;
 
 use std::path::{Path, PathBuf};
@@ -163,7 +164,10 @@ impl Client for OpenResty {
     }
 
     async fn close(&self) {
-        self.nginx.lock().await.take();
+        let nginx = self.nginx.lock().await.take();
+        if let Some(nginx) = nginx {
+            nginx.stop().await;
+        }
         self.installed.close().await;
     }
 }

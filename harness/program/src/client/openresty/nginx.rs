@@ -5,7 +5,6 @@
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -14,6 +13,7 @@ use tokio::net::UnixStream;
 
 use super::channel::Channel;
 use super::installed::Installed;
+use super::program::Program;
 use kong_pg_client::Refusal;
 use kong_pg_client::Stage;
 
@@ -57,8 +57,7 @@ impl From<io::Error> for Trouble {
 
 /// A running nginx. It does not outlive this value, nor this process.
 pub(super) struct Nginx {
-    /// nginx itself, or what stands for it outside of its container.
-    process: Child,
+    process: Program,
     folder: PathBuf,
     modules: PathBuf,
     /// The latest last.
@@ -73,11 +72,11 @@ impl Nginx {
         let modules = &installed.modules;
         let conf = folder.join("nginx.conf");
         std::fs::write(&conf, configuration(folder, modules, &[]))?;
-        let mut command = installed.command(&installed.nginx, &[]);
-        command.arg("-c").arg(&conf).arg("-p").arg(folder).arg("-e").arg(folder.join("error.log"));
-        // Its end is how nginx learns that we have gone.
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        let process = command.spawn()?;
+        let log = folder.join("error.log");
+        let arguments =
+            ["-c".as_ref(), conf.as_os_str(), "-p".as_ref(), folder.as_os_str(), "-e".as_ref(), log.as_ref()];
+        // nginx ends when its standard input does.
+        let process = installed.start(&installed.nginx, &arguments, &[], folder).await?;
         let (folder, modules) = (folder.to_owned(), modules.to_owned());
         let mut nginx = Self { process, folder, modules, locations: Vec::new(), count: 0 };
         nginx.reach(0, 0).await?;
@@ -137,8 +136,8 @@ impl Nginx {
                 let why = why.split_once(": ").filter(|(process, _)| process.contains('#')).map_or(why, |(_, why)| why);
                 return Err(Trouble::Refused(Refusal::raised(Stage::Configure, why)));
             }
-            if let Some(status) = self.process.try_wait()? {
-                return Err(Trouble::Failed(format!("nginx has ended with {status}")));
+            if self.process.has_ended() {
+                return Err(Trouble::Failed("nginx has ended".into()));
             }
             if begun.elapsed() > LIMIT {
                 return Err(Trouble::Failed(format!("nginx has no location {location} after {} s", LIMIT.as_secs())));
@@ -158,27 +157,29 @@ impl Nginx {
     fn signal(&mut self, signal: Signal) {
         let pid = std::fs::read_to_string(self.folder.join("nginx.pid"));
         let pid = pid.ok().and_then(|pid| Pid::from_raw(pid.trim().parse().ok()?));
-        // Once it has ended, its number may be another's.
-        if let (Ok(None), Some(pid)) = (self.process.try_wait(), pid) {
+        if let (false, Some(pid)) = (self.process.has_ended(), pid) {
             let _ = kill_process(pid, signal);
         }
     }
 }
 
+impl Nginx {
+    /// Ends it, and waits until it has ended.
+    pub(super) async fn stop(mut self) {
+        self.terminate();
+        let _ = tokio::time::timeout(LIMIT, self.process.wait()).await;
+    }
+
+    fn terminate(&mut self) {
+        // One that has just begun may not have written its number yet. It ends with its standard input.
+        self.process.stdin = None;
+        self.signal(Signal::TERM);
+    }
+}
+
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // One that has just begun may not have told its number; it ends when it finds itself alone.
-        drop(self.process.stdin.take());
-        self.signal(Signal::TERM);
-        let deadline = Instant::now() + LIMIT;
-        while let Ok(None) = self.process.try_wait() {
-            if Instant::now() > deadline {
-                let _ = self.process.kill();
-                let _ = self.process.wait();
-                return;
-            }
-            std::thread::sleep(POLL);
-        }
+        self.terminate();
     }
 }
 

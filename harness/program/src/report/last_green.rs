@@ -1,0 +1,58 @@
+//! Which versions the last green run had, for telling whether a package has changed since.
+
+use postgres_tls_server::ServerFacts;
+
+/// Lines of a major, its version and that of its OpenSSL, as `ci/record-versions` writes them.
+const RECORDED: &str = include_str!("../../../../ci/last-green.txt");
+
+/// What has changed against the last green run on that major; `None` if nothing has, or if nothing is recorded of it.
+pub(super) fn changed(server: &ServerFacts) -> Option<String> {
+    changed_since(RECORDED, server)
+}
+
+fn changed_since(recorded: &str, server: &ServerFacts) -> Option<String> {
+    let major = server.major.to_string();
+    let mut lines = recorded.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let (version, openssl) = lines.find_map(|line| match line[..] {
+        [of, version, openssl] if of == major => Some((version, openssl)),
+        _ => None,
+    })?;
+    if server.version == version && server.openssl.as_deref().is_none_or(|known| known == openssl) {
+        return None;
+    }
+    Some(format!("the last green run on {major} was of PostgreSQL {version} with OpenSSL {openssl}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use postgres_tls_server::Major;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("17.11", Some("3.5.7"), None)]
+    #[case("17.11", None, None)]
+    #[case("17.11", Some("3.5.9"), Some("the last green run on 17 was of PostgreSQL 17.11 with OpenSSL 3.5.7"))]
+    #[case("17.12", Some("3.5.7"), Some("the last green run on 17 was of PostgreSQL 17.11 with OpenSSL 3.5.7"))]
+    fn a_package_that_has_changed_is_named(
+        #[case] version: &str,
+        #[case] openssl: Option<&str>,
+        #[case] expected: Option<&str>,
+    ) {
+        let recorded = "# a comment\n15 15.18 3.0.19\n17 17.11 3.5.7\n";
+        let mut server = ServerFacts { major: Major(17), version: version.into(), openssl: openssl.map(str::to_owned) };
+        assert_eq!(changed_since(recorded, &server).as_deref(), expected);
+        server.major = Major(18);
+        assert_eq!(changed_since(recorded, &server), None, "nothing is recorded of it");
+    }
+
+    #[test]
+    fn every_line_of_the_record_is_understood() {
+        for line in RECORDED.lines().filter(|line| !line.starts_with('#')) {
+            let fields: Vec<_> = line.split_whitespace().collect();
+            let [major, version, _] = fields[..] else { panic!("{line}") };
+            assert!(major.parse::<Major>().is_ok() && version.starts_with(major), "{line}");
+        }
+    }
+}

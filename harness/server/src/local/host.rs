@@ -1,0 +1,148 @@
+//! The place of one local server: a folder with its data directory and its socket.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rustix::process::Signal;
+use tokio_postgres::{Client, Config, NoTls};
+
+use super::process::{Postmaster, STOP_LIMIT};
+use super::user::DatabaseUser;
+use crate::config::File;
+use crate::error::{OwnerUnavailable, RuntimeError};
+use crate::log::LogBook;
+use crate::port::free_port;
+use crate::runtime::Host;
+use crate::words::Owner;
+
+/// How long a server may take to listen or to give up.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// How many ports are tried. A port that was free may be taken when the server asks for it.
+const PORTS: usize = 5;
+
+pub(super) struct LocalHost {
+    binaries: PathBuf,
+    folder: PathBuf,
+    data: PathBuf,
+    user: DatabaseUser,
+    /// 0 before the first start.
+    port: u16,
+    process: Option<Postmaster>,
+    log: LogBook,
+}
+
+impl LocalHost {
+    pub(super) fn new(binaries: PathBuf, folder: PathBuf, data: PathBuf, user: DatabaseUser) -> Self {
+        Self { binaries, folder, data, user, port: 0, process: None, log: LogBook::default() }
+    }
+
+    fn write(&self, name: &str, file: &File) -> std::io::Result<()> {
+        let path = self.data.join(name);
+        if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            self.user.own(folder)?;
+        }
+        // A new file each time: the old one may belong to another user.
+        let _ = std::fs::remove_file(&path);
+        let mut handle = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        handle.write_all(&file.content)?;
+        if self.user.is_root {
+            let id = |owner: Owner, ours| owner.number().unwrap_or(ours);
+            chown(&path, Some(id(file.owner, self.user.uid)), Some(id(file.group, self.user.gid)))?;
+        }
+        handle.set_permissions(PermissionsExt::from_mode(file.mode))
+    }
+}
+
+impl Drop for LocalHost {
+    fn drop(&mut self) {
+        self.process = None;
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+#[async_trait]
+impl Host for LocalHost {
+    fn conf(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("listen_addresses", "127.0.0.1".into()),
+            ("unix_socket_directories", self.folder.display().to_string()),
+            ("unix_socket_permissions", "0700".into()),
+        ]
+    }
+
+    fn hba(&self) -> String {
+        "local postgres postgres trust".into()
+    }
+
+    fn can_own(&self, owner: Owner) -> Result<(), OwnerUnavailable> {
+        if owner == Owner::DatabaseUser || self.user.is_root { Ok(()) } else { Err(OwnerUnavailable { owner }) }
+    }
+
+    async fn install(&mut self, files: &BTreeMap<String, File>, remove: &[String]) -> Result<(), RuntimeError> {
+        let write = || -> std::io::Result<()> {
+            for name in remove.iter().filter(|name| !files.contains_key(*name)) {
+                let _ = std::fs::remove_file(self.data.join(name));
+            }
+            files.iter().try_for_each(|(name, file)| self.write(name, file))
+        };
+        write().map_err(RuntimeError::failing("write the server's files"))
+    }
+
+    fn log(&self) -> &LogBook {
+        &self.log
+    }
+
+    async fn start(&mut self) -> Result<usize, RuntimeError> {
+        let action = "start PostgreSQL";
+        // A server that is started again keeps its port unless another process has taken it since.
+        for attempt in 0..PORTS {
+            if self.port == 0 || attempt > 0 {
+                self.port = free_port().map_err(RuntimeError::failing(action))?;
+            }
+            let mark = self.log.mark();
+            let mut command = self.user.command(&self.binaries.join("postgres"), &self.folder);
+            command.arg("-D").arg(&self.data).arg("-p").arg(self.port.to_string());
+            self.process = Some(Postmaster::spawn(command, &self.log).map_err(RuntimeError::failing(action))?);
+            let listens = self.log.wait(mark, START_LIMIT, |lines, is_open| {
+                let taken = lines.iter().any(|line| line.text.contains("could not create any TCP/IP sockets"));
+                let listening = lines.iter().any(|line| line.text.contains("listening on Unix socket"));
+                if listening { Some(true) } else { (!is_open).then_some(!taken) }
+            });
+            if listens.await.ok_or(RuntimeError::Timeout { action, limit: START_LIMIT })? {
+                return Ok(mark);
+            }
+        }
+        Err(RuntimeError::failed(action, format!("{PORTS} ports in turn were taken by other processes")))
+    }
+
+    async fn stop(&mut self) -> Result<(), RuntimeError> {
+        let Some(process) = &mut self.process else { return Ok(()) };
+        process.signal(Signal::INT);
+        let ended = self.log.wait(self.log.mark(), STOP_LIMIT, |_, is_open| (!is_open).then_some(())).await;
+        self.process = None;
+        ended.ok_or(RuntimeError::Timeout { action: "stop PostgreSQL", limit: STOP_LIMIT })
+    }
+
+    fn address(&self) -> (String, u16) {
+        ("127.0.0.1".into(), self.port)
+    }
+
+    async fn control(&self) -> Result<Client, RuntimeError> {
+        let mut config = Config::new();
+        config.host_path(&self.folder).port(self.port).user("postgres").dbname("postgres");
+        let connected = config.connect(NoTls).await;
+        let (client, connection) = connected.map_err(RuntimeError::failing("reach the server's socket"))?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+
+    fn data_directory(&self) -> String {
+        self.data.display().to_string()
+    }
+}

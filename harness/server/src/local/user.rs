@@ -1,0 +1,54 @@
+//! Which user servers run as.
+
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use nix::unistd::User;
+
+use crate::error::RuntimeError;
+
+/// Whom servers run as where this process is root; the first that exists.
+const USERS: [&str; 2] = ["postgres", "nobody"];
+
+/// This process' own user, or, since PostgreSQL refuses to run as root, one without privileges.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DatabaseUser {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    /// Whether this process is root.
+    pub(super) is_root: bool,
+}
+
+impl DatabaseUser {
+    /// Finds it.
+    pub(super) fn find() -> Result<Self, RuntimeError> {
+        let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
+        if !uid.is_root() {
+            return Ok(Self { uid: uid.as_raw(), gid: gid.as_raw(), is_root: false });
+        }
+        for name in USERS {
+            if let Some(user) = User::from_name(name).map_err(RuntimeError::failing("look up a user"))? {
+                return Ok(Self { uid: user.uid.as_raw(), gid: user.gid.as_raw(), is_root: true });
+            }
+        }
+        Err(RuntimeError::NoDatabaseUser { users: &USERS })
+    }
+
+    /// A program that runs as this user, in a folder of its own: PostgreSQL complains about one that it cannot enter.
+    pub(super) fn command(self, program: &Path, folder: &Path) -> Command {
+        let mut command = Command::new(program);
+        // None of the caller's settings of PostgreSQL, OpenSSL or the locale may reach the servers.
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C").stdin(Stdio::null()).current_dir(folder);
+        if self.is_root {
+            command.uid(self.uid).gid(self.gid);
+        }
+        command
+    }
+
+    /// Gives a file or a folder to this user.
+    pub(super) fn own(self, path: &Path) -> std::io::Result<()> {
+        if self.is_root { chown(path, Some(self.uid), Some(self.gid)) } else { Ok(()) }
+    }
+}
