@@ -151,3 +151,47 @@ fn the_suite_of_the_repository_is_the_one_that_is_built_in() {
     assert_eq!(built_in, ids(Suite::of_folder(&folder).expect("a good suite")));
     assert!(built_in.len() >= 70, "{}", built_in.len());
 }
+
+/// What reaches the products' files: YAML's booleans, numbers and dates are none there.
+#[rstest]
+#[case("True")]
+#[case("yes")]
+#[case("0600")]
+#[case("1e3")]
+#[case("~")]
+#[case("0x1F")]
+#[case("2026-11-24")]
+#[case("1_000")]
+#[case(".5")]
+#[case("1.10")]
+#[case("Null")]
+#[case("+1")]
+#[case(".inf")]
+fn a_setting_reaches_the_file_as_it_is_written(#[case] value: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let both = scenario("pg_ssl: on", &format!("pg_ssl: {value}, KONG_PG_USER: {value}"));
+    let both = both.replace("ssl: on }", &format!("ssl: on, ssl_ciphers: {value} }}"));
+    std::fs::write(folder.path().join("a.yaml"), both).expect("a file");
+    let suite = Suite::of_folder(folder.path()).unwrap_or_else(|faults| panic!("{faults:?}"));
+    let situation = &suite.scenarios[0].cases[0].steps[0].situation;
+    let of = |settings: &[(String, String)], key: &str| {
+        settings.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone())
+    };
+    assert_eq!(of(&situation.kong.settings, "pg_ssl").as_deref(), Some(value));
+    assert_eq!(of(&situation.kong.environment, "KONG_PG_USER").as_deref(), Some(value));
+    assert_eq!(of(&situation.server.conf, "ssl_ciphers").as_deref(), Some(value));
+}
+
+#[rstest]
+#[case("null", None)]
+#[case("'null'", Some("null"))]
+#[case("", Some(""))]
+fn only_the_plain_word_null_takes_a_setting_away(#[case] value: &str, #[case] expected: Option<&str>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let own = format!("  - name: a case\n    kong: {{ pg_ssl: {value} }}\n");
+    std::fs::write(folder.path().join("a.yaml"), scenario("  - name: a case\n", &own)).expect("a file");
+    let suite = Suite::of_folder(folder.path()).unwrap_or_else(|faults| panic!("{faults:?}"));
+    let settings = &suite.scenarios[0].cases[0].steps[0].situation.kong.settings;
+    let found = settings.iter().find(|(name, _)| name == "pg_ssl").map(|(_, value)| value.as_str());
+    assert_eq!(found, expected);
+}

@@ -64,7 +64,7 @@ impl Library {
         let mut files = Vec::new();
         collect(folder, &mut files).map_err(|(path, error)| vec![Fault::unreadable(&path, &error)])?;
         files.sort();
-        let none = Source { path: folder.join(DIFFERENCES), text: "{}".into() };
+        let none = Source::new(folder.join(DIFFERENCES), "{}".into());
         let mut library = Self { differences: none, ..Self::without_scenarios() };
         let mut faults = Vec::new();
         for path in files {
@@ -77,7 +77,7 @@ impl Library {
             };
             let relative = path.strip_prefix(folder).unwrap_or(&path).with_extension("");
             let id = relative.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/");
-            let source = Source { path, text };
+            let source = Source::new(path, text);
             match format!("{id}.yaml").as_str() {
                 PKI => library.pki = source,
                 TEXTS => library.texts = source,
@@ -93,7 +93,7 @@ impl Library {
 
 fn built_in(name: &str) -> Source {
     let text = BuiltIn::get(name).map(|file| String::from_utf8_lossy(&file.data).into_owned()).unwrap_or_default();
-    Source { path: Path::new("scenarios").join(name), text }
+    Source::new(Path::new("scenarios").join(name), text)
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), (PathBuf, std::io::Error)> {

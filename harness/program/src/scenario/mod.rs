@@ -9,6 +9,7 @@ mod documents;
 mod expectation;
 mod files;
 mod library;
+mod marks;
 mod model;
 mod outcome;
 mod outcomes;

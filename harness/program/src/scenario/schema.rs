@@ -18,7 +18,7 @@ pub fn schema_of<T: JsonSchema>() -> Schema {
 
 /// Reads a file into its type.
 pub(super) fn read<T: DeserializeOwned + JsonSchema>(source: &Source) -> Result<T, Vec<Fault>> {
-    let document = yaml::parse(&source.text).map_err(|error| {
+    let mut document = yaml::parse(&source.text).map_err(|error| {
         vec![source.fault_at(error.position, format!("not YAML: {}", error.message), "mend the syntax here".into())]
     })?;
     let mut faults: Vec<_> = document
@@ -30,6 +30,9 @@ pub(super) fn read<T: DeserializeOwned + JsonSchema>(source: &Source) -> Result<
             source.fault(&path, Target::Key { occurrence }, message, "keep one of the two".into())
         })
         .collect();
+    if let Some(marked) = source.marked() {
+        yaml::keep_as_written(&mut document.value, marked, false);
+    }
     let schema = schema_of::<T>();
     let checker = Checker { source, schema: schema.as_value() };
     match jsonschema::validator_for(schema.as_value()) {

@@ -1,11 +1,13 @@
 //! What is wrong in a file, where, and what was expected there.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use super::yaml::{self, Position, Segment, Target};
+use super::marks::Marked;
+use super::yaml::{Position, Segment, Target};
 
 /// A file of a suite: its name as shown to people, and its text.
 #[derive(Debug, Clone)]
@@ -14,6 +16,7 @@ pub(super) struct Source {
     pub path: PathBuf,
     /// What it holds.
     pub text: String,
+    marked: OnceCell<Option<Marked>>,
 }
 
 /// One thing that is wrong in a file.
@@ -32,9 +35,23 @@ pub struct Fault {
 }
 
 impl Source {
+    /// A file with its text.
+    pub(super) fn new(path: PathBuf, text: String) -> Self {
+        Self { path, text, marked: OnceCell::new() }
+    }
+
+    /// The places of everything in the file; `None` if it is empty or no YAML.
+    pub(super) fn marked(&self) -> Option<&Marked> {
+        self.marked.get_or_init(|| Marked::parse(&self.text)).as_ref()
+    }
+
+    fn find(&self, path: &[Segment], target: Target) -> Option<Position> {
+        self.marked()?.locate(path, target)
+    }
+
     /// Where the value at the end of a path is.
     pub(super) fn locate(&self, path: &[Segment]) -> Position {
-        yaml::locate(&self.text, path, Target::Value).unwrap_or(Position { line: 1, column: 1 })
+        self.find(path, Target::Value).unwrap_or(Position { line: 1, column: 1 })
     }
 
     /// A fault at the value, or the key, at the end of a path.
@@ -45,7 +62,7 @@ impl Source {
             .rev()
             .find_map(|end| {
                 let target = if end == path.len() { target } else { Target::Value };
-                yaml::locate(&self.text, &path[..end], target)
+                self.find(&path[..end], target)
             })
             .unwrap_or(Position { line: 1, column: 1 });
         self.fault_at(Some(position), message, help)

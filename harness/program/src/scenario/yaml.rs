@@ -1,9 +1,11 @@
-//! The only module that knows the YAML library: text to a tree of values, and a path in that tree back to its place.
+//! The only module that knows the YAML library: text to a tree of values.
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
+
+use super::marks::Marked;
 
 /// A place in a file; both count from 1, columns in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,11 +77,30 @@ pub(super) fn parse(text: &str) -> Result<Document, SyntaxError> {
     Ok(Document { value, duplicates: reader.duplicates })
 }
 
-/// Where in the text a path leads to; `None` if it leads nowhere.
-#[must_use]
-pub(super) fn locate(text: &str, path: &[Segment], target: Target) -> Option<Position> {
-    let error = Seek { path, target }.deserialize(serde_yaml::Deserializer::from_str(text)).err()?;
-    error.to_string().contains(FOUND).then(|| position_of(&error)).flatten()
+/// Mappings whose values are text that a product reads: YAML must not take `True` or `0x1F` there for something else.
+const SETTINGS: [&str; 3] = ["kong", "kong_prefix", "conf"];
+
+/// Puts the text of the file in the place of what YAML has made of it, wherever a product's settings are.
+pub(super) fn keep_as_written(value: &mut Value, marked: &Marked, is_setting: bool) {
+    match value {
+        Value::Array(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                if let Some(marked) = marked.get(&Segment::Index(index)) {
+                    keep_as_written(item, marked, false);
+                }
+            }
+        }
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                if let Some(marked) = marked.get(&Segment::Key(key.clone())) {
+                    let holds_settings = SETTINGS.contains(&key.as_str()) && value.is_object();
+                    keep_as_written(value, marked, is_setting || holds_settings);
+                }
+            }
+        }
+        scalar if is_setting => *scalar = marked.as_written().map_or(Value::Null, Value::from),
+        _ => {}
+    }
 }
 
 /// Builds the tree. The library's own `Value` would keep the last of two equal keys and say nothing.
@@ -155,122 +176,11 @@ impl<'de> Visitor<'de> for &mut Reader {
     }
 }
 
-/// The library tells a place only with an error. So this walks a path and fails where it ends.
-struct Seek<'p> {
-    path: &'p [Segment],
-    target: Target,
-}
-
-const FOUND: &str = "\u{1}found\u{1}";
-
-impl<'de> DeserializeSeed<'de> for Seek<'_> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Seek<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(FOUND)
-    }
-    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
-        self.scalar()
-    }
-    fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<(), E> {
-        self.scalar()
-    }
-    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<(), E> {
-        self.scalar()
-    }
-    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<(), E> {
-        self.scalar()
-    }
-    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<(), E> {
-        self.scalar()
-    }
-    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<(), E> {
-        self.scalar()
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let Some((first, rest)) = self.path.split_first() else { return Err(A::Error::custom(FOUND)) };
-        let mut index = 0;
-        loop {
-            let more = if *first == Segment::Index(index) {
-                items.next_element_seed(Seek { path: rest, target: self.target })?
-            } else {
-                items.next_element::<IgnoredAny>()?.map(|_| ())
-            };
-            if more.is_none() {
-                return Ok(());
-            }
-            index += 1;
-        }
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        let Some((first, rest)) = self.path.split_first() else { return Err(A::Error::custom(FOUND)) };
-        let Segment::Key(wanted) = first else { return skip(entries) };
-        let mut skipped = match self.target {
-            Target::Key { occurrence } if rest.is_empty() => occurrence,
-            _ => 0,
-        };
-        let stop_at_key = rest.is_empty() && self.target != Target::Value;
-        loop {
-            let key = Key { wanted, stop: stop_at_key && skipped == 0 };
-            let Some(matched) = entries.next_key_seed(key)? else { return Ok(()) };
-            if matched && !stop_at_key {
-                entries.next_value_seed(Seek { path: rest, target: self.target })?;
-            } else {
-                skipped -= usize::from(matched);
-                entries.next_value::<IgnoredAny>()?;
-            }
-        }
-    }
-}
-
-impl Seek<'_> {
-    fn scalar<E: serde::de::Error>(&self) -> Result<(), E> {
-        if self.path.is_empty() { Err(E::custom(FOUND)) } else { Ok(()) }
-    }
-}
-
-fn skip<'de, A: MapAccess<'de>>(mut entries: A) -> Result<(), A::Error> {
-    while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-    Ok(())
-}
-
-/// Reads one key, and fails at it if it is the one that is looked for.
-struct Key<'p> {
-    wanted: &'p str,
-    stop: bool,
-}
-
-impl<'de> DeserializeSeed<'de> for Key<'_> {
-    type Value = bool;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Key<'_> {
-    type Value = bool;
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a key")
-    }
-    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<bool, E> {
-        match key == self.wanted {
-            true if self.stop => Err(E::custom(FOUND)),
-            matched => Ok(matched),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
 
+    use super::super::marks::Marked;
     use super::*;
 
     const TEXT: &str = "\
@@ -299,13 +209,13 @@ cases:
         #[case] line: usize,
         #[case] column: usize,
     ) {
-        assert_eq!(locate(TEXT, &path(dotted), target), Some(Position { line, column }));
+        assert_eq!(Marked::parse(TEXT).expect("YAML").locate(&path(dotted), target), Some(Position { line, column }));
     }
 
     #[test]
     fn a_path_that_leads_nowhere_has_no_place() {
-        assert_eq!(locate(TEXT, &path("cases.7.name"), Target::Value), None);
-        assert_eq!(locate(TEXT, &path("title.name"), Target::Value), None);
+        assert_eq!(Marked::parse(TEXT).expect("YAML").locate(&path("cases.7.name"), Target::Value), None);
+        assert_eq!(Marked::parse(TEXT).expect("YAML").locate(&path("title.name"), Target::Value), None);
     }
 
     #[test]
