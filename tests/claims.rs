@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use kong_pg_client::{Edition, Stack};
 use kong_pg_tls::report::write_deviations;
-use kong_pg_tls::scenario::{Expected, Suite};
+use kong_pg_tls::suite::{Expected, Suite};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -18,10 +18,11 @@ static SUITE: LazyLock<Suite> =
 #[test]
 fn every_claim_has_a_case_and_every_case_a_claim_or_a_reason() {
     let coverage = SUITE.coverage();
-    let uncovered: Vec<_> = coverage.claims.iter().filter(|(_, cases)| cases.is_empty()).map(|(id, _)| id).collect();
+    let uncovered: Vec<_> =
+        coverage.claims.iter().filter(|proof| proof.is_missing()).map(|proof| &proof.claim).collect();
     assert!(uncovered.is_empty(), "no case for {uncovered:?}");
     let unexplained: Vec<_> = coverage.without_reason.iter().map(|case| (&case.id, &case.place)).collect();
-    assert!(unexplained.is_empty(), "no claim, no thread and no reason for {unexplained:?}");
+    assert!(unexplained.is_empty(), "no claim, no source and no reason for {unexplained:?}");
 }
 
 #[test]

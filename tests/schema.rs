@@ -3,8 +3,9 @@
 
 use std::path::Path;
 
+use kong_pg_tls::format::{ClaimsFile, DifferencesFile, OutcomesFile, PkiFile, Scenario as ScenarioFile, TextsFile};
+use kong_pg_tls::load::schema_of;
 use kong_pg_tls::report::Results;
-use kong_pg_tls::scenario::{ClaimsFile, DifferencesFile, OutcomesFile, PkiFile, ScenarioFile, TextsFile, schema_of};
 use rstest::rstest;
 
 #[rstest]

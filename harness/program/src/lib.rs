@@ -2,13 +2,15 @@
 
 pub mod cli;
 pub mod client;
+pub mod format;
 pub mod judge;
+pub mod load;
 pub mod plan;
 pub mod proxy;
 pub mod report;
 pub mod roles;
 pub mod run;
 pub mod runfolder;
-pub mod scenario;
 pub mod session;
+pub mod suite;
 pub mod vocabulary;

@@ -27,7 +27,7 @@ pub use results::{Results, write_results};
 
 use crate::judge::Verdict;
 use crate::run::CellResult;
-use crate::scenario::Difference;
+use crate::suite::Difference;
 use crate::vocabulary::ClientKind;
 
 /// A run that has ended.

@@ -75,16 +75,26 @@ impl<'de, V: FromStr<Err = String> + Ord + Copy> Deserialize<'de> for Range<V> {
     }
 }
 
-impl<V> JsonSchema for Range<V> {
+/// A kind of version that ranges are made of.
+pub trait Version {
+    /// The `format` that the ranges have in a JSON Schema.
+    const RANGE: &'static str;
+}
+
+impl Version for Major {
+    const RANGE: &'static str = "postgres-range";
+}
+
+impl Version for OpensslLine {
+    const RANGE: &'static str = "openssl-range";
+}
+
+impl<V: Version> JsonSchema for Range<V> {
     fn schema_name() -> Cow<'static, str> {
-        "VersionRange".into()
+        V::RANGE.into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "description": "`15`, `14+` or `13-15`",
-            "type": ["string", "integer"],
-            "pattern": r"^\d+(\.\d+)*(\+|-\d+(\.\d+)*)?$",
-        })
+        json_schema!({ "description": "`15`, `14+` or `13-15`", "type": ["string", "integer"], "format": V::RANGE })
     }
 }
 

@@ -15,7 +15,7 @@ use postgres_tls_server::config::KEYS as POSTGRES_KEYS;
 pub struct Setting(pub String);
 
 /// Settings of one file, in the order written; `None` takes one away that a scenario sets.
-type Settings = IndexMap<String, Option<Setting>>;
+pub type Settings = IndexMap<String, Option<Setting>>;
 
 /// The settings of kong.conf that bear on the connection to PostgreSQL.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]

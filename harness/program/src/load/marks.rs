@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, SpannedEventReceiver};
 
-use super::yaml::{Position, Segment, Target};
+use super::path::{Position, Segment, Target};
 
 /// A value of a document with its place.
 #[derive(Debug, Clone)]

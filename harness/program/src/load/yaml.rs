@@ -6,36 +6,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use super::marks::Marked;
-
-/// A place in a file; both count from 1, columns in characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
-    /// The line.
-    pub line: usize,
-    /// The column.
-    pub column: usize,
-}
-
-/// A step on the way from the root of a document to a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Segment {
-    /// The value of a key.
-    Key(String),
-    /// An item of a sequence, from 0.
-    Index(usize),
-}
-
-/// What is looked for at the end of a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Target {
-    /// The value itself.
-    Value,
-    /// The key that the value belongs to; the occurrence counts from 0, for keys that are there twice.
-    Key {
-        /// Which of several equal keys.
-        occurrence: usize,
-    },
-}
+use super::path::{Position, Segment};
 
 /// A document, and the keys that are in a mapping more than once.
 pub(super) struct Document {
@@ -101,6 +72,28 @@ pub(super) fn keep_as_written(value: &mut Value, marked: &Marked, is_setting: bo
         scalar if is_setting => *scalar = marked.as_written().map_or(Value::Null, Value::from),
         _ => {}
     }
+}
+
+/// The innermost bracket that is open at a place, and where it was opened.
+pub(super) fn unclosed(text: &str, end: Position) -> Option<(Position, char)> {
+    let mut open = Vec::new();
+    for (number, line) in text.lines().enumerate().take(end.line) {
+        let mut quote = None;
+        let mut before = ' ';
+        for (column, c) in line.chars().enumerate() {
+            match (quote, c) {
+                (None, '#') if before.is_whitespace() => break,
+                // An apostrophe inside a word is no quote.
+                (None, '"' | '\'') if !before.is_alphanumeric() => quote = Some(c),
+                (Some(mark), _) if mark == c => quote = None,
+                (None, '[' | '{') => open.push((Position { line: number + 1, column: column + 1 }, c)),
+                (None, ']' | '}') => drop(open.pop()),
+                _ => {}
+            }
+            before = c;
+        }
+    }
+    open.pop()
 }
 
 /// Builds the tree. The library's own `Value` would keep the last of two equal keys and say nothing.
@@ -180,7 +173,7 @@ impl<'de> Visitor<'de> for &mut Reader {
 mod tests {
     use rstest::rstest;
 
-    use super::super::marks::Marked;
+    use super::super::path::Target;
     use super::*;
 
     const TEXT: &str = "\
