@@ -10,8 +10,10 @@ fn similarity(wrong: &str, known: &str) -> f64 {
     strsim::jaro_winkler(&wrong.to_lowercase(), &known.to_lowercase())
 }
 
-/// How many names a message lists.
+/// How many names a message lists in full.
 const LISTED: usize = 8;
+/// How many it suggests where there are more.
+const SUGGESTED: usize = 4;
 
 /// `expected one of ...`: all known names if they are few, else those that are most like the wrong one, and where all
 /// are listed.
@@ -24,6 +26,6 @@ pub(crate) fn some_of(wrong: &str, known: &[String], all: &str) -> String {
     }
     let mut nearest: Vec<_> = known.iter().collect();
     nearest.sort_by(|a, b| similarity(wrong, b).total_cmp(&similarity(wrong, a)));
-    let nearest: Vec<_> = nearest.into_iter().take(LISTED).map(String::as_str).collect();
+    let nearest: Vec<_> = nearest.into_iter().take(SUGGESTED).map(String::as_str).collect();
     format!("expected one of {} names, such as {}; {all}", known.len(), nearest.join(", "))
 }

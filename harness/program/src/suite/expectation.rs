@@ -232,8 +232,12 @@ impl Check<'_> {
         let resolved = match self.vocabulary.outcomes.resolve(name, arguments, self.vocabulary.tls) {
             Ok(resolved) => resolved,
             Err(error) => {
-                let path: Vec<_> = path.iter().copied().chain(error.argument()).collect();
-                return self.wrong(&path, error.to_string(), &error.help());
+                let (message, help) = (error.to_string(), error.help());
+                let Some(argument) = error.argument().filter(|_| self.named.is_none()) else {
+                    return self.wrong(path, message, &help);
+                };
+                self.problems.push(Problem::key(keys(&[path, &[argument]].concat()), message, help));
+                return None;
             }
         };
         self.named = Some((used, depth + 1));
@@ -252,9 +256,9 @@ impl Check<'_> {
         let both = Forms::from(expect);
         let is_of_both = both.connects.is_some() || both.refused.is_some() || both.hangs.is_some();
         let contradiction = match (is_of_both, &expect.luasec, &expect.cosocket) {
-            (false, None, Some(_)) => Some("says nothing of the luasec stack"),
-            (false, Some(_), None) => Some("says nothing of the cosocket stack"),
-            (true, Some(_), _) | (true, _, Some(_)) => Some("says what happens on both stacks, and then on one again"),
+            (false, None, Some(_)) => Some("does not say what happens on LuaSec"),
+            (false, Some(_), None) => Some("does not say what happens on a cosocket"),
+            (true, Some(_), _) | (true, _, Some(_)) => Some("says what happens on both stacks, and on one of them again"),
             _ => None,
         };
         if let Some(contradiction) = contradiction {
@@ -303,7 +307,7 @@ impl Check<'_> {
         let off = connects.tls.accepted().contains(&TlsVersion::Off);
         let of_tls = [&connects.client_dn, &connects.certificate, &connects.cipher];
         if off && of_tls.iter().any(|field| field.is_some()) {
-            let message = "the expectation contradicts itself: something of TLS on a connection in plaintext";
+            let message = "the expectation contradicts itself: there is nothing of TLS on a connection in plaintext";
             let help = "take `client_dn`, `certificate` and `cipher` out, or expect a TLS version";
             self.wrong::<()>(path, message, help);
         }

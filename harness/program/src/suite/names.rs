@@ -96,14 +96,17 @@ fn check_versions(applies_to: Option<&AppliesTo>) -> Vec<Problem> {
     let Some(applies_to) = applies_to else { return Vec::new() };
     let path = |inside: &[Segment]| [&[key("applies_to")], inside].concat();
     let unknown = applies_to.releases.iter().enumerate().filter_map(|(number, release)| {
-        let message = release.parse::<Profile>().err()?.to_string();
-        Some(Problem::value(path(&[key("releases"), Segment::Index(number)]), message, "`kong-pg-tls env` lists them"))
+        release.parse::<Profile>().err()?;
+        let known: Vec<_> = releases().map(|profile| profile.to_string()).collect();
+        let help = some_of(release, &known, "`kong-pg-tls env` lists all");
+        let message = format!("no Kong release is called `{release}`");
+        Some(Problem::value(path(&[key("releases"), Segment::Index(number)]), message, help))
     });
     let mut problems: Vec<_> = unknown.collect();
     let limited = applies_to.postgres.is_some() || applies_to.openssl.is_some();
     if limited && applies_to.because.is_none() {
         let help = "expected `because` beside it";
-        problems.push(Problem::value(path(&[]), "it does not say why not elsewhere", help));
+        problems.push(Problem::value(path(&[]), "`applies_to` does not say why not elsewhere", help));
     }
     problems
 }
@@ -129,6 +132,9 @@ fn check_exceptions(exceptions: &[Except], scenario: &Scenario) -> Vec<Problem> 
 /// The releases whose names match one of the patterns.
 pub(super) fn matching(patterns: &[String]) -> Vec<Profile> {
     let Ok(globs) = Globs::new(patterns) else { return Vec::new() };
-    let all = Profile::all().into_iter().chain(Profile::drivers());
-    all.filter(|profile| globs.is_match(&profile.to_string())).collect()
+    releases().filter(|profile| globs.is_match(&profile.to_string())).collect()
+}
+
+fn releases() -> impl Iterator<Item = Profile> {
+    Profile::all().into_iter().chain(Profile::drivers())
 }

@@ -182,6 +182,7 @@ impl<'s> Merged<'s> {
         if !self.problems.is_empty() {
             return Err(self.problems);
         }
+        let no_certificates = self.tree.is_none();
         let tree = self.tree.take().unwrap_or_default();
         let mut used = Vec::new();
         let mut server =
@@ -212,6 +213,10 @@ impl<'s> Merged<'s> {
         let kongs = self.kong.into_iter().map(|(key, (value, _))| (key, value));
         (kong.environment, kong.settings) = kongs.partition(|(key, _)| is_variable(key));
         kong.prefix = self.prefix.into_iter().map(|(key, (value, _))| (key, value)).collect();
+        if no_certificates {
+            // One is enough: the answer to all is the same.
+            self.problems.truncate(1);
+        }
         if self.problems.is_empty() { Ok(Situation { tree, server, kong }) } else { Err(self.problems) }
     }
 
