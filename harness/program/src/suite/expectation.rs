@@ -258,7 +258,9 @@ impl Check<'_> {
         let contradiction = match (is_of_both, &expect.luasec, &expect.cosocket) {
             (false, None, Some(_)) => Some("does not say what happens on LuaSec"),
             (false, Some(_), None) => Some("does not say what happens on a cosocket"),
-            (true, Some(_), _) | (true, _, Some(_)) => Some("says what happens on both stacks, and on one of them again"),
+            (true, Some(_), _) | (true, _, Some(_)) => {
+                Some("says what happens on both stacks, and on one of them again")
+            }
             _ => None,
         };
         if let Some(contradiction) = contradiction {
