@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use globset::Glob;
 use kong_pg_client::{Edition, OpensslLine, Stack};
 use kong_pg_tls::desk::diagnose::{Circumstances, Diagnosis};
-use kong_pg_tls::scenario::{Case, Expected, Suite, TextContext};
+use kong_pg_tls::suite::{Case, Expected, Suite, TextContext};
 use postgres_tls_server::Major;
 use rstest::rstest;
 

@@ -302,3 +302,20 @@ fn help_has_examples_and_the_exit_statuses() {
         assert!(told.stdout.contains(part), "{part}: {told:#?}");
     }
 }
+
+/// The table by which a file with axes is reviewed, as wide as a narrow terminal.
+#[test]
+fn explain_shows_each_point_with_its_configuration_and_what_is_expected() {
+    let explain = |case: &str| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_kong-pg-tls")).args(["explain", case]).output();
+        let output = output.expect("the program runs");
+        (output.status.code(), String::from_utf8(output.stdout).expect("UTF-8"))
+    };
+    let (code, table) = explain("rotation/server-certificate::by-another-ca-which-kong-does-not-trust-yet");
+    assert_eq!(code, Some(0));
+    insta::assert_snapshot!(table);
+    let (_, mismatch) = explain("versions/mismatch");
+    assert_eq!(mismatch.lines().filter(|line| line.starts_with("| server and Kong,")).count(), 40);
+    assert!(mismatch.lines().all(|line| line.chars().count() <= 80));
+    assert_eq!(explain("mtls/nothing").0, Some(4));
+}

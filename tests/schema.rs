@@ -3,9 +3,11 @@
 
 use std::path::Path;
 
-use kong_pg_tls::desk::diagnose::CausesFile;
+use kong_pg_tls::format::{
+    CausesFile, ClaimsFile, DifferencesFile, OutcomesFile, PkiFile, Scenario as ScenarioFile, TextsFile,
+};
+use kong_pg_tls::load::schema_of;
 use kong_pg_tls::report::Results;
-use kong_pg_tls::scenario::{ClaimsFile, DifferencesFile, OutcomesFile, PkiFile, ScenarioFile, TextsFile, schema_of};
 use rstest::rstest;
 
 #[rstest]

@@ -3,7 +3,7 @@
 
 use kong_pg_client::Stage;
 
-use crate::scenario::Would;
+use crate::format::Would;
 use crate::vocabulary::OpenConnection;
 use kong_pg_client::{ErrorDelivery, Refusal};
 use postgres_tls_server::{Observed, TlsProof};

@@ -4,10 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-
-use crate::scenario::{Case, Documented, Suite, Where};
-use crate::vocabulary::ClientKind;
+use crate::format::{Documented, Scope};
+use crate::suite::{Case, Difference, Suite};
+use crate::vocabulary::{BadGlob, ClientKind, Globs};
 use kong_pg_client::{Edition, Profile, Stack};
 use postgres_tls_server::Major;
 
@@ -44,15 +43,25 @@ impl Cell {
         excluded.clone().or_else(|| Some(only?.because.clone())).or_else(release).or_else(excepted)
     }
 
+    /// Whether an entry of `differences.yaml` covers the cell.
+    #[must_use]
+    pub fn is_covered_by(&self, difference: &Difference) -> bool {
+        let entry = &difference.entry;
+        difference.client == self.client
+            && entry.stack.is_none_or(|stack| stack == self.stack)
+            && entry.postgres.is_none_or(|range| range.contains(self.major))
+            && difference.covers(&self.case)
+    }
+
     /// Where the documents are wrong or silent about the cell.
     pub fn documented(&self) -> impl Iterator<Item = &Documented> {
-        let is_here = |at: &Where| {
+        let is_here = |at: &Scope| {
             let is_oss = |edition| edition == Edition::Oss;
             at.stack.is_none_or(|stack| stack == self.stack)
                 && at.edition.is_none_or(|edition| is_oss(edition) == is_oss(self.profile.edition))
                 && at.postgres.is_none_or(|range| range.contains(self.major))
         };
-        self.case.documented.iter().map(AsRef::as_ref).filter(move |documented| is_here(&documented.at))
+        self.case.documented.iter().map(AsRef::as_ref).filter(move |documented| is_here(&documented.applies_to))
     }
 }
 
@@ -72,7 +81,7 @@ pub struct Axes {
 /// Which cells are wanted.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
-    globs: Option<GlobSet>,
+    globs: Option<Globs>,
     shard: Option<Shard>,
 }
 
@@ -115,18 +124,13 @@ impl Selection {
     ///
     /// # Errors
     /// What is wrong with a glob.
-    pub fn new(globs: &[String], shard: Option<Shard>) -> Result<Self, String> {
-        let mut set = GlobSetBuilder::new();
-        for glob in globs {
-            let glob = GlobBuilder::new(glob).build().map_err(|error| format!("bad glob: {error}"))?;
-            set.add(glob);
-        }
-        let set = set.build().map_err(|error| format!("bad glob: {error}"))?;
+    pub fn new(globs: &[String], shard: Option<Shard>) -> Result<Self, BadGlob> {
+        let set = Globs::new(globs)?;
         Ok(Self { globs: (!globs.is_empty()).then_some(set), shard })
     }
 
     fn has(&self, cell: &Cell) -> bool {
-        let named = |globs: &GlobSet| globs.is_match(&cell.id) || globs.is_match(&cell.case.id);
+        let named = |globs: &Globs| globs.is_match(&cell.id) || globs.is_match(&cell.case.id);
         self.globs.as_ref().is_none_or(named) && self.shard.is_none_or(|shard| shard.has(&cell.id))
     }
 }
@@ -193,7 +197,7 @@ mod tests {
     ) {
         let folder = tempfile::tempdir().expect("a folder");
         let entry = |happens, at| {
-            format!("{{ claim: it/works, happens: {happens}, since: ever, instead: nothing, where: {{ {at} }} }}")
+            format!("{{ claim: it/works, happens: {happens}, since: ever, instead: nothing, applies_to: {{ {at} }} }}")
         };
         let entries = [
             entry("everywhere", ""),
@@ -223,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_bad_glob_is_refused() {
-        let error = Selection::new(&["mtls/[".into()], None).expect_err("a fault");
+        let error = Selection::new(&["mtls/[".into()], None).expect_err("a fault").to_string();
         assert!(error.starts_with("bad glob: "), "{error}");
     }
 }

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use crate::client::{ClientOptions, ClientUnavailable, Clients};
 use crate::judge::Verdict;
+use crate::load::Fault;
 use crate::plan::{Axes, Cell, Selection, Shard, plan};
 use crate::roles;
 use crate::run::{CellResult, Runner};
 use crate::runfolder::{RunFolder, announce_pull};
-use crate::scenario::{Difference, Fault, Suite};
+use crate::suite::{Difference, Suite};
 use crate::vocabulary::ClientKind;
 use kong_pg_client::{Profile, Stack};
 use postgres_tls_server::Major;
@@ -199,7 +200,8 @@ impl Options {
 
     /// The cells asked for, on these majors.
     pub fn plan(&self, suite: &Suite, majors: Vec<Major>) -> Result<Vec<Cell>, SessionError> {
-        let selection = Selection::new(&self.globs, self.shard).map_err(SessionError::Usage)?;
+        let selection =
+            Selection::new(&self.globs, self.shard).map_err(|error| SessionError::Usage(error.to_string()))?;
         let axes = Axes {
             majors,
             profiles: self.profiles.iter().cloned().map(Arc::new).collect(),
@@ -218,7 +220,7 @@ impl Options {
         }
         let axes = Axes { majors, profiles: Vec::new(), clients: self.clients.clone(), stacks: Stack::ALL.to_vec() };
         let all = plan(suite, &axes, &Selection::default());
-        let about = |difference: &Arc<Difference>| all.iter().filter(|cell| difference.is_about(cell)).count();
+        let about = |difference: &Arc<Difference>| all.iter().filter(|cell| cell.is_covered_by(difference)).count();
         suite.differences.iter().map(|difference| (difference.clone(), about(difference))).collect()
     }
 
@@ -256,7 +258,7 @@ impl Session {
     pub async fn open(options: &Options) -> Result<Self, SessionError> {
         let suite = options.suite()?;
         // What is wrong with the globs is told before anything is looked for.
-        Selection::new(&options.globs, options.shard).map_err(SessionError::Usage)?;
+        Selection::new(&options.globs, options.shard).map_err(|error| SessionError::Usage(error.to_string()))?;
         let folder = Arc::new(RunFolder::create()?);
         let Chosen { runtime, why } = options.runtime(&folder).await?;
         let majors = options.majors(&*runtime)?;
@@ -272,7 +274,7 @@ impl Session {
     #[must_use]
     pub fn stale(&self, results: &[CellResult]) -> Vec<Arc<Difference>> {
         let is_stale = |(difference, all): &&(Arc<Difference>, usize)| {
-            let about: Vec<_> = results.iter().filter(|result| difference.is_about(&result.cell)).collect();
+            let about: Vec<_> = results.iter().filter(|result| result.cell.is_covered_by(difference)).collect();
             let is_judged = |result: &&&CellResult| matches!(result.verdict, Verdict::Pass | Verdict::KnownDeviation);
             let shows = |result: &&CellResult| {
                 result.verdict == Verdict::Fail

@@ -8,7 +8,7 @@ use postgres_tls_server::Major;
 
 use super::{Exit, Failure};
 use crate::desk::diagnose::{Circumstances, write_diagnosis};
-use crate::scenario::Suite;
+use crate::suite::Suite;
 
 const EXAMPLES: &str = "\
 Examples:

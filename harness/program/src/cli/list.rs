@@ -31,7 +31,7 @@ pub(super) async fn list(args: &ListArgs) -> Result<Exit, Failure> {
             .map(|cell| {
                 serde_json::json!({
                     "id": cell.id, "scenario": cell.case.scenario, "case": cell.case.name, "place": cell.case.place,
-                    "claims": cell.case.claims, "threads": cell.case.threads, "postgres": cell.major,
+                    "claims": cell.case.claims, "source": cell.case.source, "postgres": cell.major,
                     "kong": cell.profile.to_string(), "client": cell.client, "stack": cell.stack,
                     "excluded": cell.excluded(),
                 })

@@ -5,6 +5,7 @@ mod clean;
 mod diagnose;
 mod diff;
 mod env;
+mod explain;
 mod list;
 mod report;
 mod run;
@@ -125,6 +126,8 @@ enum Command {
     Diff(diff::DiffArgs),
     /// Make a page of the results of a run.
     Report(report::ReportArgs),
+    /// Show what is configured at each point of a case, and what is expected there.
+    Explain(explain::ExplainArgs),
     /// Show which runtimes, servers and clients can be used here; for each that cannot, why.
     Env,
     /// Remove what an interrupted run left behind.
@@ -238,6 +241,7 @@ pub fn main() -> ExitCode {
             Command::Diagnose(args) => diagnose::diagnose(&args),
             Command::Diff(args) => diff::diff(&args),
             Command::Report(args) => report::report(&args),
+            Command::Explain(args) => explain::explain(&args),
             Command::Env => env::env().await,
             Command::Clean => clean::clean().await,
         }

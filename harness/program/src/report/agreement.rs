@@ -8,9 +8,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Report;
+use crate::format::KongText;
 use crate::judge::{Observation, Outcome, Verdict};
 use crate::run::CellResult;
-use crate::scenario::{Expected, KongText};
+use crate::suite::Expected;
 use crate::vocabulary::ClientKind;
 use kong_pg_client::{ErrorDelivery, Refusal, Stack};
 

@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde::Deserialize;
 
 use crate::judge::Verdict;
-use crate::scenario::{Case, Suite};
+use crate::suite::{Proof, Suite};
 
 /// The verdicts of the last run, by the ids of the cases.
 #[derive(Debug, Default)]
@@ -38,14 +38,21 @@ impl Recorded {
         Ok(recorded)
     }
 
-    /// `24 pass, 2 known-deviation`
-    fn tally<'c>(&self, cases: impl Iterator<Item = &'c Case>) -> String {
-        let verdicts: Vec<_> = cases.filter_map(|case| self.0.get(&case.id)).flatten().collect();
-        let count = |verdict: &Verdict| verdicts.iter().filter(|other| **other == verdict).count();
+    /// `24 pass, 2 known-deviation`. A cell that contradicts the documents in something else proves this claim.
+    fn tally(&self, proof: &Proof<'_>) -> String {
+        let verdicts = proof.cases.iter().flat_map(|case| {
+            let of_claim = move |verdict: &Verdict| match verdict {
+                Verdict::KnownDeviation if !case.contradicts(&proof.claim) => Verdict::Pass,
+                other => *other,
+            };
+            self.0.get(&case.id).into_iter().flatten().map(of_claim)
+        });
+        let verdicts: Vec<_> = verdicts.collect();
+        let count = |verdict: &Verdict| verdicts.iter().filter(|other| *other == verdict).count();
         let counts = Verdict::ALL.iter().map(|verdict| (count(verdict), verdict.as_str()));
-        let told: Vec<_> =
+        let listed: Vec<_> =
             counts.filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}")).collect();
-        if told.is_empty() { "not run".into() } else { told.join(", ") }
+        if listed.is_empty() { "not run".into() } else { listed.join(", ") }
     }
 }
 
@@ -56,8 +63,8 @@ pub fn write_claims(out: &mut dyn Write, suite: &Suite, recorded: &Recorded) -> 
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(["claim", "cases", "verdicts"]);
-    for (claim, cases) in &coverage.claims {
-        table.add_row([claim.clone(), cases.len().to_string(), recorded.tally(cases.iter().copied())]);
+    for proof in &coverage.claims {
+        table.add_row([proof.claim.clone(), proof.cases.len().to_string(), recorded.tally(proof)]);
     }
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
@@ -74,20 +81,20 @@ pub fn write_claims(out: &mut dyn Write, suite: &Suite, recorded: &Recorded) -> 
             documented.claim, documented.happens, cases[0]
         )?;
     }
-    let uncovered: Vec<_> = coverage.claims.iter().filter(|(_, cases)| cases.is_empty()).collect();
-    for (claim, _) in &uncovered {
-        writeln!(out, "no case for the claim {claim}")?;
+    let uncovered: Vec<_> = coverage.claims.iter().filter(|proof| proof.is_missing()).collect();
+    for proof in &uncovered {
+        writeln!(out, "no case proves the claim {}", proof.claim)?;
     }
     for case in &coverage.without_reason {
-        writeln!(out, "no claim, no thread and no reason for {} ({})", case.id, case.place)?;
+        writeln!(out, "no claim, no source and no reason for {} ({})", case.id, case.place)?;
     }
     let (claims, cases) = (coverage.claims.len(), suite.cases().count());
     let covered = claims - uncovered.len();
     let explained = cases - coverage.without_reason.len();
     writeln!(
         out,
-        "{covered} of {claims} claims have cases; {explained} of {cases} cases have a reason: {} claims, {} threads of users, {} what was measured",
-        coverage.by_claim, coverage.by_thread, coverage.beyond,
+        "{covered} of {claims} claims have cases; {explained} of {cases} cases have a reason: {} a claim, {} an issue or article, {} another",
+        coverage.by_claim, coverage.by_source, coverage.by_reason,
     )?;
     Ok(uncovered.is_empty() && coverage.without_reason.is_empty())
 }

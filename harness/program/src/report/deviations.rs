@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use indexmap::IndexMap;
 
 use super::Report;
+use crate::format::Documented;
 use crate::judge::Verdict;
-use crate::scenario::{Documented, Suite};
+use crate::suite::Suite;
 
 /// Writes where a run found the documents to be wrong, a line each.
 pub fn write_known_deviations(out: &mut dyn Write, report: &Report) -> io::Result<()> {

@@ -5,6 +5,7 @@ mod agreement;
 mod claims;
 mod details;
 mod deviations;
+mod explain;
 mod junit;
 mod last_green;
 mod live;
@@ -20,6 +21,7 @@ pub use agreement::{Agreement, write_agreement};
 pub use claims::{Recorded, write_claims};
 pub use details::write_details;
 pub use deviations::{write_deviations, write_known_deviations};
+pub use explain::write_explanation;
 pub use junit::write_junit;
 pub use live::Live;
 pub use matrix::write_matrix;
@@ -28,7 +30,7 @@ pub use results::{Results, write_results};
 
 use crate::judge::Verdict;
 use crate::run::CellResult;
-use crate::scenario::Difference;
+use crate::suite::Difference;
 use crate::vocabulary::ClientKind;
 
 /// A run that has ended.

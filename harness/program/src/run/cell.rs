@@ -5,12 +5,13 @@ use std::sync::Arc;
 use super::step::{Attempted, SetUp};
 use super::{ConfigFiles, Runner, materials};
 use crate::client::{ClientError, Connection, race};
+use crate::format::Divergence;
 use crate::judge::{
     Expectation, KnownDeviation, Mismatch, OUTCOME, Observation, Outcome, Verdict, judge, judge_outcome, verdict,
     without_the_attempt,
 };
 use crate::plan::Cell;
-use crate::scenario::{Change, ClientOutcome, Difference, Divergence, Situation, Step};
+use crate::suite::{Change, ClientOutcome, Difference, Situation, Step};
 use crate::vocabulary::{ClientKind, OpenConnection, OpensslRelease};
 use certificate_trees::PkiError;
 use kong_pg_client::{ErrorDelivery, Settings};
@@ -122,7 +123,7 @@ impl Runner {
     }
 
     fn difference(&self, cell: &Cell, did: ClientOutcome<'_>) -> Option<Arc<Difference>> {
-        self.differences.iter().find(|known| known.is_about(cell) && known.matches(did)).cloned()
+        self.differences.iter().find(|known| cell.is_covered_by(known) && known.matches(did)).cloned()
     }
 
     /// A client that is not Kong may part from it where that is written.
@@ -233,7 +234,7 @@ impl Runner {
             None => None,
         };
         let (expected, known) = self.expectation(place, server, &set_up, attempted.as_ref())?;
-        let answers = server.answers(step.asks.iter().map(|(question, _)| question.as_str())).await?;
+        let answers = server.answers(step.queries.iter().map(|(question, _)| question.as_str())).await?;
         let files = materials::config_files(&step.situation, configuration);
         let SetUp { said: reload, remarks, .. } = set_up;
         let observed = match attempted {

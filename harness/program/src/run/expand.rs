@@ -1,11 +1,14 @@
-//! Expectations in the words of a cell: its PostgreSQL, the OpenSSL on either side, its certificates, its address.
+//! Expectations for a cell: for its PostgreSQL, the OpenSSL on either side, its certificates, its address.
 
 use std::path::Path;
 
+use thiserror::Error;
+
 use super::Runner;
+use crate::format::{Connects, Documented, ServerLog, Would};
 use crate::judge::{Expectation, KnownDeviation, Outcome};
 use crate::plan::Cell;
-use crate::scenario::{Change, Connects, Documented, Expected, ServerLog, Step, TextContext, Texts, Would};
+use crate::suite::{Change, Expected, Step, TextContext, TextError, Texts};
 use crate::vocabulary::{TlsVersion, openssl_line_of};
 use certificate_trees::{PkiError, Tree};
 use kong_pg_client::{Edition, Stack};
@@ -23,12 +26,23 @@ pub(super) struct Words<'a> {
     pub(super) kong: &'a Path,
 }
 
+/// An expectation that cannot be expanded for a cell.
+#[derive(Debug, Error)]
+pub(super) enum ExpandError {
+    /// One of its texts.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// A certificate that it names.
+    #[error(transparent)]
+    Certificate(#[from] PkiError),
+}
+
 /// The text of `texts.yaml` for a TLS connection that ends without a goodbye.
 const ABRUPT_END: &str = "{end of a TLS connection without a goodbye}";
 
 impl Runner {
     /// The expectation of a step for a cell.
-    pub(super) fn expand(&self, step: &Step, words: &Words<'_>) -> Result<Expectation, String> {
+    pub(super) fn expand(&self, step: &Step, words: &Words<'_>) -> Result<Expectation, ExpandError> {
         let value = |name: &str| self.value(name, words);
         let server = TextContext { major: words.cell.major, openssl: openssl_line_of(words.facts), value: &value };
         let kong = TextContext { openssl: Some(words.cell.profile.openssl), ..server };
@@ -53,7 +67,7 @@ impl Runner {
                         tls: connects.tls.accepted().iter().map(|version| version.as_str().to_owned()).collect(),
                         cipher: connects.cipher.clone(),
                         client_dn: connects.client_dn.clone().filter(|_| words.cell.client.is_transparent()),
-                        certificate: certificate.transpose().map_err(|error| error.to_string())?,
+                        certificate: certificate.transpose()?,
                     };
                     (Some(outcome), log)
                 }
@@ -62,18 +76,18 @@ impl Runner {
                     let texts = texts.map(|text| Ok(self.texts.expand(text, &kong)?.join("\n")));
                     let outcome = Outcome::Refused {
                         stage: stage.filter(|_| words.cell.client.is_transparent()),
-                        kong: texts.collect::<Result<_, String>>()?,
+                        kong: texts.collect::<Result<_, TextError>>()?,
                         raised: says.is_raised(),
                     };
                     (Some(outcome), expand_log(&self.texts, postgres, &server)?)
                 }
             };
         let open_connection = step.open_connection.clone().filter(|_| !is_kept_out(words.cell));
-        Ok(Expectation { reload, open_connection, outcome, server: log, answers: step.asks.clone() })
+        Ok(Expectation { reload, open_connection, outcome, server: log, answers: step.queries.clone() })
     }
 
     /// Where the documents are known to be wrong or silent about a cell.
-    pub(super) fn known_deviations(&self, words: &Words<'_>) -> Result<Vec<KnownDeviation>, String> {
+    pub(super) fn known_deviations(&self, words: &Words<'_>) -> Result<Vec<KnownDeviation>, ExpandError> {
         let value = |name: &str| self.value(name, words);
         let server = TextContext { major: words.cell.major, openssl: openssl_line_of(words.facts), value: &value };
         let kong = TextContext { openssl: Some(words.cell.profile.openssl), ..server };
@@ -84,7 +98,7 @@ impl Runner {
         let known = |documented: &Documented| {
             let would = documented.would.as_ref().map(|would| {
                 let (kong, postgres) = (text(&would.kong, &kong)?, text(&would.postgres, &server)?);
-                Ok::<_, String>(Would { kong, postgres, ..would.clone() })
+                Ok::<_, TextError>(Would { kong, postgres, ..would.clone() })
             });
             Ok(KnownDeviation { says: documented.says.clone(), would: would.transpose()? })
         };
@@ -142,7 +156,7 @@ pub(super) fn describe(certificate: &openssl::x509::X509Ref) -> String {
     format!("{} (SHA-256 {fingerprint})", certificate_trees::oneline(certificate.subject_name()))
 }
 
-fn expand_log(texts: &Texts, log: &ServerLog, speaker: &TextContext<'_>) -> Result<Vec<Vec<String>>, String> {
+fn expand_log(texts: &Texts, log: &ServerLog, speaker: &TextContext<'_>) -> Result<Vec<Vec<String>>, TextError> {
     let alternative = |lines: Vec<&str>| {
         lines.into_iter().try_fold(Vec::new(), |mut all, line| {
             all.extend(texts.expand(line, speaker)?);

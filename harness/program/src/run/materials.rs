@@ -9,7 +9,7 @@ use std::path::Path;
 use certificate_trees::Format;
 use postgres_tls_server::Owner;
 
-use crate::scenario::{Content, KongSide, PlannedFile, Situation};
+use crate::suite::{Content, KongSide, PlannedFile, Situation};
 use certificate_trees::{Authority, PkiError};
 use kong_pg_client::Stack;
 use kong_pg_client::conf::{FILE_KEYS, KongConf, file_names, in_base64, variable};

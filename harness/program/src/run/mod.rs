@@ -17,7 +17,7 @@ pub use materials::ConfigFiles;
 use crate::client::Clients;
 use crate::judge::{Expectation, Mismatch, Observation, Verdict};
 use crate::plan::Cell;
-use crate::scenario::{Difference, ServerSide, Suite, Texts};
+use crate::suite::{Difference, ServerSide, Suite, Texts};
 use certificate_trees::{Authority, Tree};
 use postgres_tls_server::{Pool, RuntimeKind, ServerFacts};
 

@@ -13,7 +13,7 @@ use crate::proxy::Proxy;
 use kong_pg_client::Stage;
 use postgres_tls_server::ApplyMode;
 
-use crate::scenario::{Change, Step};
+use crate::suite::{Change, Step};
 use kong_pg_client::{ConnectionRole, Refusal, Settings, remarks};
 use postgres_tls_server::{Configuration, Observed, Server, Start, TlsProof};
 
@@ -151,7 +151,7 @@ impl Runner {
 
     async fn proxy(&self, step: &Step, server: &Server) -> Result<Option<Proxy>, Stop> {
         let Some(proxy) = &step.situation.kong.proxy else { return Ok(None) };
-        let certificate = proxy.with.as_ref().map(|name| self.authority.certificate(&step.situation.tree, name));
+        let certificate = proxy.certificate.as_ref().map(|name| self.authority.certificate(&step.situation.tree, name));
         let started = Proxy::start(proxy.does, certificate.transpose()?, server.address()).await;
         started.map(Some).map_err(|error| Stop::environment("listen in front of the server", error))
     }
@@ -174,7 +174,7 @@ impl Runner {
         };
         let expanded = self.expand(place.step, &words);
         let known = self.known_deviations(&words);
-        expanded.and_then(|expected| Ok((expected, known?))).map_err(Stop::Environment)
+        expanded.and_then(|expected| Ok((expected, known?))).map_err(|error| Stop::Environment(error.to_string()))
     }
 }
 

@@ -2,12 +2,14 @@
 
 mod behaviour;
 mod client_kind;
+mod globs;
 mod open_connection;
 mod tls_version;
 mod versions;
 
 pub use behaviour::Behaviour;
 pub use client_kind::ClientKind;
+pub use globs::{BadGlob, Globs};
 pub use open_connection::OpenConnection;
 pub use tls_version::TlsVersion;
 pub use versions::{OpensslRange, OpensslRelease, OpensslReleases, PostgresRange, Range, openssl_line_of};

@@ -51,15 +51,24 @@ impl fmt::Display for OpensslRelease {
 
 /// What a range can be of.
 pub trait Version: FromStr<Err: fmt::Display> + Ord + Copy {
+    /// The `format` that the ranges have in a JSON Schema.
+    const RANGE: &'static str;
+
     /// Whether this is the last version of a range that includes `last`, or an earlier one.
     fn is_up_to(self, last: Self) -> bool {
         self <= last
     }
 }
 
-impl Version for Major {}
-impl Version for OpensslLine {}
+impl Version for Major {
+    const RANGE: &'static str = "postgres-range";
+}
+impl Version for OpensslLine {
+    const RANGE: &'static str = "openssl-range";
+}
 impl Version for OpensslRelease {
+    const RANGE: &'static str = "openssl-releases";
+
     fn is_up_to(self, last: Self) -> bool {
         self <= last || self.line == last.line && last.patch.is_none()
     }
@@ -130,16 +139,12 @@ impl<'de, V: Version> Deserialize<'de> for Range<V> {
     }
 }
 
-impl<V> JsonSchema for Range<V> {
+impl<V: Version> JsonSchema for Range<V> {
     fn schema_name() -> Cow<'static, str> {
-        "VersionRange".into()
+        V::RANGE.into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "description": "`15`, `14+` or `13-15`",
-            "type": ["string", "integer"],
-            "pattern": r"^\d+(\.\d+)*(\+|-\d+(\.\d+)*)?$",
-        })
+        json_schema!({ "description": "`15`, `14+` or `13-15`", "type": ["string", "integer"], "format": V::RANGE })
     }
 }
 

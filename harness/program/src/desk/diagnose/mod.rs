@@ -1,6 +1,5 @@
 //! From texts that somebody has in front of them to causes, most likely first, each with what proves it.
 
-mod causes;
 mod render;
 mod text;
 
@@ -13,9 +12,10 @@ use postgres_tls_server::Major;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-pub use causes::{Cause, CausesFile, Speaker, Step, Symptom};
 pub use render::write_diagnosis;
 use text::Line;
+
+use crate::format::{Cause, CausesFile, ConnectionStep, Speaker, Symptom};
 
 /// What is known of the situation besides its texts.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +34,7 @@ pub struct Diagnosis {
     /// Who printed the most telling of them; nothing, if none is known.
     pub who: Option<Speaker>,
     /// The step at which it is printed.
-    pub step: Option<Step>,
+    pub step: Option<ConnectionStep>,
     /// The one of Kong's TLS stacks that prints it, where only one does.
     pub stack: Option<Stack>,
     /// The lines in which symptoms were found, as they were given, each once.

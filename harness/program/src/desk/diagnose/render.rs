@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 
-use super::{Diagnosis, Speaker, Suspect};
+use super::{Diagnosis, Suspect};
+use crate::format::Speaker;
 
 /// How many causes are shown; the others are in `--json`.
 const SHOWN: usize = 5;

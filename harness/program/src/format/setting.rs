@@ -5,45 +5,17 @@ use std::borrow::Cow;
 use indexmap::IndexMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, Unexpected, Visitor};
 
 use kong_pg_client::conf::{KEYS as KONG_KEYS, variable};
 use postgres_tls_server::config::KEYS as POSTGRES_KEYS;
 
-/// A value of postgresql.conf or kong.conf. YAML's numbers and booleans are taken as they are written.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// A value of postgresql.conf or kong.conf, exactly as the scenario file has it: `True`, `0600` and `~` are texts here.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(transparent)]
 pub struct Setting(pub String);
 
-impl<'de> Deserialize<'de> for Setting {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Scalar;
-        impl Visitor<'_> for Scalar {
-            type Value = Setting;
-            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-                f.write_str("a text, a number or a boolean")
-            }
-            fn visit_str<E: Error>(self, value: &str) -> Result<Setting, E> {
-                Ok(Setting(value.to_owned()))
-            }
-            fn visit_bool<E: Error>(self, value: bool) -> Result<Setting, E> {
-                Ok(Setting(value.to_string()))
-            }
-            fn visit_i64<E: Error>(self, value: i64) -> Result<Setting, E> {
-                Ok(Setting(value.to_string()))
-            }
-            fn visit_u64<E: Error>(self, value: u64) -> Result<Setting, E> {
-                Ok(Setting(value.to_string()))
-            }
-            fn visit_f64<E: Error>(self, value: f64) -> Result<Setting, E> {
-                Err(E::invalid_type(Unexpected::Float(value), &self))
-            }
-        }
-        deserializer.deserialize_any(Scalar)
-    }
-}
-
 /// Settings of one file, in the order written; `None` takes one away that a scenario sets.
-type Settings = IndexMap<String, Option<Setting>>;
+pub type Settings = IndexMap<String, Option<Setting>>;
 
 /// The settings of kong.conf that bear on the connection to PostgreSQL.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -82,7 +54,7 @@ fn settings<'k>(what: &str, keys: impl Iterator<Item = (&'k str, &'k str)>) -> S
         .map(|(key, meaning)| {
             let value = serde_json::json!({
                 "description": meaning,
-                "type": ["string", "integer", "boolean", "null"],
+                "type": ["string", "number", "boolean", "null"],
             });
             (key.to_owned(), value)
         })

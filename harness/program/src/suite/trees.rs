@@ -1,37 +1,22 @@
-//! Trees of certificates as a suite writes them, resolved: what they are based on, and what they are like.
+//! Trees of certificates, with what they are based on and what they are like resolved.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use schemars::JsonSchema;
-use serde::Deserialize;
-
-use super::model::{Pki, TreeSpec};
-use super::schema;
-use super::source::{Fault, Source};
-use super::yaml::{Segment, Target};
 use certificate_trees::{CertificateSpec, Tree};
 
-/// What `pki.yaml` holds.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PkiFile {
-    /// The trees by name.
-    pub trees: BTreeMap<String, TreeSpec>,
-}
+use crate::format::{Pki, PkiFile, TreeSpec};
+use crate::load::{Fault, Problem, Source, key, read, some_of};
 
 /// The trees that have names, with their likenesses still open: in a tree that is based on another, what is like
 /// `server` is like its own `server`.
 #[derive(Debug, Default)]
 pub(super) struct Trees(BTreeMap<String, Tree>);
 
-/// What is wrong with a tree: the way to the place inside it, what it is, and what was expected.
-type Wrong = (Vec<Segment>, String, String);
-
 impl Trees {
     /// Reads `pki.yaml`. A tree may be based on those written before it.
     pub(super) fn read(source: &Source) -> Result<Self, Vec<Fault>> {
-        let file: PkiFile = schema::read(source)?;
+        let file: PkiFile = read(source)?;
         let mut trees = Self::default();
         let mut pending: Vec<_> = file.trees.iter().collect();
         let mut faults = Vec::new();
@@ -42,13 +27,10 @@ impl Trees {
             for (name, spec) in if stuck { &waiting } else { &ready } {
                 match trees.spelled(spec) {
                     Ok(tree) => drop(trees.0.insert((*name).clone(), tree)),
-                    Err(wrongs) => faults.extend(wrongs.into_iter().map(|(inside, message, help)| {
-                        let path: Vec<_> = [Segment::Key("trees".into()), Segment::Key((*name).clone())]
-                            .into_iter()
-                            .chain(inside)
-                            .collect();
-                        source.fault(&path, Target::Value, message, help)
-                    })),
+                    Err(problems) => {
+                        let path = [key("trees"), key(name)];
+                        faults.extend(problems.into_iter().map(|problem| source.fault(problem.below(&path))));
+                    }
                 }
             }
             pending = if stuck { Vec::new() } else { waiting };
@@ -57,9 +39,9 @@ impl Trees {
     }
 
     /// The tree that a scenario means.
-    pub(super) fn resolve(&self, pki: &Pki) -> Result<Arc<Tree>, Vec<Wrong>> {
+    pub(super) fn resolve(&self, pki: &Pki) -> Result<Arc<Tree>, Vec<Problem>> {
         let mut tree = match pki {
-            Pki::Named(name) => self.named(name).map_err(|wrong| vec![wrong])?.clone(),
+            Pki::Named(name) => self.named(name).map_err(|problem| vec![problem])?.clone(),
             Pki::Spelled(spec) => self.spelled(spec)?,
         };
         let flat = tree.certificates.iter().map(|(name, spec)| (name.clone(), flatten(spec, &tree.certificates)));
@@ -67,31 +49,29 @@ impl Trees {
         Ok(Arc::new(tree))
     }
 
-    fn named(&self, name: &str) -> Result<&Tree, Wrong> {
+    fn named(&self, name: &str) -> Result<&Tree, Problem> {
         self.0.get(name).ok_or_else(|| {
-            let known: Vec<_> = self.0.keys().map(String::as_str).collect();
-            (Vec::new(), format!("no tree is called `{name}`"), format!("expected one of {}", known.join(", ")))
+            let known: Vec<_> = self.0.keys().cloned().collect();
+            let help = some_of(name, &known, "pki.yaml has all");
+            Problem::value(Vec::new(), format!("no tree is called `{name}`"), help)
         })
     }
 
-    fn spelled(&self, spec: &TreeSpec) -> Result<Tree, Vec<Wrong>> {
-        let mut wrongs = Vec::new();
+    fn spelled(&self, spec: &TreeSpec) -> Result<Tree, Vec<Problem>> {
+        let mut problems = Vec::new();
         let mut tree = match spec.tree.as_ref().map(|base| self.named(base)).transpose() {
             Ok(base) => base.cloned().unwrap_or_default(),
-            Err((_, message, help)) => return Err(vec![(vec![Segment::Key("tree".into())], message, help)]),
+            Err(problem) => return Err(vec![problem.below(&[key("tree")])]),
         };
         tree.recipe = spec.guide.or(tree.recipe);
         tree.crls.extend(spec.crls.clone());
         tree.bundles.extend(spec.bundles.clone());
         // All names first: a certificate may be signed by one that is written below it.
         tree.certificates.extend(spec.certificates.clone());
-        let mut complain = |group: &str, name: &str, key: &str, missing: &str, tree: &Tree| {
-            let path = [group, name, key].into_iter().filter(|part| !part.is_empty());
-            wrongs.push((
-                path.map(|part| Segment::Key(part.to_owned())).collect(),
-                format!("no certificate of this tree is called `{missing}`"),
-                format!("the tree makes {}", tree.files().join(", ")),
-            ));
+        let mut complain = |group: &str, name: &str, field: &str, missing: &str, tree: &Tree| {
+            let path = [group, name, field].into_iter().filter(|part| !part.is_empty()).map(key).collect();
+            let message = format!("no certificate of this tree is called `{missing}`");
+            problems.push(Problem::value(path, message, files_help(missing, tree)));
         };
         for (name, certificate) in &spec.certificates {
             if let Some(like) = certificate.like.as_deref().filter(|like| !tree.certificates.contains_key(*like)) {
@@ -114,8 +94,17 @@ impl Trees {
                 complain("bundles", name, "", part, &tree);
             }
         }
-        if wrongs.is_empty() { Ok(tree) } else { Err(wrongs) }
+        if problems.is_empty() { Ok(tree) } else { Err(problems) }
     }
+}
+
+/// What to write in the place of a file that a tree does not make.
+pub(super) fn files_help(missing: &str, tree: &Tree) -> String {
+    let files = tree.files();
+    if files.is_empty() {
+        return "the case has no certificates: add `pki`, a tree of pki.yaml such as root-only".into();
+    }
+    some_of(missing, &files, "they are those of the tree in `pki`")
 }
 
 /// A certificate with everything said that the ones it is like say.

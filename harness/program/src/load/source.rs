@@ -1,19 +1,22 @@
-//! What is wrong in a file, where, and what was expected there.
+//! A file of a suite, and what is wrong in it.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use super::yaml::{self, Position, Segment, Target};
+use super::marks::Marked;
+use super::path::{Position, Problem, Segment, Target};
 
 /// A file of a suite: its name as shown to people, and its text.
 #[derive(Debug, Clone)]
-pub(super) struct Source {
+pub(crate) struct Source {
     /// Where it is, as the user would name it.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// What it holds.
-    pub text: String,
+    pub(crate) text: String,
+    marked: OnceCell<Option<Marked>>,
 }
 
 /// One thing that is wrong in a file.
@@ -32,30 +35,39 @@ pub struct Fault {
 }
 
 impl Source {
-    /// Where the value at the end of a path is.
-    pub(super) fn locate(&self, path: &[Segment]) -> Position {
-        yaml::locate(&self.text, path, Target::Value).unwrap_or(Position { line: 1, column: 1 })
+    /// A file with its text.
+    pub(crate) fn new(path: PathBuf, text: String) -> Self {
+        Self { path, text, marked: OnceCell::new() }
     }
 
-    /// A fault at the value, or the key, at the end of a path.
-    #[must_use]
-    pub(super) fn fault(&self, path: &[Segment], target: Target, message: String, help: String) -> Fault {
-        // A value that is missing is told at the mapping it is missing from.
-        let position = (0..=path.len())
-            .rev()
-            .find_map(|end| {
-                let target = if end == path.len() { target } else { Target::Value };
-                yaml::locate(&self.text, &path[..end], target)
-            })
-            .unwrap_or(Position { line: 1, column: 1 });
-        self.fault_at(Some(position), message, help)
+    /// The places of everything in the file; `None` if it is empty or no YAML.
+    pub(super) fn marked(&self) -> Option<&Marked> {
+        self.marked.get_or_init(|| Marked::parse(&self.text)).as_ref()
+    }
+
+    fn find(&self, path: &[Segment], target: Target) -> Option<Position> {
+        self.marked()?.locate(path, target)
+    }
+
+    /// Where the value at the end of a path is.
+    pub(crate) fn locate(&self, path: &[Segment]) -> Position {
+        self.find(path, Target::Value).unwrap_or(Position::START)
+    }
+
+    /// A problem with its place. What is missing is shown at the mapping it is missing from.
+    pub(crate) fn fault(&self, problem: Problem) -> Fault {
+        let Problem { path, target, message, help } = problem;
+        let position = (0..=path.len()).rev().find_map(|end| {
+            let target = if end == path.len() { target } else { Target::Value };
+            self.find(&path[..end], target)
+        });
+        self.fault_at(position.unwrap_or(Position::START), message, help)
     }
 
     /// A fault at a place that is known.
-    #[must_use]
-    pub(super) fn fault_at(&self, position: Option<Position>, message: String, help: String) -> Fault {
-        let line = position.and_then(|place| self.text.lines().nth(place.line.saturating_sub(1))).unwrap_or_default();
-        Fault { path: self.path.clone(), position, message, help, line: line.to_owned() }
+    pub(super) fn fault_at(&self, place: Position, message: String, help: String) -> Fault {
+        let line = self.text.lines().nth(place.line.saturating_sub(1)).unwrap_or_default().to_owned();
+        Fault { path: self.path.clone(), position: Some(place), message, help, line }
     }
 }
 

@@ -1,5 +1,8 @@
-//! What must happen, as a scenario file says it.
+//! Expectations, as a scenario file writes them.
 
+use std::fmt;
+
+use indexmap::IndexMap;
 use kong_pg_client::Stage;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -10,15 +13,15 @@ use crate::vocabulary::TlsVersion;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Expect {
-    /// The name of an outcome, with its arguments in parentheses.
+    /// The name of an outcome of `outcomes.yaml`, without arguments.
     Named(String),
-    /// One outcome, or one for each of Kong's two stacks.
+    /// An outcome of `outcomes.yaml` with its arguments, or one spelled out, for both of Kong's stacks or for each.
     Spelled(Box<SpelledExpect>),
 }
 
-/// What must happen when Kong connects, spelled out: one outcome, or one for each of Kong's two stacks.
+/// What must happen when Kong connects: `NAME: { ARGUMENT: VALUE }` of `outcomes.yaml`, an outcome spelled out, or one
+/// for each of Kong's two stacks.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct SpelledExpect {
     /// Kong connects, on both stacks.
     pub connects: Option<Connects>,
@@ -32,21 +35,23 @@ pub struct SpelledExpect {
     pub cosocket: Option<Outcome>,
     /// What happens with the open-source edition, where that is something else.
     pub oss: Option<Expect>,
+    /// An outcome of `outcomes.yaml` with its arguments.
+    #[serde(flatten)]
+    pub named: IndexMap<String, Arguments>,
 }
 
-/// What must happen on one stack: what an outcome of `outcomes.yaml` says of it, or spelled out.
+/// What must happen on one stack: an outcome of `outcomes.yaml`, or one spelled out.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Outcome {
-    /// The name of an outcome, with its arguments in parentheses.
+    /// The name of an outcome of `outcomes.yaml`, without arguments.
     Named(String),
-    /// An outcome.
+    /// An outcome of `outcomes.yaml` with its arguments, or one spelled out.
     Spelled(Box<SpelledOutcome>),
 }
 
-/// What must happen on one stack, spelled out.
+/// What must happen on one stack: `NAME: { ARGUMENT: VALUE }` of `outcomes.yaml`, or an outcome spelled out.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct SpelledOutcome {
     /// Kong connects.
     pub connects: Option<Connects>,
@@ -54,6 +59,31 @@ pub struct SpelledOutcome {
     pub refused: Option<Refused>,
     /// Kong waits without end.
     pub hangs: Option<Hangs>,
+    /// An outcome of `outcomes.yaml` with its arguments.
+    #[serde(flatten)]
+    pub named: IndexMap<String, Arguments>,
+}
+
+/// The arguments of an outcome by name.
+pub type Arguments = IndexMap<String, Argument>;
+
+/// The value of an argument: text, in which placeholders may stand, or a number.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Argument {
+    /// A text.
+    Text(String),
+    /// A number.
+    Number(u64),
+}
+
+impl fmt::Display for Argument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Number(number) => number.fmt(f),
+        }
+    }
 }
 
 /// An attempt that comes to no end by itself; the harness gives up well after `pg_timeout`.

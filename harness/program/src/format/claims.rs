@@ -1,10 +1,10 @@
-//! The documents that the suite holds the products to: what they claim, and where they are wrong.
+//! Kong's documentation: what it claims (`claims.yaml`), and where it is wrong.
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::model::Points;
+use super::points::At;
 use crate::vocabulary::PostgresRange;
 use kong_pg_client::{Edition, Stack};
 
@@ -68,29 +68,29 @@ pub struct Documented {
     pub since: String,
     /// What to do instead.
     pub instead: String,
-    /// Where it is so, if it is not so everywhere.
-    #[serde(default, rename = "where")]
-    pub at: Where,
+    /// The points of the axes at which it is so; all of an axis that is not named.
+    #[serde(default)]
+    pub at: At,
+    /// The stack, the edition and the PostgreSQL majors it applies to; all that are not named.
+    #[serde(default)]
+    pub applies_to: Scope,
     /// What would be seen if the documents were right. When it is, the entry is out of date, and that is a failure.
     pub would: Option<Would>,
 }
 
-/// Where the documents are wrong.
+/// What a deviation applies to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Where {
-    /// On this of Kong's stacks only.
+pub struct Scope {
+    /// This of Kong's stacks only.
     pub stack: Option<Stack>,
-    /// In this edition of Kong only; a driver by itself counts as Enterprise's.
+    /// This edition of Kong only; a driver by itself counts as Enterprise's.
     pub edition: Option<Edition>,
-    /// On these PostgreSQL majors only.
+    /// These PostgreSQL majors only.
     pub postgres: Option<PostgresRange>,
-    /// At these points of the scenario's axes only.
-    #[serde(default)]
-    pub at: IndexMap<String, Points>,
 }
 
-/// What would be seen if the documents were right: everything that is said here.
+/// What would be seen if the documents were right: everything that is given here.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Would {

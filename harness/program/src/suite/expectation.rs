@@ -1,13 +1,17 @@
-//! Expectations that are whole: an outcome for either stack and edition, and both sides of every refusal.
+//! Complete expectations: an outcome for each stack and edition, and both sides of every refusal.
 
-use super::outcome::{Connects, Expect, Hangs, KongText, Outcome, Refused, ServerLog, SpelledExpect, SpelledOutcome};
-use super::outcomes::Outcomes;
+use super::outcomes::{Outcomes, Resolved};
 use super::texts::Texts;
-use super::yaml::Segment;
+use super::trees::files_help;
+use indexmap::IndexMap;
+
+use crate::format::{
+    Arguments, Connects, Expect, Hangs, KongText, Outcome, Refused, ServerLog, SpelledExpect, SpelledOutcome,
+};
+use crate::load::{Problem, Segment, key};
+use crate::vocabulary::TlsVersion;
 use certificate_trees::Tree;
 use kong_pg_client::{Edition, Stack, Stage};
-
-use crate::vocabulary::TlsVersion;
 
 /// What must happen on either of Kong's stacks.
 #[derive(Debug, Clone)]
@@ -45,28 +49,28 @@ pub enum Expected {
     },
 }
 
-/// What an expectation may say, of one stack or of both.
-struct Said<'e> {
+/// What may be expected of one stack, or of both.
+struct Forms<'e> {
     connects: Option<&'e Connects>,
     refused: Option<&'e Refused>,
     hangs: Option<&'e Hangs>,
 }
 
-impl<'e> From<&'e SpelledOutcome> for Said<'e> {
+impl<'e> From<&'e SpelledOutcome> for Forms<'e> {
     fn from(outcome: &'e SpelledOutcome) -> Self {
-        let SpelledOutcome { connects, refused, hangs } = outcome;
+        let SpelledOutcome { connects, refused, hangs, .. } = outcome;
         Self { connects: connects.as_ref(), refused: refused.as_ref(), hangs: hangs.as_ref() }
     }
 }
 
-impl<'e> From<&'e SpelledExpect> for Said<'e> {
+impl<'e> From<&'e SpelledExpect> for Forms<'e> {
     fn from(expect: &'e SpelledExpect) -> Self {
         let SpelledExpect { connects, refused, hangs, .. } = expect;
         Self { connects: connects.as_ref(), refused: refused.as_ref(), hangs: hangs.as_ref() }
     }
 }
 
-/// How Kong's driver tells a refusal.
+/// How Kong's driver reports a refusal.
 #[derive(Debug, Clone)]
 pub enum KongSays {
     /// It returns an error, and Kong puts its prefix before it.
@@ -110,6 +114,14 @@ impl Expectation {
         let of = |enterprise: Expected, oss: ByEdition| ByEdition { enterprise, oss: Some(oss.enterprise) };
         Self { luasec: of(self.luasec.enterprise, oss.luasec), cosocket: of(self.cosocket.enterprise, oss.cosocket) }
     }
+
+    /// Each stack in its newest version: LuaSec in TLS 1.2, as pg_ssl_version = tlsv1_2 says, a cosocket in TLS 1.3,
+    /// and the open-source edition, which has no pg_ssl_version, in TLS 1.3.
+    fn newest(tls_1_2: Self, tls_1_3: Self) -> Self {
+        let oss = tls_1_3.luasec.oss.unwrap_or(tls_1_3.luasec.enterprise);
+        let luasec = ByEdition { enterprise: tls_1_2.luasec.enterprise, oss: Some(oss) };
+        Self { luasec, cosocket: tls_1_3.cosocket }
+    }
 }
 
 impl From<Expected> for ByEdition {
@@ -118,40 +130,39 @@ impl From<Expected> for ByEdition {
     }
 }
 
-/// Something wrong in an expectation: the way to it from the expectation, what, and what was expected.
-pub(super) type Wrong = (Vec<Segment>, String, String);
-
 /// What expectations refer to.
 #[derive(Clone, Copy)]
 pub(super) struct Vocabulary<'a> {
     pub(super) texts: &'a Texts,
     pub(super) outcomes: &'a Outcomes,
     pub(super) tree: &'a Tree,
+    /// The TLS version that both stacks speak at the point, if the point says so.
+    pub(super) tls: Option<TlsVersion>,
 }
 
 /// Checks an expectation as it is written.
-pub(super) fn check(expect: &Expect, vocabulary: Vocabulary<'_>) -> Result<Expectation, Vec<Wrong>> {
-    let mut check = Check { vocabulary, named: None, wrongs: Vec::new() };
+pub(super) fn check(expect: &Expect, vocabulary: Vocabulary<'_>) -> Result<Expectation, Vec<Problem>> {
+    let mut check = Check { vocabulary, named: None, problems: Vec::new() };
     match check.expect(expect, &[]) {
-        Some(expectation) if check.wrongs.is_empty() => Ok(expectation),
-        _ => Err(check.wrongs),
+        Some(expectation) if check.problems.is_empty() => Ok(expectation),
+        _ => Err(check.problems),
     }
 }
 
 /// Checks the texts of a server log that stands outside an expectation.
-pub(super) fn check_log(log: &ServerLog, vocabulary: Vocabulary<'_>) -> Vec<Wrong> {
-    let mut check = Check { vocabulary, named: None, wrongs: Vec::new() };
+pub(super) fn check_log(log: &ServerLog, vocabulary: Vocabulary<'_>) -> Vec<Problem> {
+    let mut check = Check { vocabulary, named: None, problems: Vec::new() };
     check.log(log, &[]);
-    check.wrongs
+    check.problems
 }
 
-const ONE_OF: &str = "expected one of `connects`, `refused` and `hangs`";
+const ONE_OF: &str = "expected one of `connects`, `refused` and `hangs`, or an outcome of outcomes.yaml";
 
 struct Check<'a> {
     vocabulary: Vocabulary<'a>,
-    /// Where the named outcome is used that is being looked at, and how many names lead to it.
+    /// Where the named outcome is used that is being checked, and how many names lead to it.
     named: Option<(Vec<Segment>, usize)>,
-    wrongs: Vec<Wrong>,
+    problems: Vec<Problem>,
 }
 
 /// How many names may lead to an outcome, one to another.
@@ -159,87 +170,127 @@ const NAMES: usize = 4;
 
 /// A path whose numbers are items of lists.
 fn keys(path: &[&str]) -> Vec<Segment> {
-    let segment = |part: &&str| part.parse().map_or_else(|_| Segment::Key((*part).to_owned()), Segment::Index);
-    path.iter().map(segment).collect()
+    path.iter().map(|part| part.parse().map_or_else(|_| key(part), Segment::Index)).collect()
 }
 
 impl Check<'_> {
     fn wrong<T>(&mut self, path: &[&str], message: impl Into<String>, help: &str) -> Option<T> {
-        // What is wrong in a named outcome is told where it is used: the arguments may be what is wrong.
+        // What is wrong in a named outcome is shown where it is used: the arguments may be what is wrong.
         let path = self.named.as_ref().map_or_else(|| keys(path), |(used, _)| used.clone());
-        self.wrongs.push((path, message.into(), help.to_owned()));
+        self.problems.push(Problem::value(path, message, help));
         None
     }
 
     fn expect(&mut self, expect: &Expect, path: &[&str]) -> Option<Expectation> {
         match expect {
-            Expect::Named(text) => self.named(text, path),
-            Expect::Spelled(spelled) => self.spelled(spelled, path),
-        }
-    }
-
-    fn named(&mut self, text: &str, path: &[&str]) -> Option<Expectation> {
-        let outer = self.named.clone();
-        let (used, depth) = outer.clone().unwrap_or_else(|| (keys(path), 0));
-        if depth == NAMES {
-            return self.wrong(path, format!("too many names lead to `{text}`"), "name an outcome that is spelled out");
-        }
-        match self.vocabulary.outcomes.resolve(text) {
-            Err((message, help)) => self.wrong(path, message, &help),
-            Ok(expect) => {
-                self.named = Some((used, depth + 1));
-                let expectation = self.expect(&expect, path);
-                self.named = outer;
-                expectation
+            Expect::Named(name) => self.named(name, &Arguments::default(), path),
+            Expect::Spelled(spelled) => {
+                let expectation = match self.used(&spelled.named, path)? {
+                    Some((name, arguments)) => {
+                        let both = Forms::from(&**spelled);
+                        let others = [both.connects.is_some(), both.refused.is_some(), both.hangs.is_some()];
+                        if others.contains(&true) || spelled.luasec.is_some() || spelled.cosocket.is_some() {
+                            return self.wrong(path, format!("the expectation says more than `{name}`"), "keep one");
+                        }
+                        self.named(name, arguments, &[path, &[name]].concat())
+                    }
+                    None => self.spelled(spelled, path),
+                };
+                let oss = match &spelled.oss {
+                    Some(oss) => Some(self.expect(oss, &[path, &["oss"]].concat())?),
+                    None => None,
+                };
+                expectation.map(|expectation| expectation.with_oss(oss))
             }
         }
     }
 
+    /// The outcome of `outcomes.yaml` that is used, if one is.
+    fn used<'n>(
+        &mut self,
+        named: &'n IndexMap<String, Arguments>,
+        path: &[&str],
+    ) -> Option<Option<(&'n str, &'n Arguments)>> {
+        match named.len() {
+            0 => Some(None),
+            1 => Some(named.iter().next().map(|(name, arguments)| (name.as_str(), arguments))),
+            _ => {
+                let names: Vec<_> = named.keys().map(|name| format!("`{name}`")).collect();
+                let message = format!("the expectation names several outcomes: {}", names.join(", "));
+                self.wrong(path, message, "keep one of them")
+            }
+        }
+    }
+
+    /// A named outcome; the path leads to its arguments.
+    fn named(&mut self, name: &str, arguments: &Arguments, path: &[&str]) -> Option<Expectation> {
+        let outer = self.named.clone();
+        let (used, depth) = outer.clone().unwrap_or_else(|| (keys(path), 0));
+        if depth == NAMES {
+            return self.wrong(path, format!("too many names lead to `{name}`"), "name an outcome that is spelled out");
+        }
+        let resolved = match self.vocabulary.outcomes.resolve(name, arguments, self.vocabulary.tls) {
+            Ok(resolved) => resolved,
+            Err(error) => {
+                let (message, help) = (error.to_string(), error.help());
+                let Some(argument) = error.argument().filter(|_| self.named.is_none()) else {
+                    return self.wrong(path, message, &help);
+                };
+                self.problems.push(Problem::key(keys(&[path, &[argument]].concat()), message, help));
+                return None;
+            }
+        };
+        self.named = Some((used, depth + 1));
+        let expectation = match &resolved {
+            Resolved::Same(expect) => self.expect(expect, path),
+            Resolved::Newest { tls_1_2, tls_1_3 } => {
+                let versions = self.expect(tls_1_2, path).zip(self.expect(tls_1_3, path));
+                versions.map(|(tls_1_2, tls_1_3)| Expectation::newest(tls_1_2, tls_1_3))
+            }
+        };
+        self.named = outer;
+        expectation
+    }
+
     fn spelled(&mut self, expect: &SpelledExpect, path: &[&str]) -> Option<Expectation> {
-        let both = Said::from(expect);
-        let says_of_both = both.connects.is_some() || both.refused.is_some() || both.hangs.is_some();
-        let contradiction = match (says_of_both, &expect.luasec, &expect.cosocket) {
-            (false, None, Some(_)) => Some("says nothing of the luasec stack"),
-            (false, Some(_), None) => Some("says nothing of the cosocket stack"),
-            (true, Some(_), _) | (true, _, Some(_)) => Some("says what happens on both stacks, and then on one again"),
+        let both = Forms::from(expect);
+        let is_of_both = both.connects.is_some() || both.refused.is_some() || both.hangs.is_some();
+        let contradiction = match (is_of_both, &expect.luasec, &expect.cosocket) {
+            (false, None, Some(_)) => Some("does not say what happens on LuaSec"),
+            (false, Some(_), None) => Some("does not say what happens on a cosocket"),
+            (true, Some(_), _) | (true, _, Some(_)) => {
+                Some("says what happens on both stacks, and on one of them again")
+            }
             _ => None,
         };
         if let Some(contradiction) = contradiction {
             let help = "expected `connects` or `refused`, or both `luasec` and `cosocket`";
             return self.wrong(path, format!("the expectation {contradiction}"), help);
         }
-        let expectation = match (&expect.luasec, &expect.cosocket) {
-            (Some(luasec), Some(cosocket)) => {
-                let luasec = self.on_stack(luasec, Stack::Luasec, &[path, &["luasec"]].concat());
-                let cosocket = self.on_stack(cosocket, Stack::Cosocket, &[path, &["cosocket"]].concat());
-                luasec.zip(cosocket).map(|(luasec, cosocket)| Expectation { luasec, cosocket })
-            }
-            _ => {
-                self.outcome(&both, path).map(|both| Expectation { luasec: both.clone().into(), cosocket: both.into() })
-            }
-        };
-        let oss = match &expect.oss {
-            Some(oss) => Some(self.expect(oss, &[path, &["oss"]].concat())?),
-            None => None,
-        };
-        expectation.map(|expectation| expectation.with_oss(oss))
+        if let (Some(luasec), Some(cosocket)) = (&expect.luasec, &expect.cosocket) {
+            let luasec = self.on_stack(luasec, Stack::Luasec, &[path, &["luasec"]].concat());
+            let cosocket = self.on_stack(cosocket, Stack::Cosocket, &[path, &["cosocket"]].concat());
+            return luasec.zip(cosocket).map(|(luasec, cosocket)| Expectation { luasec, cosocket });
+        }
+        self.outcome(&both, path).map(|both| Expectation { luasec: both.clone().into(), cosocket: both.into() })
     }
 
     fn on_stack(&mut self, outcome: &Outcome, stack: Stack, path: &[&str]) -> Option<ByEdition> {
-        match outcome {
-            Outcome::Spelled(spelled) => self.outcome(&(&**spelled).into(), path).map(ByEdition::from),
-            Outcome::Named(text) => {
-                let Expectation { luasec, cosocket } = self.named(text, path)?;
-                Some(match stack {
-                    Stack::Luasec => luasec,
-                    Stack::Cosocket => cosocket,
-                })
-            }
-        }
+        let both = match outcome {
+            Outcome::Named(name) => self.named(name, &Arguments::default(), path)?,
+            Outcome::Spelled(spelled) => match self.used(&spelled.named, path)? {
+                Some((name, arguments)) => self.named(name, arguments, &[path, &[name]].concat())?,
+                None => return self.outcome(&(&**spelled).into(), path).map(ByEdition::from),
+            },
+        };
+        Some(match stack {
+            Stack::Luasec => both.luasec,
+            Stack::Cosocket => both.cosocket,
+        })
     }
 
-    fn outcome(&mut self, said: &Said<'_>, path: &[&str]) -> Option<Expected> {
-        match (said.connects, said.refused, said.hangs) {
+    fn outcome(&mut self, forms: &Forms<'_>, path: &[&str]) -> Option<Expected> {
+        match (forms.connects, forms.refused, forms.hangs) {
             (Some(connects), None, None) => Some(self.connects(connects, &[path, &["connects"]].concat())),
             (None, Some(refused), None) => self.refused(refused, &[path, &["refused"]].concat()),
             (None, None, Some(hangs)) => {
@@ -257,8 +308,8 @@ impl Check<'_> {
     fn connects(&mut self, connects: &Connects, path: &[&str]) -> Expected {
         let off = connects.tls.accepted().contains(&TlsVersion::Off);
         let of_tls = [&connects.client_dn, &connects.certificate, &connects.cipher];
-        if off && of_tls.iter().any(|said| said.is_some()) {
-            let message = "the expectation contradicts itself: something of TLS on a connection in plaintext";
+        if off && of_tls.iter().any(|field| field.is_some()) {
+            let message = "the expectation contradicts itself: there is nothing of TLS on a connection in plaintext";
             let help = "take `client_dn`, `certificate` and `cipher` out, or expect a TLS version";
             self.wrong::<()>(path, message, help);
         }
@@ -266,7 +317,7 @@ impl Check<'_> {
             connects.certificate.as_deref().filter(|name| self.vocabulary.tree.artifact(name).is_none())
         {
             let message = format!("no certificate of this case makes the file `{certificate}`");
-            let help = format!("the tree makes {}", self.vocabulary.tree.files().join(", "));
+            let help = files_help(certificate, self.vocabulary.tree);
             self.wrong::<()>(&[path, &["certificate"]].concat(), message, &help);
         }
         self.log(&connects.postgres, &[path, &["postgres"]].concat());
@@ -311,12 +362,9 @@ impl Check<'_> {
     }
 
     fn template(&mut self, text: &str, path: &[&str]) {
-        if let Err(message) = self.vocabulary.texts.check(text, &|name| is_value(name, self.vocabulary.tree)) {
-            self.wrong::<()>(
-                path,
-                message,
-                "name a text of texts.yaml, or {host}, {datadir}, {kong}, {subject of CERTIFICATE}",
-            );
+        if let Err(error) = self.vocabulary.texts.check(text, &|name| is_value(name, self.vocabulary.tree)) {
+            let help = "expected a text of texts.yaml, or {host}, {datadir}, {kong}, {subject of CERTIFICATE}";
+            self.wrong::<()>(path, error.to_string(), help);
         }
     }
 }

@@ -8,12 +8,9 @@ use indexmap::IndexMap;
 use certificate_trees::Format;
 use postgres_tls_server::{ApplyMode, Owner};
 
-use super::files::{FileDetails, FileSpec, Files};
-use super::model::{Pki, Postgres};
-use super::proxy::Proxy;
-use super::setting::KongSettings;
-use super::trees::Trees;
-use super::yaml::{Segment, Target};
+use super::trees::{Trees, files_help};
+use crate::format::{FileDetails, FileSpec, Proxy, Settings, Setup};
+use crate::load::{Problem, Segment, key};
 use certificate_trees::Tree;
 use kong_pg_client::conf::{FILE_KEYS as KONG_FILE_KEYS, file_names, is_variable, variable};
 use postgres_tls_server::config::FILE_KEYS as POSTGRES_FILE_KEYS;
@@ -57,7 +54,7 @@ pub struct KongSide {
     pub files: BTreeMap<String, PlannedFile>,
     /// The security level of Kong's OpenSSL, where it is not the release's.
     pub security_level: Option<u32>,
-    /// What stands between Kong and the server.
+    /// The proxy between Kong and the server.
     pub proxy: Option<Proxy>,
 }
 
@@ -89,32 +86,19 @@ enum Planned {
     Absent,
 }
 
-/// Something that is wrong with a situation: where in the scenario file, what, and what was expected.
-pub(super) struct Wrong {
-    pub(super) path: Vec<Segment>,
-    pub(super) target: Target,
-    pub(super) message: String,
-    pub(super) help: String,
-}
-
 /// One of the places in a scenario file that a situation is put together from; later ones win.
 #[derive(Clone)]
 pub(super) struct Layer<'s> {
+    /// Where the setup is in the file.
     pub(super) path: Vec<Segment>,
-    pub(super) pki: Option<&'s Pki>,
-    pub(super) files: &'s Files,
-    pub(super) postgres: &'s Postgres,
-    pub(super) kong: &'s KongSettings,
-    pub(super) prefix: &'s KongSettings,
-    pub(super) security_level: Option<u32>,
-    pub(super) proxy: Option<&'s Proxy>,
+    pub(super) setup: &'s Setup,
 }
 
 /// Values by name, each with the place it was written at.
 type Placed<V> = IndexMap<String, (V, Vec<Segment>)>;
 
 /// Puts the layers together.
-pub(super) fn merge(trees: &Trees, layers: &[Layer<'_>]) -> Result<Situation, Vec<Wrong>> {
+pub(super) fn merge(trees: &Trees, layers: &[Layer<'_>]) -> Result<Situation, Vec<Problem>> {
     let mut merged = Merged::default();
     for layer in layers {
         merged.add(trees, layer);
@@ -134,11 +118,11 @@ struct Merged<'s> {
     by: ApplyMode,
     security_level: Option<u32>,
     proxy: Option<Proxy>,
-    wrongs: Vec<Wrong>,
+    problems: Vec<Problem>,
 }
 
 fn below(path: &[Segment], keys: &[&str]) -> Vec<Segment> {
-    path.iter().cloned().chain(keys.iter().map(|key| Segment::Key((*key).to_owned()))).collect()
+    path.iter().cloned().chain(keys.iter().map(|name| key(name))).collect()
 }
 
 fn overlay<'v, V, T>(
@@ -157,38 +141,48 @@ fn overlay<'v, V, T>(
 
 impl<'s> Merged<'s> {
     fn add(&mut self, trees: &Trees, layer: &Layer<'s>) {
-        if let Some(pki) = layer.pki {
+        let Setup { pki, files, postgres, kong, kong_prefix, kong_security_level, proxy } = layer.setup;
+        let at = |keys: &[&str]| below(&layer.path, keys);
+        if let Some(pki) = pki {
             match trees.resolve(pki) {
                 Ok(tree) => self.tree = Some(tree),
-                Err(wrongs) => self.wrongs.extend(wrongs.into_iter().map(|(inside, message, help)| Wrong {
-                    path: below(&layer.path, &["pki"]).into_iter().chain(inside).collect(),
-                    target: Target::Value,
-                    message,
-                    help,
-                })),
+                Err(problems) => {
+                    let path = at(&["pki"]);
+                    self.problems.extend(problems.into_iter().map(|problem| problem.below(&path)));
+                }
             }
         }
-        overlay(&mut self.files, layer.files, &below(&layer.path, &["files"]), |spec| spec);
-        let conf = below(&layer.path, &["postgres", "conf"]);
-        overlay(&mut self.conf, &layer.postgres.conf.0, &conf, |value| value.0.clone());
-        overlay(&mut self.kong, &layer.kong.0, &below(&layer.path, &["kong"]), |value| value.0.clone());
-        let prefix = below(&layer.path, &["kong_prefix"]);
-        overlay(&mut self.prefix, &layer.prefix.0, &prefix, |value| value.0.clone());
-        if let Some(hba) = &layer.postgres.hba {
+        let text = |settings: &'s Settings, all: &mut Placed<String>, path: &[Segment]| {
+            overlay(all, settings, path, |value| value.0.clone());
+        };
+        overlay(&mut self.files, files, &at(&["files"]), |spec| spec);
+        text(&postgres.conf.0, &mut self.conf, &at(&["postgres", "conf"]));
+        text(&kong.0, &mut self.kong, &at(&["kong"]));
+        text(&kong_prefix.0, &mut self.prefix, &at(&["kong_prefix"]));
+        if let Some(hba) = &postgres.hba {
             self.hba.clone_from(hba);
+            if !postgres.hba_invalid {
+                let path = at(&["postgres", "hba"]);
+                self.problems.extend(hba_problems(hba).into_iter().map(|problem| problem.below(&path)));
+            }
         }
-        if let Some(ident) = &layer.postgres.ident {
+        if let Some(ident) = &postgres.ident {
             self.ident.clone_from(ident);
         }
-        self.by = layer.postgres.by.unwrap_or(self.by);
-        self.security_level = layer.security_level.or(self.security_level);
-        if let Some(proxy) = layer.proxy {
+        self.by = postgres.by.unwrap_or(self.by);
+        self.security_level = kong_security_level.or(self.security_level);
+        if let Some(proxy) = proxy {
             self.proxy = Some(proxy.clone());
-            self.check_certificate(proxy, below(&layer.path, &["proxy"]));
+            self.check_certificate(proxy, at(&["proxy"]));
         }
     }
 
-    fn finish(mut self) -> Result<Situation, Vec<Wrong>> {
+    fn finish(mut self) -> Result<Situation, Vec<Problem>> {
+        // Without the certificates that were meant, every file would be a problem of its own.
+        if !self.problems.is_empty() {
+            return Err(self.problems);
+        }
+        let no_certificates = self.tree.is_none();
         let tree = self.tree.take().unwrap_or_default();
         let mut used = Vec::new();
         let mut server =
@@ -210,20 +204,20 @@ impl<'s> Merged<'s> {
             }
         }
         // What a scenario or an axis says may be of use to some of the cases only.
-        let of_case = |path: &[Segment]| path.first() == Some(&Segment::Key("cases".into()));
+        let of_case = |path: &[Segment]| path.first() == Some(&key("cases"));
         for (name, (_, path)) in self.files.iter().filter(|(name, (_, path))| of_case(path) && !used.contains(name)) {
-            self.wrongs.push(Wrong {
-                path: path.clone(),
-                target: Target::Key { occurrence: 0 },
-                message: format!("no setting names the file `{name}`"),
-                help: "name it in postgres.conf or in kong, or take it out".into(),
-            });
+            let help = "name it in postgres.conf or in kong, or take it out";
+            self.problems.push(Problem::key(path.clone(), format!("no setting names the file `{name}`"), help));
         }
         server.conf = self.conf.into_iter().map(|(key, (value, _))| (key, value)).collect();
         let kongs = self.kong.into_iter().map(|(key, (value, _))| (key, value));
         (kong.environment, kong.settings) = kongs.partition(|(key, _)| is_variable(key));
         kong.prefix = self.prefix.into_iter().map(|(key, (value, _))| (key, value)).collect();
-        if self.wrongs.is_empty() { Ok(Situation { tree, server, kong }) } else { Err(self.wrongs) }
+        if no_certificates {
+            // One is enough: the answer to all is the same.
+            self.problems.truncate(1);
+        }
+        if self.problems.is_empty() { Ok(Situation { tree, server, kong }) } else { Err(self.problems) }
     }
 
     /// The values of Kong's settings that name files, wherever they are set.
@@ -236,11 +230,10 @@ impl<'s> Merged<'s> {
 
     fn check_certificate(&mut self, proxy: &Proxy, path: Vec<Segment>) {
         let has = |name: &&String| self.tree.as_ref().is_some_and(|tree| tree.has_certificate(name));
-        if let Some(missing) = proxy.with.as_ref().filter(|name| !has(name)) {
+        if let Some(missing) = proxy.certificate.as_ref().filter(|name| !has(name)) {
             let message = format!("no certificate of this case is called `{missing}`");
-            let files = self.tree.as_ref().map(|tree| tree.files().join(", ")).unwrap_or_default();
-            let help = format!("the tree makes {files}");
-            self.wrongs.push(Wrong { path, target: Target::Value, message, help });
+            let help = files_help(missing, self.tree.as_deref().unwrap_or(&Tree::default()));
+            self.problems.push(Problem::value(path, message, help));
         }
     }
 
@@ -269,12 +262,8 @@ impl<'s> Merged<'s> {
     /// What becomes of a file that a setting names; nothing, if nothing makes it.
     fn planned(&mut self, tree: &Tree, name: &str, named_at: &[Segment]) -> Option<Planned> {
         if !is_file_name(name) {
-            self.wrongs.push(Wrong {
-                path: named_at.to_vec(),
-                target: Target::Value,
-                message: format!("`{name}` is no name for a file of a case"),
-                help: "expected letters, digits, `.`, `_`, `@` and `-`, and no way out of the folder".into(),
-            });
+            let help = "expected letters, digits, `.`, `_`, `@` and `-`, and no path out of the folder";
+            self.problems.push(Problem::value(named_at.to_vec(), format!("`{name}` is not a file name"), help));
             return None;
         }
         let (spec, path) =
@@ -296,12 +285,8 @@ impl<'s> Merged<'s> {
         let (Content::Artifacts(parts, _) | Content::Text(_, parts)) = &content;
         let unknown: Vec<_> = parts.iter().filter(|part| tree.artifact(part).is_none()).collect();
         for part in &unknown {
-            self.wrongs.push(Wrong {
-                path: path.clone(),
-                target: Target::Value,
-                message: format!("no certificate of this case makes the file `{part}`"),
-                help: format!("the tree makes {}", tree.files().join(", ")),
-            });
+            let message = format!("no certificate of this case makes the file `{part}`");
+            self.problems.push(Problem::value(path.clone(), message, files_help(part, tree)));
         }
         if !unknown.is_empty() {
             return None;
@@ -310,6 +295,36 @@ impl<'s> Merged<'s> {
         let mode = details.mode.and_then(|mode| u32::from_str_radix(&mode, 8).ok()).unwrap_or(0o600);
         Some(Planned::Made(PlannedFile { content, mode, owner, group: details.group.unwrap_or(owner) }))
     }
+}
+
+/// What the first word of a line of pg_hba.conf may be.
+const HBA_TYPES: [&str; 9] = [
+    "local",
+    "host",
+    "hostssl",
+    "hostnossl",
+    "hostgssenc",
+    "hostnogssenc",
+    "include",
+    "include_if_exists",
+    "include_dir",
+];
+
+/// Lines of pg_hba.conf that PostgreSQL would not read, which only a case about that may have.
+fn hba_problems(lines: &[String]) -> Vec<Problem> {
+    let is_known = |line: &str| {
+        let first = line.split_whitespace().next().unwrap_or("#");
+        first.starts_with(['#', '@']) || HBA_TYPES.contains(&first)
+    };
+    let unknown = lines.iter().enumerate().filter(|(_, line)| !is_known(line));
+    unknown
+        .map(|(index, line)| {
+            let first = line.split_whitespace().next().unwrap_or_default();
+            let message = format!("a line of pg_hba.conf does not begin with `{first}`");
+            let help = format!("expected one of {}, or `hba_invalid: true` beside it", HBA_TYPES[..6].join(", "));
+            Problem::value(vec![Segment::Index(index)], message, help)
+        })
+        .collect()
 }
 
 /// Names go into folders of the run and into a shell's command line on the server.

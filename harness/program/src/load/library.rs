@@ -12,34 +12,34 @@ use super::source::{Fault, Source};
 struct BuiltIn;
 
 /// The files that are no scenarios.
-pub(super) const PKI: &str = "pki.yaml";
-pub(super) const TEXTS: &str = "texts.yaml";
-pub(super) const OUTCOMES: &str = "outcomes.yaml";
-pub(super) const CLAIMS: &str = "claims.yaml";
-pub(super) const DIFFERENCES: &str = "differences.yaml";
-pub(super) const CAUSES: &str = "causes.yaml";
+pub(crate) const PKI: &str = "pki.yaml";
+pub(crate) const TEXTS: &str = "texts.yaml";
+pub(crate) const OUTCOMES: &str = "outcomes.yaml";
+pub(crate) const CLAIMS: &str = "claims.yaml";
+pub(crate) const DIFFERENCES: &str = "differences.yaml";
+pub(crate) const CAUSES: &str = "causes.yaml";
 const NO_SCENARIOS: [&str; 6] = [PKI, TEXTS, OUTCOMES, CLAIMS, DIFFERENCES, CAUSES];
 
 /// A scenario file and the path that its cells' ids begin with.
-pub(super) struct ScenarioFile {
-    pub(super) id: String,
-    pub(super) source: Source,
+pub(crate) struct ScenarioFile {
+    pub(crate) id: String,
+    pub(crate) source: Source,
 }
 
 /// The files of a suite.
-pub(super) struct Library {
-    pub(super) scenarios: Vec<ScenarioFile>,
-    pub(super) pki: Source,
-    pub(super) texts: Source,
-    pub(super) outcomes: Source,
-    pub(super) claims: Source,
-    pub(super) differences: Source,
-    pub(super) causes: Source,
+pub(crate) struct Library {
+    pub(crate) scenarios: Vec<ScenarioFile>,
+    pub(crate) pki: Source,
+    pub(crate) texts: Source,
+    pub(crate) outcomes: Source,
+    pub(crate) claims: Source,
+    pub(crate) differences: Source,
+    pub(crate) causes: Source,
 }
 
 impl Library {
     /// The suite that is built into the program.
-    pub(super) fn built_in() -> Self {
+    pub(crate) fn built_in() -> Self {
         let mut names: Vec<_> = BuiltIn::iter().collect();
         names.sort();
         let scenarios = names.iter().filter(|name| !NO_SCENARIOS.contains(&&***name)).map(|name| {
@@ -63,11 +63,11 @@ impl Library {
 
     /// The suite of a folder. What it does not have of the files that are no scenarios is as in the built-in one, but
     /// for the differences, which are those of its own cases.
-    pub(super) fn of_folder(folder: &Path) -> Result<Self, Vec<Fault>> {
+    pub(crate) fn of_folder(folder: &Path) -> Result<Self, Vec<Fault>> {
         let mut files = Vec::new();
         collect(folder, &mut files).map_err(|(path, error)| vec![Fault::unreadable(&path, &error)])?;
         files.sort();
-        let none = Source { path: folder.join(DIFFERENCES), text: "{}".into() };
+        let none = Source::new(folder.join(DIFFERENCES), "{}".into());
         let mut library = Self { differences: none, ..Self::without_scenarios() };
         let mut faults = Vec::new();
         for path in files {
@@ -80,7 +80,7 @@ impl Library {
             };
             let relative = path.strip_prefix(folder).unwrap_or(&path).with_extension("");
             let id = relative.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/");
-            let source = Source { path, text };
+            let source = Source::new(path, text);
             match format!("{id}.yaml").as_str() {
                 PKI => library.pki = source,
                 TEXTS => library.texts = source,
@@ -97,7 +97,7 @@ impl Library {
 
 fn built_in(name: &str) -> Source {
     let text = BuiltIn::get(name).map(|file| String::from_utf8_lossy(&file.data).into_owned()).unwrap_or_default();
-    Source { path: Path::new("scenarios").join(name), text }
+    Source::new(Path::new("scenarios").join(name), text)
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), (PathBuf, std::io::Error)> {

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// File names, and what the files hold.
-pub(super) type Files = IndexMap<String, Option<FileSpec>>;
+pub type Files = IndexMap<String, Option<FileSpec>>;
 
 /// What a file holds: the files of the tree it is put together from, or more about it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]

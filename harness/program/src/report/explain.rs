@@ -1,0 +1,125 @@
+//! The points of cases as a table: what is configured differently at each, and what Kong does there. The texts of the
+//! server's log are in the scenario.
+
+use std::io::{self, Write};
+
+use comfy_table::{ContentArrangement, Table, presets};
+
+use crate::suite::{Case, Change, Content, Expectation, Expected, PlannedFile, Situation, Step};
+use kong_pg_client::{Edition, Stack};
+
+/// Writes a table for each scenario: first what its cases have in common, then a row for each point and each step. The
+/// table is `width` columns wide.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn write_explanation(out: &mut dyn Write, cases: &[&Case], width: u16) -> io::Result<()> {
+    for cases in cases.chunk_by(|one, other| one.scenario == other.scenario) {
+        let described: Vec<_> = cases.iter().flat_map(|case| &case.steps).map(|step| lines(&step.situation)).collect();
+        let common: Vec<_> =
+            described.first().into_iter().flatten().filter(|line| is_in_all(line, &described)).collect();
+        writeln!(out, "{} ({})", cases[0].scenario, cases[0].place)?;
+        for line in &common {
+            writeln!(out, "  {line}")?;
+        }
+        let mut table = Table::new();
+        table.load_style(presets::ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        table.set_header(["case", "configured", "expected"]);
+        for case in cases {
+            if let Some(because) = &case.excluded {
+                table.add_row([&*case.name, "", &format!("not run: {because}")]);
+            }
+            for step in &case.steps {
+                let own: Vec<_> = lines(&step.situation).into_iter().filter(|line| !common.contains(&line)).collect();
+                table.add_row([heading(&case.name, step.change), own.join("\n"), expected(step)]);
+            }
+        }
+        writeln!(out, "\n{}\n", table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n"))?;
+    }
+    Ok(())
+}
+
+fn is_in_all(line: &String, described: &[Vec<String>]) -> bool {
+    described.iter().all(|lines| lines.contains(line))
+}
+
+fn heading(case: &str, change: Change) -> String {
+    match change {
+        Change::First => case.to_owned(),
+        Change::Reload => "then, after a reload".into(),
+        Change::Restart => "then, after a restart".into(),
+        Change::ReadOnly => "the read-only server".into(),
+    }
+}
+
+/// A configuration, a line for each setting and each file that does not hold what its name says.
+fn lines(situation: &Situation) -> Vec<String> {
+    let (server, kong) = (&situation.server, &situation.kong);
+    let settings = |settings: &[(String, String)], at: &str| {
+        settings.iter().map(|(key, value)| format!("{key} = {value}{at}")).collect::<Vec<_>>()
+    };
+    let mut lines = settings(&server.conf, "");
+    lines.extend(server.hba.iter().map(|line| format!("pg_hba: {line}")));
+    lines.extend(server.ident.iter().map(|line| format!("pg_ident: {line}")));
+    lines.extend(settings(&kong.settings, ""));
+    lines.extend(settings(&kong.environment, " (environment)"));
+    lines.extend(settings(&kong.prefix, " (prefix)"));
+    lines.extend(kong.security_level.map(|level| format!("Kong's OpenSSL on security level {level}")));
+    lines.extend(kong.proxy.as_ref().map(|proxy| format!("proxy: {:?}", proxy.does)));
+    let files = server.files.iter().chain(&kong.files);
+    lines.extend(files.filter_map(|(name, file)| describe_file(name, file)));
+    lines.dedup();
+    lines
+}
+
+/// A file, if it is not just the certificate or key of its own name with the usual mode.
+fn describe_file(name: &str, file: &PlannedFile) -> Option<String> {
+    let content = match &file.content {
+        Content::Artifacts(parts, _) if *parts == [name] => None,
+        Content::Artifacts(parts, _) => Some(parts.join(" + ")),
+        Content::Text(_, parts) => Some([&["a text".to_owned()], &parts[..]].concat().join(" + ")),
+    };
+    let mode = (file.mode != 0o600).then(|| format!("mode {:04o}", file.mode));
+    let all: Vec<_> = content.into_iter().chain(mode).collect();
+    (!all.is_empty()).then(|| format!("{name}: {}", all.join(", ")))
+}
+
+fn expected(step: &Step) -> String {
+    let Some(expectation) = &step.expect else {
+        let answers = step.queries.iter().map(|(query, answer)| format!("{query}: {answer}"));
+        return answers.collect::<Vec<_>>().join("\n");
+    };
+    let editions = [(Edition::Enterprise, ""), (Edition::Oss, "open source, ")];
+    let [enterprise, oss] = editions.map(|(edition, prefix)| of_edition(expectation, edition, prefix));
+    let same = enterprise.iter().map(|(_, text)| text).eq(oss.iter().map(|(_, text)| text));
+    let all = enterprise.into_iter().chain(if same { Vec::new() } else { oss });
+    all.map(|(stack, text)| format!("{stack}: {text}")).collect::<Vec<_>>().join("\n")
+}
+
+/// What is expected with an edition: of both stacks at once, if that is the same.
+fn of_edition(expectation: &Expectation, edition: Edition, prefix: &str) -> Vec<(String, String)> {
+    let [luasec, cosocket] = [Stack::Luasec, Stack::Cosocket].map(|stack| outcome(expectation.on(stack, edition)));
+    if luasec == cosocket {
+        return vec![(format!("{prefix}both"), luasec)];
+    }
+    vec![(format!("{prefix}luasec"), luasec), (format!("{prefix}cosocket"), cosocket)]
+}
+
+fn outcome(expected: &Expected) -> String {
+    match expected {
+        Expected::Connects(connects) => {
+            let versions: Vec<_> = connects.tls.accepted().iter().map(|version| version.as_str()).collect();
+            let tls = if versions == ["off"] { "in plaintext".into() } else { format!("in {}", versions.join(" or ")) };
+            let subject = connects.client_dn.as_ref().map(|subject| format!("as {subject}"));
+            let certificate = connects.certificate.as_ref().map(|file| format!("to {file}"));
+            let details: Vec<_> = [tls].into_iter().chain(subject).chain(certificate).collect();
+            format!("connects {}", details.join(" "))
+        }
+        Expected::Refused { stage, kong, .. } => {
+            let stage = stage.map(|stage| format!(" ({})", stage.as_str())).unwrap_or_default();
+            let verb = if kong.is_raised() { "raises" } else { "refused" };
+            format!("{verb}{stage}: {}", kong.text().accepted().join(" | "))
+        }
+        Expected::Hangs { .. } => "hangs".into(),
+    }
+}

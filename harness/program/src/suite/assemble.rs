@@ -1,0 +1,119 @@
+//! The files of a suite to its cases.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::case::Case;
+use super::compile::{self, Shared};
+use super::differences::{self, Difference};
+use super::outcomes::Outcomes;
+use super::texts::Texts;
+use super::trees::Trees;
+use crate::format::{CausesFile, ClaimsFile, Documented, OutcomesFile, Scenario as ScenarioFile, TextsFile};
+use crate::load::{Fault, Format, Library, read};
+
+/// Scenarios, and the texts they share.
+#[derive(Debug)]
+pub struct Suite {
+    /// The scenarios, by path.
+    pub scenarios: Vec<Scenario>,
+    /// Texts that depend on versions.
+    pub texts: Arc<Texts>,
+    /// What the documents say.
+    pub claims: ClaimsFile,
+    /// Where clients that are not Kong part from it.
+    pub differences: Vec<Arc<Difference>>,
+    /// Symptoms, and the causes behind them.
+    pub causes: CausesFile,
+}
+
+/// A documented mode and its cases.
+#[derive(Debug)]
+pub struct Scenario {
+    /// `mtls/cert`, the path of its file without the ending.
+    pub id: String,
+    /// What it is about.
+    pub title: String,
+    /// Its cases, each at each point of the axes.
+    pub cases: Vec<Arc<Case>>,
+}
+
+impl Suite {
+    /// The suite that is built into the program.
+    ///
+    /// # Errors
+    /// Everything that is wrong in its files.
+    pub fn built_in() -> Result<Self, Vec<Fault>> {
+        Self::of(&Library::built_in())
+    }
+
+    /// The suite of a folder.
+    ///
+    /// # Errors
+    /// Everything that is wrong in its files.
+    pub fn of_folder(folder: &Path) -> Result<Self, Vec<Fault>> {
+        Self::of(&Library::of_folder(folder)?)
+    }
+
+    fn of(library: &Library) -> Result<Self, Vec<Fault>> {
+        let trees = Trees::read(&library.pki);
+        let texts = read::<TextsFile>(&library.texts);
+        let outcomes = read::<OutcomesFile>(&library.outcomes);
+        let claims = read::<ClaimsFile>(&library.claims);
+        let shared = match (trees, texts, outcomes, claims) {
+            (Ok(trees), Ok(texts), Ok(outcomes), Ok(claims)) => {
+                Shared { trees, texts: Texts(texts.texts), outcomes: Outcomes(outcomes.outcomes), claims }
+            }
+            (trees, texts, outcomes, claims) => {
+                let faults = [trees.err(), texts.err(), outcomes.err(), claims.err()];
+                return Err(faults.into_iter().flatten().flatten().collect());
+            }
+        };
+        let mut scenarios = Vec::new();
+        let mut faults = Vec::new();
+        let format = Format::<ScenarioFile>::new();
+        for file in &library.scenarios {
+            let compiled = format.read(&file.source).and_then(|scenario| {
+                let cases = compile::compile(&file.id, &file.source, &scenario, &shared)?;
+                Ok(Scenario { id: file.id.clone(), title: scenario.title, cases })
+            });
+            match compiled {
+                Ok(scenario) => scenarios.push(scenario),
+                Err(more) => faults.extend(more),
+            }
+        }
+        faults.sort();
+        faults.dedup();
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let cases: Vec<_> = scenarios.iter().flat_map(|scenario: &Scenario| scenario.cases.clone()).collect();
+        let differences = differences::read_differences(&library.differences, &cases)?;
+        let causes = read::<CausesFile>(&library.causes)?;
+        Ok(Self { scenarios, texts: Arc::new(shared.texts), claims: shared.claims, differences, causes })
+    }
+
+    /// Where the documents are wrong or silent, with the ids of the cases that show it.
+    #[must_use]
+    pub fn deviations(&self) -> Vec<(&Documented, Vec<&str>)> {
+        let mut known = Vec::<(&Documented, Vec<&str>)>::new();
+        for case in self.cases() {
+            for documented in &case.documented {
+                match known.iter_mut().find(|(other, _)| {
+                    other.claim == documented.claim
+                        && other.says == documented.says
+                        && other.happens == documented.happens
+                }) {
+                    Some((_, cases)) => cases.push(&case.id),
+                    None => known.push((documented, vec![&case.id])),
+                }
+            }
+        }
+        known
+    }
+
+    /// All cases, in order.
+    pub fn cases(&self) -> impl Iterator<Item = &Arc<Case>> {
+        self.scenarios.iter().flat_map(|scenario| &scenario.cases)
+    }
+}

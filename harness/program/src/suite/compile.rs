@@ -1,0 +1,311 @@
+//! From a scenario file to its cases: each case at each point of the axes, with what must happen there.
+
+use std::sync::Arc;
+
+use super::case::{Case, Change, Only, Step};
+use super::expectation::{self, Expectation, Vocabulary};
+use super::names;
+use super::outcomes::Outcomes;
+use super::points::{self, Point, is_at};
+use super::situation::{self, Layer, Situation};
+use super::texts::Texts;
+use super::trees::Trees;
+use crate::format::{
+    AppliesTo, Case as CaseFile, ClaimsFile, Documented, Expect, Scenario as ScenarioFile, Step as StepFile,
+};
+use crate::load::{Fault, Problem, Segment, Source, key};
+use crate::vocabulary::TlsVersion;
+
+/// What the scenarios of a suite share.
+pub(super) struct Shared {
+    pub(super) trees: Trees,
+    pub(super) texts: Texts,
+    pub(super) outcomes: Outcomes,
+    pub(super) claims: ClaimsFile,
+}
+
+/// Compiles the cases of a scenario.
+pub(super) fn compile(
+    id: &str,
+    source: &Source,
+    scenario: &ScenarioFile,
+    shared: &Shared,
+) -> Result<Vec<Arc<Case>>, Vec<Fault>> {
+    let mut cases = Vec::<Arc<Case>>::new();
+    let mut problems = names::check_scenario(scenario, &shared.claims);
+    for (index, case) in scenario.cases.iter().enumerate() {
+        let here = vec![key("cases"), Segment::Index(index)];
+        let place = format!("{}:{}", source.path.display(), source.locate(&here).line);
+        let mut compiler = Compiler { id, place, scenario, case, shared, here, problems: Vec::new() };
+        for case in compiler.cases() {
+            if cases.iter().any(|earlier| earlier.id == case.id) {
+                let message = format!("two cases of this scenario have the id `{}`", case.id);
+                compiler.problem(Problem::value(vec![key("name")], message, "give one of them another name"));
+            }
+            cases.push(Arc::new(case));
+        }
+        problems.extend(compiler.problems);
+    }
+    if problems.is_empty() {
+        Ok(cases)
+    } else {
+        Err(problems.into_iter().map(|problem| source.fault(problem)).collect())
+    }
+}
+
+/// Compiles one case of the file.
+struct Compiler<'a> {
+    id: &'a str,
+    place: String,
+    scenario: &'a ScenarioFile,
+    case: &'a CaseFile,
+    shared: &'a Shared,
+    /// The path to the case.
+    here: Vec<Segment>,
+    /// What is wrong, with paths from the root of the file.
+    problems: Vec<Problem>,
+}
+
+/// Where a case takes from what it expects at a point.
+enum Expects<'a> {
+    /// From itself: `expect`, or a rule with the claims that it proves.
+    Case {
+        path: Vec<Segment>,
+        expect: &'a Expect,
+        claims: &'a [String],
+    },
+    /// From a point of an axis.
+    Point {
+        path: Vec<Segment>,
+        expect: &'a Expect,
+    },
+    Nothing,
+}
+
+impl<'a> Compiler<'a> {
+    /// Adds a problem inside the case.
+    fn problem(&mut self, problem: Problem) {
+        self.problems.push(problem.below(&self.here));
+    }
+
+    fn cases(&mut self) -> Vec<Case> {
+        let (scenario, case) = (self.scenario, self.case);
+        let found = names::check_case(scenario, case, &self.shared.claims);
+        found.into_iter().for_each(|problem| self.problem(problem));
+        let points = points::points(&scenario.axes);
+        let points: Vec<_> = points.into_iter().filter(|point| is_at(point, &case.at)).collect();
+        for number in 0..case.rules.len() {
+            if !points.iter().any(|point| self.rule(point) == Some(number)) {
+                let path = vec![key("rules"), Segment::Index(number)];
+                let help = "take it out, or move it up";
+                self.problem(Problem::value(path, "the rules above it apply to every point of this one", help));
+            }
+        }
+        points.iter().filter_map(|point| self.at(point)).collect()
+    }
+
+    /// The number of the first rule that fits a point.
+    fn rule(&self, point: &Point<'_>) -> Option<usize> {
+        self.case.rules.iter().position(|rule| is_at(point, &rule.at))
+    }
+
+    /// The case at a point.
+    fn at(&mut self, point: &Point<'_>) -> Option<Case> {
+        let case = self.case;
+        let exceptions = case.except.iter().chain(&self.scenario.except);
+        let exceptions = exceptions.filter(|except| is_at(point, &except.at));
+        let (everywhere, releases): (Vec<_>, Vec<_>) = exceptions.partition(|except| except.releases.is_empty());
+        let excluded = everywhere.first().map(|except| except.because.clone());
+        let excluded_releases =
+            releases.iter().map(|except| (names::matching(&except.releases), except.because.clone()));
+        let expects = self.expects(point);
+        let steps = if excluded.is_some() { Vec::new() } else { self.steps(point, &expects)? };
+        let names: Vec<_> = [case.name.as_str()].into_iter().chain(point.iter().map(|(_, name)| *name)).collect();
+        let slugs: Vec<_> = names.iter().map(|name| slug(name)).collect();
+        let applies_to = [&case.applies_to, &self.scenario.applies_to].into_iter().find_map(Option::as_ref);
+        let documented = case.documented.iter().filter(|documented| is_at(point, &documented.at));
+        let documented: Vec<_> = documented.cloned().map(Arc::new).collect();
+        Some(Case {
+            id: format!("{}::{}", self.id, slugs.join(".")),
+            scenario: self.id.to_owned(),
+            name: names.join(", "),
+            place: self.place.clone(),
+            claims: self.claims(point, &expects, &documented),
+            source: self.scenario.source.iter().chain(&case.source).map(|url| url.0.clone()).collect(),
+            reason: case.reason.clone().or_else(|| self.scenario.reason.clone()),
+            only: applies_to.and_then(only),
+            excluded,
+            excluded_releases: excluded_releases.collect(),
+            releases: applies_to.iter().flat_map(|it| &it.releases).filter_map(|name| name.parse().ok()).collect(),
+            documented,
+            steps,
+        })
+    }
+
+    /// The claims that the case proves at a point.
+    fn claims(&self, point: &Point<'_>, expects: &Expects<'_>, documented: &[Arc<Documented>]) -> Vec<String> {
+        let declared = self.scenario.claims.iter().chain(&self.case.claims);
+        let declared = declared.filter(|claim| claim.at().is_none_or(|at| is_at(point, at))).map(|claim| claim.id());
+        let of_point: Vec<_> = match expects {
+            Expects::Case { claims, .. } => claims.iter().collect(),
+            Expects::Point { .. } => self.points(point).flat_map(|(_, point)| &point.claims).collect(),
+            Expects::Nothing => Vec::new(),
+        };
+        let documented = documented.iter().map(|documented| documented.claim.as_str());
+        let mut claims = Vec::<String>::new();
+        for claim in declared.chain(of_point.into_iter().map(String::as_str)).chain(documented) {
+            if !claims.iter().any(|known| known == claim) {
+                claims.push(claim.to_owned());
+            }
+        }
+        claims
+    }
+
+    /// The points of the axes that a point consists of, each with its path in the file.
+    fn points(&self, point: &Point<'_>) -> impl DoubleEndedIterator<Item = (Vec<Segment>, &'a crate::format::Point)> {
+        let found = point.iter().filter_map(|(axis, name)| {
+            let path = vec![key("axes"), key(axis), key(name)];
+            Some((path, self.scenario.axes.get(*axis)?.get(*name)?))
+        });
+        found.collect::<Vec<_>>().into_iter()
+    }
+
+    /// What the case expects at a point.
+    fn expects(&self, point: &Point<'_>) -> Expects<'a> {
+        let case = self.case;
+        if let Some(expect) = &case.expect {
+            let path = [&self.here[..], &[key("expect")]].concat();
+            return Expects::Case { path, expect, claims: &[] };
+        }
+        if let Some(number) = self.rule(point) {
+            let rule = &case.rules[number];
+            let path = [&self.here[..], &[key("rules"), Segment::Index(number), key("expect")]].concat();
+            return Expects::Case { path, expect: &rule.expect, claims: &rule.claims };
+        }
+        if let Some(expect) = &case.otherwise {
+            let path = [&self.here[..], &[key("otherwise")]].concat();
+            return Expects::Case { path, expect, claims: &[] };
+        }
+        let of_points = self.points(point).rev().find_map(|(path, point)| {
+            Some(Expects::Point { path: [path, vec![key("expect")]].concat(), expect: point.expect.as_ref()? })
+        });
+        of_points.unwrap_or(Expects::Nothing)
+    }
+
+    fn steps(&mut self, point: &Point<'_>, expects: &Expects<'_>) -> Option<Vec<Step>> {
+        let (scenario, case) = (self.scenario, self.case);
+        let mut layers = vec![Layer { path: Vec::new(), setup: &scenario.setup }];
+        layers.extend(self.points(point).map(|(path, point)| Layer { path, setup: &point.setup }));
+        layers.push(Layer { path: self.here.clone(), setup: &case.setup });
+        let tls = self.points(point).rev().find_map(|(_, point)| point.tls);
+        let situation = self.situation(&layers)?;
+        let expect = match expects {
+            Expects::Case { path, expect, .. } | Expects::Point { path, expect } => {
+                Some(self.expectation(expect, &situation, tls, path)?)
+            }
+            Expects::Nothing if case.rules.is_empty() && (!case.then.is_empty() || !case.queries.is_empty()) => None,
+            Expects::Nothing => {
+                self.nothing_expected(point);
+                return None;
+            }
+        };
+        let queries = case.queries.clone().into_iter().collect();
+        let first = Step { situation, change: Change::First, log: None, open_connection: None, queries, expect };
+        let mut steps = vec![first];
+        for (number, step) in case.then.iter().enumerate() {
+            steps.push(self.step(number, step, tls, &mut layers)?);
+        }
+        Some(steps)
+    }
+
+    fn nothing_expected(&mut self, point: &Point<'_>) {
+        if point.is_empty() {
+            let help = "expected `expect`, `queries`, or `then` with steps";
+            return self.problem(Problem::value(Vec::new(), "the case expects nothing", help));
+        }
+        let names: Vec<_> = point.iter().map(|(axis, name)| format!("{axis}: {name}")).collect();
+        let message = format!("nothing says what happens at {}", names.join(", "));
+        let help = "add a rule, an `expect` to the point, or an `except` with its reason";
+        let path = if self.case.rules.is_empty() { Vec::new() } else { vec![key("rules")] };
+        self.problem(if path.is_empty() {
+            Problem::value(path, message, help)
+        } else {
+            Problem::key(path, message, help)
+        });
+    }
+
+    /// A later step, on top of those before it; but a second server does not change the first.
+    fn step(
+        &mut self,
+        number: usize,
+        step: &'a StepFile,
+        tls: Option<TlsVersion>,
+        layers: &mut Vec<Layer<'a>>,
+    ) -> Option<Step> {
+        let inside = [key("then"), Segment::Index(number)];
+        let path = |name: &str| [&self.here[..], &inside[..], &[key(name)]].concat();
+        let changes = [
+            ("reload", Change::Reload, &step.reload),
+            ("restart", Change::Restart, &step.restart),
+            ("read_only", Change::ReadOnly, &step.read_only),
+        ];
+        let mut given = changes.iter().filter_map(|(name, change, setup)| Some((*name, *change, setup.as_ref()?)));
+        let (Some((name, change, setup)), None) = (given.next(), given.next()) else {
+            let help = "expected one of `reload`, `restart` and `read_only`";
+            self.problem(Problem::value(inside.to_vec(), "a step is one change", help));
+            return None;
+        };
+        let mut with = layers.clone();
+        with.push(Layer { path: path(name), setup });
+        let (log_path, expect_path) = (path("postgres"), path("expect"));
+        let situation = self.situation(&with)?;
+        if change != Change::ReadOnly {
+            *layers = with;
+        }
+        let problems = expectation::check_log(&step.postgres, self.vocabulary(&situation, tls));
+        self.problems.extend(problems.into_iter().map(|problem| problem.below(&log_path)));
+        let expect = match &step.expect {
+            Some(expect) => Some(self.expectation(expect, &situation, tls, &expect_path)?),
+            None => None,
+        };
+        let (log, open_connection) = (Some(step.postgres.clone()), step.open_connection.clone());
+        Some(Step { situation, change, log, open_connection, queries: Vec::new(), expect })
+    }
+
+    fn situation(&mut self, layers: &[Layer<'_>]) -> Option<Situation> {
+        situation::merge(&self.shared.trees, layers).map_err(|problems| self.problems.extend(problems)).ok()
+    }
+
+    fn vocabulary<'v>(&self, situation: &'v Situation, tls: Option<TlsVersion>) -> Vocabulary<'v>
+    where
+        'a: 'v,
+    {
+        Vocabulary { texts: &self.shared.texts, outcomes: &self.shared.outcomes, tree: &situation.tree, tls }
+    }
+
+    fn expectation(
+        &mut self,
+        expect: &Expect,
+        situation: &Situation,
+        tls: Option<TlsVersion>,
+        path: &[Segment],
+    ) -> Option<Expectation> {
+        expectation::check(expect, self.vocabulary(situation, tls))
+            .map_err(|problems| self.problems.extend(problems.into_iter().map(|problem| problem.below(path))))
+            .ok()
+    }
+}
+
+/// The versions that a case has a meaning on, if it names any.
+fn only(applies_to: &AppliesTo) -> Option<Only> {
+    let AppliesTo { postgres, openssl, because, .. } = applies_to;
+    let because = because.clone().filter(|_| postgres.is_some() || openssl.is_some())?;
+    Some(Only { postgres: *postgres, openssl: *openssl, because })
+}
+
+/// A name as a part of an id: lower-case words with hyphens between them.
+fn slug(name: &str) -> String {
+    let name = name.replace('\'', "");
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+    words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
+}

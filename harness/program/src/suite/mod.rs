@@ -1,0 +1,28 @@
+//! A suite in which every case is complete: both configurations, certificates, and what must happen.
+//!
+//! Everything that is wrong in the files is found here, at once, each fault with its place; nothing is started for it.
+
+mod arguments;
+mod assemble;
+mod case;
+mod compile;
+mod coverage;
+mod differences;
+mod expectation;
+mod names;
+mod outcomes;
+mod points;
+mod situation;
+mod template;
+mod texts;
+mod trees;
+
+pub use arguments::ArgumentError;
+pub use assemble::{Scenario, Suite};
+pub use case::{Case, Change, Only, Step};
+pub use coverage::{Coverage, Proof};
+pub use differences::{ClientOutcome, Difference};
+pub use expectation::{Expectation, Expected, KongSays};
+pub use situation::{Content, KongSide, PlannedFile, ServerSide, Situation};
+pub use template::TemplateError;
+pub use texts::{TextContext, TextError, Texts};
