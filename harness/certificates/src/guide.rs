@@ -58,6 +58,9 @@ impl Guide {
         let output = Command::new("sh")
             .args(["-eu", "-c", self.script()])
             .current_dir(folder)
+            // None of the caller's settings of OpenSSL or the locale may reach the recipe.
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("LC_ALL", "C")
             .stdin(Stdio::null())
             .output()

@@ -80,7 +80,9 @@ fn parents() -> impl Iterator<Item = PathBuf> {
 /// Whether sockets can be made below a folder, and, if this process is root, every user can pass through to them.
 fn is_suitable(parent: &Path, is_root: bool) -> bool {
     let can_pass = |folder: &Path| folder.metadata().is_ok_and(|data| data.mode() & 0o001 != 0);
-    parent.is_dir() && parent.as_os_str().as_bytes().len() <= MAX_PARENT && (!is_root || parent.ancestors().all(can_pass))
+    parent.is_dir()
+        && parent.as_os_str().as_bytes().len() <= MAX_PARENT
+        && (!is_root || parent.ancestors().all(can_pass))
 }
 
 /// Says that an image is being pulled, which can take minutes.

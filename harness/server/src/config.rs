@@ -8,7 +8,10 @@ use crate::words::{ApplyMode, Owner};
 /// The settings of postgresql.conf that concern TLS and authentication, each with its meaning.
 pub const KEYS: &[(&str, &str)] = &[
     ("ssl", "Whether the server offers TLS."),
-    ("ssl_cert_file", "Server certificate, followed by the intermediate certificates to send; `server.crt` by default."),
+    (
+        "ssl_cert_file",
+        "Server certificate, followed by the intermediate certificates to send; `server.crt` by default.",
+    ),
     ("ssl_key_file", "Its private key; `server.key` by default."),
     ("ssl_ca_file", "CAs that client certificates are verified against; if unset, the server requests none."),
     ("ssl_crl_file", "Certificate revocation lists."),

@@ -146,7 +146,8 @@ mod tests {
 
     #[test]
     fn a_missing_major_comes_with_those_that_are_there() {
-        let missing = |offered| RuntimeError::MajorUnavailable { major: Major(17), runtime: RuntimeKind::Local, offered };
+        let missing =
+            |offered| RuntimeError::MajorUnavailable { major: Major(17), runtime: RuntimeKind::Local, offered };
         assert_eq!(missing(vec![Major(13), Major(15)]).to_string(), "PostgreSQL 17 is not here; local has 13, 15");
         assert_eq!(missing(Vec::new()).to_string(), "PostgreSQL 17 is not here; local has none");
     }

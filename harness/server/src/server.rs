@@ -298,9 +298,8 @@ impl Server {
     /// under test, and one that does not end.
     async fn await_session(&self, mark: usize, control: &Client) -> Result<(), RuntimeError> {
         let own = control::pid(control).await?;
-        let begun = |lines: &[LogLine], is_open: bool| {
-            (log::connections(lines).contains(&own) || !is_open).then_some(())
-        };
+        let begun =
+            |lines: &[LogLine], is_open: bool| (log::connections(lines).contains(&own) || !is_open).then_some(());
         let action = "find the superuser's session in the log";
         self.log.wait(mark, LIMIT, begun).await.ok_or(RuntimeError::Timeout { action, limit: LIMIT })
     }

@@ -155,7 +155,10 @@ async fn connections_that_went_elsewhere_are_not_waited_for_and_the_others_are_k
     assert!(!server.has_begun(mark, 1).await.expect("an answer"));
     connect(server.address()).await;
     let observed = server.observed(mark, 3, &[]).await.expect("a log");
-    assert_eq!((observed.connections, &observed.relevant_lines[..]), (1, &["LOG:  invalid length of startup packet".to_owned()][..]));
+    assert_eq!(
+        (observed.connections, &observed.relevant_lines[..]),
+        (1, &["LOG:  invalid length of startup packet".to_owned()][..])
+    );
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     drop(lease);
     servers.pool.close().await;

@@ -41,8 +41,7 @@ mod tests {
         #[case] expected: Option<&str>,
     ) {
         let recorded = "# a comment\n15 15.18 3.0.19\n17 17.11 3.5.7\n";
-        let mut server =
-            ServerFacts { major: Major(17), version: version.into(), openssl: openssl.map(str::to_owned) };
+        let mut server = ServerFacts { major: Major(17), version: version.into(), openssl: openssl.map(str::to_owned) };
         assert_eq!(changed_since(recorded, &server).as_deref(), expected);
         server.major = Major(18);
         assert_eq!(changed_since(recorded, &server), None, "nothing is recorded of it");

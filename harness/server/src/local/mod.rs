@@ -134,7 +134,8 @@ mod tests {
     /// A folder of programs, and one for servers, that every user can enter, and an `initdb` of these shell commands.
     fn fake(initdb: &str) -> (tempfile::TempDir, Local) {
         let folder = tempfile::tempdir().expect("a folder");
-        let executable = |path: &Path| std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("a mode");
+        let executable =
+            |path: &Path| std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("a mode");
         executable(folder.path());
         let program = folder.path().join("initdb");
         // The last argument is the data directory.

@@ -39,8 +39,10 @@ async fn a_new_server_is_prepared_once_and_then_shared_in_turn() {
 #[tokio::test]
 async fn a_server_that_has_the_configuration_already_is_preferred() {
     let (runtime, pool) = pool(2);
-    let (mut a, mut b) =
-        (pool.lease(MAJOR, &by_reload("a")).await.expect("one"), pool.lease(MAJOR, &by_reload("b")).await.expect("two"));
+    let (mut a, mut b) = (
+        pool.lease(MAJOR, &by_reload("a")).await.expect("one"),
+        pool.lease(MAJOR, &by_reload("b")).await.expect("two"),
+    );
     assert_eq!(made(&runtime), 2);
     a.server().reload(&by_reload("a")).await.expect("a reload");
     b.server().reload(&by_reload("b")).await.expect("a reload");

@@ -209,6 +209,8 @@ async fn build(needs: &ClientOptions) -> Result<GenericImage, String> {
         "FROM {BASE}\nRUN apt-get update && apt-get install -y --no-install-recommends {PACKAGES} && rm -rf /var/lib/apt/lists/*\n"
     );
     let building = GenericBuildableImage::new(IMAGE.0, IMAGE.1).with_dockerfile_string(dockerfile).build_image();
-    let built = tokio::time::timeout(BUILD_LIMIT, building).await.map_err(|_| format!("{} was not built within {} s", image(), BUILD_LIMIT.as_secs()))?;
+    let built = tokio::time::timeout(BUILD_LIMIT, building)
+        .await
+        .map_err(|_| format!("{} was not built within {} s", image(), BUILD_LIMIT.as_secs()))?;
     built.map_err(|error| format!("{} cannot be built on {BASE}: {error}", image()))
 }

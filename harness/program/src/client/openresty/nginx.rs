@@ -73,7 +73,8 @@ impl Nginx {
         let conf = folder.join("nginx.conf");
         std::fs::write(&conf, configuration(folder, modules, &[]))?;
         let log = folder.join("error.log");
-        let arguments = ["-c".as_ref(), conf.as_os_str(), "-p".as_ref(), folder.as_os_str(), "-e".as_ref(), log.as_ref()];
+        let arguments =
+            ["-c".as_ref(), conf.as_os_str(), "-p".as_ref(), folder.as_os_str(), "-e".as_ref(), log.as_ref()];
         // nginx ends when its standard input does.
         let process = installed.start(&installed.nginx, &arguments, &[], folder).await?;
         let (folder, modules) = (folder.to_owned(), modules.to_owned());
