@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use cells::Cells;
 use kong_pg_tls::session::Options;
 use libtest_mimic::Arguments;
+use postgres_tls_server::InvalidMajor;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -37,7 +38,11 @@ fn from_environment(mut options: Options) -> Result<Options, String> {
         options.runtime = runtime.parse()?;
     }
     if let Some(majors) = std::env::var("KONG_PG_TLS_POSTGRES").ok().filter(|majors| majors != "all") {
-        options.majors = majors.split(',').map(str::parse).collect::<Result<_, _>>()?;
+        options.majors = majors
+            .split(',')
+            .map(str::parse)
+            .collect::<Result<_, _>>()
+            .map_err(|error: InvalidMajor| error.to_string())?;
     }
     Ok(options)
 }
