@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use cells::Cells;
 use kong_pg_tls::session::Options;
 use libtest_mimic::Arguments;
+use postgres_tls_server::InvalidMajor;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -39,8 +40,9 @@ fn from_environment(mut options: Options) -> Result<Options, String> {
     if let Some(majors) = std::env::var("KONG_PG_TLS_POSTGRES").ok().filter(|majors| majors != "all") {
         options.majors = majors
             .split(',')
-            .map(|major| major.parse().map_err(|error: postgres_tls_server::InvalidMajor| error.to_string()))
-            .collect::<Result<_, _>>()?;
+            .map(str::parse)
+            .collect::<Result<_, _>>()
+            .map_err(|error: InvalidMajor| error.to_string())?;
     }
     Ok(options)
 }

@@ -10,8 +10,10 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use tokio::task::AbortHandle;
 
 pub use self::binaries::folders_of_binaries;
 use self::host::LocalHost;
@@ -29,7 +31,9 @@ pub struct Local {
     folder: PathBuf,
     user: DatabaseUser,
     /// One initialised data directory for each major, copied for every server.
-    templates: tokio::sync::Mutex<BTreeMap<Major, PathBuf>>,
+    templates: Arc<tokio::sync::Mutex<BTreeMap<Major, PathBuf>>>,
+    /// The making of the latest template.
+    making: Mutex<Option<AbortHandle>>,
     count: AtomicUsize,
 }
 
@@ -64,22 +68,28 @@ impl Local {
             installed,
             folder: folder.to_owned(),
             user: DatabaseUser::find()?,
-            templates: tokio::sync::Mutex::default(),
+            templates: Arc::default(),
+            making: Mutex::default(),
             count: AtomicUsize::new(0),
         })
     }
 
-    /// The template of a major, made when it is first needed. Whoever waits for it may stop waiting at any time: a
-    /// template is recorded only once it is complete, and an incomplete one is removed.
+    /// The template of a major, made when it is first needed. Whoever waits for it may stop waiting at any time: it is
+    /// completed for the next one, and recorded only once it is complete.
     async fn template(&self, major: Major, binaries: &Path) -> Result<PathBuf, RuntimeError> {
-        let mut templates = self.templates.lock().await;
+        let mut templates = self.templates.clone().lock_owned().await;
         if let Some(template) = templates.get(&major) {
             return Ok(template.clone());
         }
         let folder = self.new_folder(&format!("template-{major}"))?;
-        let template = initialise(binaries, folder, self.user).await?;
-        templates.insert(major, template.clone());
-        Ok(template)
+        let (binaries, user) = (binaries.to_owned(), self.user);
+        let making = tokio::spawn(async move {
+            let template = initialise(&binaries, folder, user).await?;
+            templates.insert(major, template.clone());
+            Ok(template)
+        });
+        *self.making.lock().unwrap_or_else(PoisonError::into_inner) = Some(making.abort_handle());
+        making.await.map_err(RuntimeError::failing("make a data directory with initdb"))?
     }
 
     /// Makes a folder that only the database user can enter. No two have the same name.
@@ -122,6 +132,14 @@ impl Runtime for Local {
         copying.await.map_err(RuntimeError::failing(failed))?.map_err(RuntimeError::failing(failed))?;
         Ok(Box::new(LocalHost::new(binaries.clone(), folder, data, user)))
     }
+
+    async fn sweep(&self) {
+        if let Some(making) = self.making.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            making.abort();
+        }
+        // It holds the lock until its folder is removed.
+        drop(self.templates.lock().await);
+    }
 }
 
 #[cfg(test)]
@@ -153,19 +171,24 @@ mod tests {
         names.filter(|name| name.starts_with("template-")).collect()
     }
 
-    /// An `initdb` that does not end unless there is a file `quick` beside it.
-    const SLOW: &str = r#"touch "$data/PG_VERSION"; test -e "$(dirname "$0")/quick" || sleep 60"#;
-
     #[tokio::test]
-    async fn a_template_that_nobody_waited_for_is_not_in_the_way_of_the_next() {
-        let (folder, local) = fake(SLOW);
-        let first = tokio::time::timeout(Duration::from_millis(300), local.host(Major(17))).await;
+    async fn a_template_that_is_no_longer_waited_for_is_completed_for_the_next() {
+        let (folder, local) = fake(r#"sleep 1; touch "$data/PG_VERSION""#);
+        let first = tokio::time::timeout(Duration::from_millis(200), local.host(Major(17))).await;
         assert!(first.is_err(), "initdb does not end in that time");
-        assert_eq!(templates(&folder), [""; 0], "an incomplete template is left behind");
-        std::fs::write(folder.path().join("quick"), "").expect("a file");
         let host = local.host(Major(17)).await.expect("a host");
         assert!(Path::new(&host.data_directory()).join("PG_VERSION").exists());
         assert_eq!(templates(&folder).len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_template_that_is_incomplete_at_the_end_is_removed() {
+        let (folder, local) = fake(r#"touch "$data/PG_VERSION"; sleep 60"#);
+        let waiting = tokio::time::timeout(Duration::from_millis(200), local.host(Major(17))).await;
+        assert!(waiting.is_err(), "initdb does not end in that time");
+        assert_eq!(templates(&folder).len(), 1);
+        local.sweep().await;
+        assert_eq!(templates(&folder), [""; 0]);
     }
 
     #[tokio::test]
