@@ -6,19 +6,19 @@ use std::sync::Arc;
 
 use certificate_trees::{CertificateSpec, Forge, KeyType, Tree};
 use kong_pg_tls::runfolder::RunFolder;
-use kong_pg_tls::session::Options;
+use kong_pg_tls::session::RuntimeRequest;
 use postgres_tls_server::ApplyMode;
 use postgres_tls_server::Major;
 use postgres_tls_server::{Configuration, File, Pool, Start};
 
 /// A pool of the servers that are here, and one major of them.
 async fn pool() -> (Arc<Pool>, Major) {
-    let mut options = Options::default();
+    let mut request = RuntimeRequest::default();
     if let Ok(runtime) = std::env::var("KONG_PG_TLS_RUNTIME") {
-        options.runtime = runtime.parse().expect("a runtime");
+        request.choice = runtime.parse().expect("a runtime");
     }
     let folder = Arc::new(RunFolder::create().expect("a folder"));
-    let chosen = options.runtime(&folder).await.expect("something to run servers with");
+    let chosen = request.find(&[], &folder).await.expect("something to run servers with");
     let major = chosen.runtime.offers().last().expect("a server").major;
     (Pool::new(chosen.runtime, 1, kong_pg_tls::roles::statements()), major)
 }

@@ -1,6 +1,6 @@
 //! `clean`
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, print};
 use crate::runfolder;
 use postgres_tls_server::{remove_abandoned, stop_abandoned};
 
@@ -13,6 +13,7 @@ pub(super) async fn clean() -> Result<Exit, Failure> {
             .map_err(|error| Failure::environment(format!("cannot remove {}: {error}", folder.display())))?;
     }
     let containers = remove_abandoned(runfolder::is_alive).await?;
-    println!("removed {} folders and {containers} containers, stopped {servers} servers", folders.len());
+    let folders = folders.len();
+    print(|out| writeln!(out, "removed {folders} folders and {containers} containers, stopped {servers} servers"))?;
     Ok(Exit::Success)
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Deserialize;
 
+use super::tally;
 use crate::judge::Verdict;
 use crate::scenario::{Case, Suite};
 
@@ -40,18 +41,15 @@ impl Recorded {
 
     /// `24 pass, 2 known-deviation`
     fn tally<'c>(&self, cases: impl Iterator<Item = &'c Case>) -> String {
-        let verdicts: Vec<_> = cases.filter_map(|case| self.0.get(&case.id)).flatten().collect();
-        let count = |verdict: &Verdict| verdicts.iter().filter(|other| **other == verdict).count();
-        let counts = Verdict::ALL.iter().map(|verdict| (count(verdict), verdict.as_str()));
-        let told: Vec<_> =
-            counts.filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}")).collect();
-        if told.is_empty() { "not run".into() } else { told.join(", ") }
+        tally(cases.filter_map(|case| self.0.get(&case.id)).flatten().copied())
     }
 }
 
-/// Writes each claim with its cases and their verdicts, then what is without a case, and without a claim. Returns
-/// whether nothing is.
-pub fn write_claims(out: &mut dyn Write, suite: &Suite, recorded: &Recorded) -> io::Result<bool> {
+/// Writes each claim with its cases and their verdicts, then the claims without a case and the cases without a reason.
+///
+/// # Errors
+/// If the output cannot be written.
+pub fn write_claims(out: &mut dyn Write, suite: &Suite, recorded: &Recorded) -> io::Result<()> {
     let coverage = suite.coverage();
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
@@ -79,7 +77,7 @@ pub fn write_claims(out: &mut dyn Write, suite: &Suite, recorded: &Recorded) -> 
         writeln!(out, "no case for the claim {claim}")?;
     }
     for case in &coverage.without_reason {
-        writeln!(out, "no claim, no thread and no reason for {} ({})", case.id, case.place)?;
+        writeln!(out, "no claim, no thread and no reason given for {} ({})", case.id, case.place)?;
     }
     let (claims, cases) = (coverage.claims.len(), suite.cases().count());
     let covered = claims - uncovered.len();
@@ -88,6 +86,5 @@ pub fn write_claims(out: &mut dyn Write, suite: &Suite, recorded: &Recorded) -> 
         out,
         "{covered} of {claims} claims have cases; {explained} of {cases} cases have a reason: {} claims, {} threads of users, {} what was measured",
         coverage.by_claim, coverage.by_thread, coverage.beyond,
-    )?;
-    Ok(uncovered.is_empty() && coverage.without_reason.is_empty())
+    )
 }

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::Runner;
-use crate::judge::{Expectation, KnownDeviation, Outcome};
+use crate::judge::{Expectation, ExpectedOutcome, KnownDeviation};
 use crate::plan::Cell;
-use crate::scenario::{Change, Connects, Documented, Expected, ServerLog, Step, TextContext, Texts, Would};
+use crate::scenario::{Change, Connects, Documented, Expected, KongText, ServerLog, Step, TextContext, Texts, Would};
 use crate::vocabulary::{TlsVersion, openssl_line_of};
 use certificate_trees::{PkiError, Tree};
 use kong_pg_client::{Edition, Stack};
@@ -37,7 +37,7 @@ impl Runner {
             match step.expect.as_ref().map(|expected| expected.on(words.cell.stack, words.cell.profile.edition)) {
                 None => (None, vec![Vec::new()]),
                 Some(Expected::Hangs { postgres }) => {
-                    (Some(Outcome::Hangs), expand_log(&self.texts, postgres, &server)?)
+                    (Some(ExpectedOutcome::Hangs), expand_log(&self.texts, postgres, &server)?)
                 }
                 Some(Expected::Connects(connects)) => {
                     let mut log = expand_log(&self.texts, &connects.postgres, &server)?;
@@ -49,7 +49,7 @@ impl Runner {
                     }
                     let certificate = connects.certificate.as_deref().filter(|_| words.cell.client.is_transparent());
                     let certificate = certificate.map(|file| self.describe(words.tree, file));
-                    let outcome = Outcome::Connects {
+                    let outcome = ExpectedOutcome::Connects {
                         tls: connects.tls.accepted().iter().map(|version| version.as_str().to_owned()).collect(),
                         cipher: connects.cipher.clone(),
                         client_dn: connects.client_dn.clone().filter(|_| words.cell.client.is_transparent()),
@@ -60,16 +60,20 @@ impl Runner {
                 Some(Expected::Refused { stage, kong: says, postgres }) => {
                     let texts = says.text().accepted().iter();
                     let texts = texts.map(|text| Ok(self.texts.expand(text, &kong)?.join("\n")));
-                    let outcome = Outcome::Refused {
+                    let outcome = ExpectedOutcome::Refused {
                         stage: stage.filter(|_| words.cell.client.is_transparent()),
                         kong: texts.collect::<Result<_, String>>()?,
                         raised: says.is_raised(),
+                        because: match says.text() {
+                            KongText::AnyOf(any) => Some(any.because.clone()),
+                            KongText::One(_) => None,
+                        },
                     };
                     (Some(outcome), expand_log(&self.texts, postgres, &server)?)
                 }
             };
         let open_connection = step.open_connection.clone().filter(|_| !is_kept_out(words.cell));
-        Ok(Expectation { reload, open_connection, outcome, server: log, answers: step.asks.clone() })
+        Ok(Expectation { reload, open_connection, outcome, server_log: log, answers: step.asks.clone() })
     }
 
     /// Where the documents are known to be wrong or silent about a cell.

@@ -52,7 +52,7 @@ pub struct DifferenceEntry {
 }
 
 /// What a client does, where Kong does something else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Divergence {
     /// It connects, or in another way than Kong.

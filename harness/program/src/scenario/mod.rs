@@ -147,6 +147,14 @@ pub struct Coverage<'s> {
     pub without_reason: Vec<&'s Case>,
 }
 
+impl Coverage<'_> {
+    /// Whether every claim has a case, and every case a reason.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.claims.iter().all(|(_, cases)| !cases.is_empty()) && self.without_reason.is_empty()
+    }
+}
+
 /// What the scenarios of a suite share.
 struct Shared {
     trees: Trees,

@@ -6,7 +6,6 @@ mod channel;
 mod installed;
 mod luasec;
 mod nginx;
-mod races;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +18,6 @@ use self::channel::{Answer, Channel, alert};
 use self::installed::Installed;
 use self::luasec::{Worker, Workers};
 use self::nginx::{Directives, Nginx, Trouble};
-pub(crate) use self::races::race;
 use super::{Attempt, Client, ClientError, ClientOptions, Established, Open, Task};
 use kong_pg_client::Stage;
 use kong_pg_client::{
