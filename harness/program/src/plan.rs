@@ -290,8 +290,8 @@ mod tests {
     }
 
     #[rstest]
-    #[case("3.9", "did you mean 3.9-enterprise or 3.9-oss?")]
-    #[case("3.9-openresty", "did you mean 3.9-enterprise or 3.9-oss?")]
+    #[case("3.9", "did you mean 3.9-oss or 3.9-enterprise?")]
+    #[case("3.9-openresty", "did you mean 3.9-oss or 3.9-enterprise?")]
     #[case("nine", "`kong-pg-tls env` lists them")]
     fn an_unknown_release_is_an_error_that_names_similar_ones(#[case] name: &str, #[case] suggestion: &str) {
         let error = name.parse::<KongRelease>().expect_err("an error");

@@ -131,7 +131,7 @@ Examples:
   kong-pg-tls run 'mtls/*' --stack cosocket            the mTLS scenarios, as Kong's workers connect
   kong-pg-tls run 'mtls/cert::*' --kong 3.9-oss        one scenario, as an older release behaves
   kong-pg-tls run --runtime docker --postgres 13,18    in containers of two PostgreSQL majors
-  kong-pg-tls run --image 17=registry.example/pg:17    with an image of your own
+  kong-pg-tls run --image 17=my/postgres:17          with an image of your own
   kong-pg-tls run --client kong,libpq                  with two clients, and where they differ
   kong-pg-tls run --kong-image kong:3.9                with a real Kong, as the release in the image
   kong-pg-tls run --shard 2/4                          the second of four parts
