@@ -4,6 +4,7 @@
 //! Every attempt is followed by one in plaintext on the same server. The ratio of the two medians is what the table at
 //! the end shows: it means the same on every machine and however busy that is, the milliseconds do not.
 
+use std::future::pending;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -13,6 +14,7 @@ use criterion::{Criterion, SamplingMode};
 use kong_pg_client::{Kong, Settings, Stack};
 use kong_pg_tls::judge::Verdict;
 use kong_pg_tls::plan::Cell;
+use kong_pg_tls::run::CellResult;
 use kong_pg_tls::session::{Options, Session};
 use tokio::runtime::Runtime;
 
@@ -43,14 +45,12 @@ fn main() -> ExitCode {
 }
 
 fn measure(runtime: &Runtime) -> Result<(), Box<dyn std::error::Error>> {
-    let mut options = Options {
-        scenarios: Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/handshake")),
-        stacks: vec![Stack::Cosocket],
-        jobs: Some(1),
-        ..Options::default()
-    };
+    let mut options = Options::default();
+    options.cells.scenarios = Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/handshake"));
+    options.cells.stacks = vec![Stack::Cosocket];
+    options.limits.jobs = Some(1);
     if let Ok(runtime) = std::env::var("KONG_PG_TLS_RUNTIME") {
-        options.runtime = runtime.parse()?;
+        options.runtime.choice = runtime.parse()?;
     }
     let mut session = runtime.block_on(Session::open(&options))?;
     // One major is enough to see what TLS costs; the newest.
@@ -74,10 +74,11 @@ fn row(
     cell: &Cell,
     criterion: &mut Criterion,
 ) -> Result<Option<Row>, Box<dyn std::error::Error>> {
-    // Nothing is measured that is not what it is called: the server has to prove it first.
-    let proved = runtime.block_on(session.runner.run_cell(cell.clone()));
-    if proved.verdict != Verdict::Pass {
-        return Err(format!("{}: {}", cell.id, proved.reason.unwrap_or_default()).into());
+    // The server has to prove that the row measures what its name says.
+    let report = runtime.block_on(session.run(vec![cell.clone()], &mut [], pending()));
+    if report.count(Verdict::Pass) != 1 {
+        let reason = report.results.first().and_then(CellResult::reason).unwrap_or("not run");
+        return Err(format!("{}: {reason}", cell.id).into());
     }
     let (lease, settings, _files) = runtime.block_on(session.runner.prepare_client(cell))?;
     let kong = |settings| {

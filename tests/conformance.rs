@@ -5,20 +5,21 @@
 
 mod cells;
 
+use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 
 use cells::Cells;
 use kong_pg_tls::session::Options;
 use libtest_mimic::Arguments;
-use postgres_tls_server::InvalidMajor;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let mut cells = Cells::new();
-    let options = from_environment(Options { scenarios: Some(scenarios), ..Options::default() });
-    let trials = options.and_then(|options| cells.trials(&options).map_err(|error| error.to_string()));
+    let mut options = Options::default();
+    options.cells.scenarios = Some(scenarios);
+    let trials = from_environment(options).and_then(|options| Ok(cells.trials(&options)?));
     match trials {
         Ok(trials) => {
             let conclusion = libtest_mimic::run(&arguments, trials);
@@ -33,16 +34,12 @@ fn main() -> ExitCode {
 }
 
 /// `KONG_PG_TLS_RUNTIME` and `KONG_PG_TLS_POSTGRES` choose where and on which majors, as with `kong-pg-tls run`.
-fn from_environment(mut options: Options) -> Result<Options, String> {
+fn from_environment(mut options: Options) -> Result<Options, Box<dyn Error>> {
     if let Ok(runtime) = std::env::var("KONG_PG_TLS_RUNTIME") {
-        options.runtime = runtime.parse()?;
+        options.runtime.choice = runtime.parse()?;
     }
     if let Some(majors) = std::env::var("KONG_PG_TLS_POSTGRES").ok().filter(|majors| majors != "all") {
-        options.majors = majors
-            .split(',')
-            .map(str::parse)
-            .collect::<Result<_, _>>()
-            .map_err(|error: InvalidMajor| error.to_string())?;
+        options.cells.majors = majors.split(',').map(str::parse).collect::<Result<_, _>>()?;
     }
     Ok(options)
 }

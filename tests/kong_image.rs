@@ -92,8 +92,12 @@ fn an_image_is_told_what_kong_conf_says_and_judged_by_what_it_prints(#[case] run
     let (status, stdout, stderr) = run(&[&image[..], &["plumbing::in-another-version*"]].concat());
     assert_eq!(status, Some(100), "the log proves the version: {stdout}{stderr}");
     let (status, stdout, stderr) = run(&[&image[..3], &["3.15-enterprise", "--runtime", runtime]].concat());
-    assert_eq!(status, Some(0), "{stdout}{stderr}");
-    assert!(stdout.contains("10 unsupported: ") && stdout.contains("is not 3.15-enterprise"), "{stdout}{stderr}");
+    assert_eq!(status, Some(3), "nothing was run: {stdout}{stderr}");
+    assert!(stdout.contains("10 blocked") && stdout.contains(", not 3.15-enterprise"), "{stdout}{stderr}");
+    let without_release = [&image[..2], &["--runtime", runtime], &as_expected].concat();
+    let (status, stdout, stderr) = run(&without_release);
+    assert_eq!(status, Some(0), "the image names the release: {stdout}{stderr}");
+    assert!(stdout.contains("7 pass"), "{stdout}{stderr}");
     let left = docker(&["ps", "--all", "--quiet", "--filter", &format!("ancestor={name}")]);
     assert_eq!(String::from_utf8_lossy(&left.stdout), "");
 }

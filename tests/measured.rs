@@ -10,10 +10,9 @@ use std::process::ExitCode;
 
 use cells::Cells;
 use kong_pg_client::Stack;
-use kong_pg_tls::session::{Options, RuntimeChoice, SessionError};
+use kong_pg_tls::session::{CellRequest, Options, RuntimeChoice, SessionError};
 use libtest_mimic::{Arguments, Trial};
 use postgres_tls_server::Major;
-use postgres_tls_server::RuntimeKind;
 
 /// What was measured: which situations, with which driver, on which stacks.
 const MEASURED: [(&str, &str, &[Stack]); 7] = [
@@ -53,15 +52,16 @@ fn trials(cells: &mut Cells) -> Result<Vec<Trial>, Box<dyn std::error::Error>> {
     let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/measured");
     let mut all = Vec::new();
     for (glob, profile, stacks) in MEASURED {
-        let options = Options {
+        let request = CellRequest {
             scenarios: Some(scenarios.clone()),
             globs: vec![glob.to_owned()],
-            profiles: vec![profile.parse()?],
+            releases: vec![profile.parse()?],
             stacks: stacks.to_vec(),
-            runtime: RuntimeChoice::Only(RuntimeKind::Local),
             majors: vec![POSTGRES],
-            ..Options::default()
+            ..CellRequest::default()
         };
+        let mut options = Options { cells: request, ..Options::default() };
+        options.runtime.choice = RuntimeChoice::Local;
         match cells.trials(&options) {
             Ok(trials) => all.extend(trials),
             Err(SessionError::Runtime(error)) if std::env::var_os(REQUIRE).is_none() => {

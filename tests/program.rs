@@ -1,7 +1,9 @@
 //! The program as people and CI meet it: what it says, where, and with which exit status; and that nothing is left of
 //! it, however it ends.
 
+mod output;
 mod place;
+mod runs_on;
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -9,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
+use kong_pg_tls::judge::{Verdict, judge};
+use kong_pg_tls::report::Results;
 use place::{Place, Told, kill};
 use rstest::rstest;
 
@@ -64,6 +68,129 @@ fn the_results_are_as_their_schema_says_and_junit_is_beside_them() {
     assert!(junit.contains("<testsuite name=\"mtls/cert\""), "{junit}");
 }
 
+fn results(place: &Place) -> Results {
+    let text = std::fs::read(place.path().join("target/kong-pg-tls/latest/results.json")).expect("a file");
+    serde_json::from_slice(&text).expect("results")
+}
+
+/// From what is in the file, and nothing else.
+#[test]
+fn every_verdict_can_be_decided_again_from_the_results() {
+    let place = Place::new();
+    let cells = ["rotation/*", "start/hba-lines::*", "between/silence::says-yes*", "tls/how-it-was-built::*"];
+    let told = place.run(&[&["run", "--client", "kong,rustls"], &cells[..]].concat());
+    assert_eq!(told.status, Some(0), "{told:#?}");
+    let mut judged = 0;
+    for cell in results(&place).cells {
+        let Some(evidence) = cell.evidence() else {
+            assert!(!cell.verdict.is_proof(), "{} has a verdict without evidence", cell.id);
+            continue;
+        };
+        let again = judge(&evidence);
+        assert_eq!((again.verdict, again.reason, again.mismatches), (cell.verdict, cell.reason, cell.mismatches));
+        judged += 1;
+    }
+    assert!(judged > 20, "{judged}");
+}
+
+const TEXTS: &str = "texts: { greeting: { about: a text, postgres: { 13-99: 'FATAL: no' } } }";
+
+#[test]
+fn a_cell_whose_text_is_missing_for_its_postgresql_fails_and_shows_what_was_observed() {
+    let place = Place::new();
+    let refused = "refused: { stage: auth, kong: '{greeting}', postgres: [] }";
+    let text = GOOD.replace("ssl: on }", "ssl: off }").replace("connects: { tls: TLSv1.3 }", refused);
+    let folder = scenarios(&place, "a.yaml", &text);
+    scenarios(&place, "texts.yaml", &TEXTS.replace("13-99", "9"));
+    let told = place.run(&["run", "--scenarios", &folder]);
+    assert_eq!(told.status, Some(100), "{told:#?}");
+    for part in ["`greeting` is on PostgreSQL", "the server does not support SSL connections", "PostgreSQL's log"] {
+        assert!(told.stdout.contains(part), "{part} is not shown: {told:#?}");
+    }
+    for cell in results(&place).cells {
+        assert_eq!(cell.verdict, Verdict::Fail);
+        assert!(cell.observed.expect("an observation").error.is_some());
+    }
+}
+
+#[test]
+fn a_server_of_another_major_than_it_claims_to_be_is_an_environment_error() {
+    let place = Place::new();
+    let local = std::process::Command::new("sh").args(["-c", "ls -d /usr/lib/postgresql/*/bin | tail -1"]).output();
+    let real = String::from_utf8(local.expect("a shell").stdout).expect("text");
+    let bin = place.path().join("bin");
+    std::fs::create_dir(&bin).expect("a folder");
+    for program in ["initdb", "postgres"] {
+        let claim = "case \"$1\" in --version) echo 'postgres (PostgreSQL) 97.1'; exit;; esac";
+        let script = format!("#!/bin/sh\n{claim}\nexec {}/{program} \"$@\"\n", real.trim());
+        std::fs::write(bin.join(program), script).expect("a script");
+        std::fs::set_permissions(bin.join(program), PermissionsExt::from_mode(0o755)).expect("a mode");
+    }
+    let run = ["run", "tls/on-and-off::kong-connects.ssl-on.*", "--runtime", "local", "--postgres", "97"];
+    let output = place.program(&run).env("PGBIN", &bin).output();
+    let told = Told::new(output.expect("the program starts"));
+    assert_eq!(told.status, Some(3), "{told:#?}");
+    assert!(told.stdout.contains("PostgreSQL 97 was asked for, but the server there is "), "{told:#?}");
+}
+
+#[test]
+fn cells_that_lack_something_are_blocked_and_no_success() {
+    let place = Place::new();
+    let run = ["run", "guide/recipes::as-the-guide-has-it.*", "--runtime", "local", "--postgres", "all"];
+    let output = place.program(&run).env("PATH", "/nonexistent").output();
+    let told = Told::new(output.expect("the program starts"));
+    assert_eq!(told.status, Some(3), "{told:#?}");
+    assert!(told.stdout.contains("sh does not start") && told.stdout.contains(" blocked in "), "{told:#?}");
+}
+
+#[test]
+fn a_run_in_which_no_case_has_a_meaning_is_no_success() {
+    let place = Place::new();
+    let only = "name: a case\n    only: { postgres: 99+, because: it is new }";
+    let folder = scenarios(&place, "a.yaml", &GOOD.replace("name: a case", only));
+    let told = place.run(&["run", "--scenarios", &folder]);
+    assert_eq!(told.status, Some(3), "{told:#?}");
+    assert!(told.stdout.contains("2 unsupported: it is new"), "{told:#?}");
+    assert!(told.stdout.contains("this run proves nothing"), "{told:#?}");
+}
+
+#[rstest]
+#[case::env("env", 0)]
+#[case::list("list --postgres 17", 0)]
+#[case::claims("claims", 0)]
+#[case::a_failing_run("run a::*", 100)]
+fn a_closed_pipe_ends_the_program_quietly_with_its_own_exit_status(#[case] command: &str, #[case] status: i32) {
+    let place = Place::new();
+    let mut arguments: Vec<_> = command.split(' ').collect();
+    let folder = scenarios(&place, "a.yaml", &GOOD.replace("tls: TLSv1.3", "tls: TLSv1.2"));
+    if arguments[0] == "run" {
+        arguments.extend(["--scenarios", &folder]);
+    }
+    let mut program = place.program(&arguments).env("DOCKER_HOST", "tcp://127.0.0.1:9").spawn().expect("a start");
+    drop(program.stdout.take());
+    let told = Told::new(program.wait_with_output().expect("an end"));
+    assert_eq!(told.status, Some(status), "{told:#?}");
+    assert!(!told.stderr.contains("panicked") && !told.stderr.contains("kong-pg-tls: "), "{told:#?}");
+}
+
+#[test]
+fn the_command_that_runs_a_failing_cell_again_can_be_pasted() {
+    let place = Place::new();
+    let folder = place.path().join("it's a folder");
+    std::fs::create_dir(&folder).expect("a folder");
+    std::fs::write(folder.join("a.yaml"), GOOD.replace("tls: TLSv1.3", "tls: TLSv1.2")).expect("a file");
+    let told = place.run(&["run", "--scenarios", &folder.to_string_lossy(), "--kong", "3.9-oss", "*luasec"]);
+    assert_eq!(told.status, Some(100), "{told:#?}");
+    let command = told.stdout.lines().map(str::trim).find(|line| line.starts_with("kong-pg-tls run a::")).expect("one");
+    let bin = Path::new(env!("CARGO_BIN_EXE_kong-pg-tls")).parent().expect("a folder").display().to_string();
+    let path = format!("{bin}:{}", std::env::var("PATH").unwrap_or_default());
+    let output =
+        std::process::Command::new("sh").args(["-c", command]).env("PATH", path).current_dir(place.path()).output();
+    let again = Told::new(output.expect("a shell"));
+    assert_eq!(again.status, Some(100), "{again:#?}");
+    assert!(again.stdout.contains("\n1 fail in "), "{again:#?}");
+}
+
 /// A suite is only worth something if its cases can fail: each of these changes one word.
 #[rstest]
 #[case::another_version("tls: TLSv1.3", "tls: TLSv1.2", "TLSv1.2")]
@@ -82,7 +209,7 @@ fn a_cell_that_is_not_as_expected_fails_and_shows_the_difference(
     let told = place.run(&["run", "--scenarios", &folder]);
     assert_eq!(told.status, Some(100), "{told:#?}");
     for part in
-        ["expected", "observed", shown, "postgresql.conf", "pg_hba.conf", "kong.conf", "kong-pg-tls run 'a::a-case@"]
+        ["expected", "observed", shown, "postgresql.conf", "pg_hba.conf", "kong.conf", "kong-pg-tls run a::a-case@"]
     {
         assert!(told.stdout.contains(part), "{part} is not shown: {told:#?}");
     }
@@ -119,12 +246,12 @@ fn faults_in_scenarios_are_all_told_with_their_places_before_anything_is_started
 #[case::bad_glob(&["run", "mtls/["], 2, "bad glob")]
 #[case::bad_shard(&["run", "--shard", "5/4"], 2, "not a shard")]
 #[case::bad_major(&["run", "--postgres", "seventeen"], 2, "not a PostgreSQL major version")]
-#[case::bad_stack(&["run", "--stack", "openssl"], 2, "expected luasec or cosocket")]
+#[case::bad_stack(&["run", "--stack", "openssl"], 2, "possible values: luasec, cosocket")]
 #[case::bad_release(&["run", "--kong", "9.9-oss"], 2, "no Kong release is known as `9.9-oss`")]
-#[case::bad_client(&["run", "--client", "nobody"], 2, "no client is called `nobody`")]
+#[case::bad_client(&["run", "--client", "nobody"], 2, "possible values: kong, openresty, libpq, rustls, command, kong-image")]
 #[case::no_folder(&["run", "--scenarios", "/nonexistent"], 2, "/nonexistent: cannot be read")]
 #[case::unwritable_results(&["run", "--results", "/dev/null/results"], 3, "cannot write results to /dev/null/results")]
-#[case::no_such_major(&["run", "--runtime", "local", "--postgres", "99"], 3, "PostgreSQL")]
+#[case::no_such_major(&["run", "--runtime", "local", "--postgres", "99"], 3, "PostgreSQL 99 is not here; the runtime local has")]
 fn what_cannot_be_done_is_told_in_a_line_and_by_the_exit_status(
     #[case] arguments: &[&str],
     #[case] status: i32,
@@ -228,7 +355,14 @@ fn an_interrupted_run_leaves_nothing_and_says_so(#[case] signal: &str) {
     std::io::Read::read_to_string(&mut program.stdout.take().expect("a pipe"), &mut told).expect("text");
     assert_eq!(program.wait().expect("an end").code(), Some(130), "{told}");
     assert_eq!(place.left(), [""; 0]);
-    assert!(place.path().join("target/kong-pg-tls/latest/results.json").exists(), "what was found out is kept");
+    let read =
+        |name| std::fs::read_to_string(place.path().join("target/kong-pg-tls/latest").join(name)).expect("a file");
+    let results: Results = serde_json::from_str(&read("results.json")).expect("results");
+    let (done, planned) = (results.cells.len(), results.planned);
+    assert!(!results.complete && done < planned, "{done} of {planned}");
+    let partial = format!("{done} of {planned} cells were run");
+    assert!(told.contains(&partial), "{told}");
+    assert!(read("junit.xml").contains(&partial), "junit.xml looks like that of a whole run");
 }
 
 #[test]
@@ -262,9 +396,9 @@ fn list_shows_the_cells_that_run_would_run() {
     assert_eq!(
         ids,
         [
-            "mtls/cert::a-certificate.none.each-its-newest@pg17+kong-3.15-enterprise+kong-cosocket",
-            "mtls/cert::a-certificate.none.both-1-2@pg17+kong-3.15-enterprise+kong-cosocket",
-            "mtls/cert::a-certificate.none.both-1-3@pg17+kong-3.15-enterprise+kong-cosocket"
+            "mtls/cert::a-certificate.none.each-its-newest@pg17+kong-latest+kong-cosocket",
+            "mtls/cert::a-certificate.none.both-1-2@pg17+kong-latest+kong-cosocket",
+            "mtls/cert::a-certificate.none.both-1-3@pg17+kong-latest+kong-cosocket"
         ]
     );
     let told = place.run(&["list", "mtls/cert::a-certificate.none.*", "--postgres", "17", "--json"]);
@@ -298,7 +432,7 @@ fn env_tells_what_can_be_used_and_why_not() {
 fn help_has_examples_and_the_exit_statuses() {
     let told = Place::new().run(&["--help"]);
     assert_eq!(told.status, Some(0));
-    for part in ["Examples:", "kong-pg-tls run", "Exit status:", "130 interrupted"] {
+    for part in ["Examples:", "kong-pg-tls run", "Exit status:", "130  interrupted"] {
         assert!(told.stdout.contains(part), "{part}: {told:#?}");
     }
 }

@@ -1,6 +1,7 @@
 //! Kong's own TLS stacks as a witness: they are judged as the re-created ones are, and nothing is left of them.
 
 mod place;
+mod runs_on;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use place::{Place, Told, kill};
 
-const OPENRESTY: [&str; 5] = ["run", "--client", "openresty", "--runtime", "local"];
+const OPENRESTY: [&str; 7] = ["run", "--client", "openresty", "--runtime", "local", "--postgres", "all"];
 
 const CELLS: [&str; 8] = [
     "mtls/cert::a-certificate.the-users.each-its-newest",

@@ -6,6 +6,8 @@ use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
+use crate::runs_on::{RunsOn, runs_on};
+
 /// A folder for everything that a run of the program makes.
 pub(crate) struct Place(TempDir);
 
@@ -31,7 +33,10 @@ impl Place {
 
     pub(crate) fn program(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kong-pg-tls"));
+        let RunsOn { runtime, postgres } = runs_on();
         command.args(arguments).current_dir(self.path()).env("TMPDIR", self.temporary());
+        // Unless the arguments say something else.
+        command.env("KONG_PG_TLS_RUNTIME", runtime).env("KONG_PG_TLS_POSTGRES", postgres);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

@@ -1,4 +1,4 @@
-//! Axes to cells. Planning touches no server: it is a pure function of the suite and of what was asked for.
+//! From axes to cells. Planning touches no server: it is a pure function of the suite and the request.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,22 +13,25 @@ use postgres_tls_server::Major;
 /// A case at one point of the axes.
 #[derive(Debug, Clone)]
 pub struct Cell {
-    /// `scenario/path::case-slug@pg17+kong-3.15-enterprise+kong-cosocket`.
+    /// `scenario/path::case-slug@pg17+kong-latest+kong-cosocket`. The release is `latest` where it is the default, so
+    /// that a new default release changes no id.
     pub id: String,
     /// The case.
     pub case: Arc<Case>,
     /// The PostgreSQL major.
     pub major: Major,
-    /// The Kong release.
+    /// The Kong release as the id names it: `latest`, `3.9-oss`.
+    pub release: String,
+    /// What that release knows and defaults to.
     pub profile: Arc<Profile>,
-    /// Who connects.
+    /// The client.
     pub client: ClientKind,
-    /// On which of Kong's stacks.
+    /// On which of Kong's TLS stacks.
     pub stack: Stack,
 }
 
 impl Cell {
-    /// Why the cell has no meaning, where its case says so.
+    /// Why the case has no meaning at this point of the axes, if it says so.
     #[must_use]
     pub fn excluded(&self) -> Option<String> {
         let Case { only, excluded, excluded_releases, releases, .. } = &*self.case;
@@ -70,12 +73,79 @@ impl Cell {
 pub struct Axes {
     /// PostgreSQL majors.
     pub majors: Vec<Major>,
-    /// Kong releases; those that each case is about, if none is named, or else the newest.
-    pub profiles: Vec<Arc<Profile>>,
-    /// Who connects.
+    /// Kong releases. If there are none, each case runs on those that it is about, or else on the latest.
+    pub releases: Vec<KongRelease>,
+    /// Clients.
     pub clients: Vec<ClientKind>,
     /// Kong's stacks.
     pub stacks: Vec<Stack>,
+}
+
+/// A Kong release to run cells with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KongRelease {
+    /// The newest of Kong Gateway Enterprise, whichever that is.
+    Latest,
+    /// This one.
+    Named(Arc<Profile>),
+}
+
+impl KongRelease {
+    fn profile(&self) -> Arc<Profile> {
+        match self {
+            Self::Latest => Arc::new(Profile::newest()),
+            Self::Named(profile) => profile.clone(),
+        }
+    }
+}
+
+impl fmt::Display for KongRelease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Latest => f.write_str("latest"),
+            Self::Named(profile) => profile.fmt(f),
+        }
+    }
+}
+
+impl FromStr for KongRelease {
+    type Err = PlanError;
+    fn from_str(text: &str) -> Result<Self, PlanError> {
+        if text == "latest" {
+            return Ok(Self::Latest);
+        }
+        text.parse().map(|profile| Self::Named(Arc::new(profile))).map_err(|_: String| {
+            let names = Profile::all().into_iter().map(|profile| profile.to_string());
+            let similar: Vec<_> = names.filter(|name| name.split('-').next() == text.split('-').next()).collect();
+            PlanError::UnknownRelease { name: text.to_owned(), similar }
+        })
+    }
+}
+
+/// What is wrong with a request for cells.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// A pattern that is not a glob.
+    #[error(transparent)]
+    Glob(#[from] BadGlob),
+    /// A shard that is not one of several.
+    #[error("`{0}` is not a shard; the second of four is 2/4")]
+    Shard(String),
+    /// A release that the program does not know.
+    #[error("no Kong release is known as `{name}`; {}", suggestion(.similar))]
+    UnknownRelease {
+        /// As it was given.
+        name: String,
+        /// The names of releases with the same number.
+        similar: Vec<String>,
+    },
+}
+
+fn suggestion(similar: &[String]) -> String {
+    match similar {
+        [] => "`kong-pg-tls env` lists them".into(),
+        similar => format!("did you mean {}?", similar.join(" or ")),
+    }
 }
 
 /// Which cells are wanted.
@@ -85,7 +155,7 @@ pub struct Selection {
     shard: Option<Shard>,
 }
 
-/// One of several parts of a suite that are run apart. A cell stays in its part when others come or go.
+/// One of several parts into which a suite is split. A cell stays in its part when others are added or removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
     number: u64,
@@ -93,12 +163,12 @@ pub struct Shard {
 }
 
 impl FromStr for Shard {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
+    type Err = PlanError;
+    fn from_str(text: &str) -> Result<Self, PlanError> {
         let parts = text.split_once('/').and_then(|(k, n)| Some((k.parse().ok()?, n.parse().ok()?)));
         match parts {
             Some((number, of)) if (1..=of).contains(&number) => Ok(Self { number, of }),
-            _ => Err(format!("`{text}` is not a shard; the second of four is 2/4")),
+            _ => Err(PlanError::Shard(text.to_owned())),
         }
     }
 }
@@ -110,7 +180,7 @@ impl fmt::Display for Shard {
 }
 
 impl Shard {
-    fn has(self, id: &str) -> bool {
+    fn contains(self, id: &str) -> bool {
         // FNV-1a: the same on every machine and in every release of the program.
         let hash = id
             .bytes()
@@ -123,43 +193,43 @@ impl Selection {
     /// Cells whose id, or its `scenario/path::case-slug`, matches one of the globs; all of them, if there is none.
     ///
     /// # Errors
-    /// What is wrong with a glob.
-    pub fn new(globs: &[String], shard: Option<Shard>) -> Result<Self, BadGlob> {
+    /// If one of them is not a glob.
+    pub fn new(globs: &[String], shard: Option<Shard>) -> Result<Self, PlanError> {
         let set = Globs::new(globs)?;
         Ok(Self { globs: (!globs.is_empty()).then_some(set), shard })
     }
 
-    fn has(&self, cell: &Cell) -> bool {
+    fn contains(&self, cell: &Cell) -> bool {
         let named = |globs: &Globs| globs.is_match(&cell.id) || globs.is_match(&cell.case.id);
-        self.globs.as_ref().is_none_or(named) && self.shard.is_none_or(|shard| shard.has(&cell.id))
+        self.globs.as_ref().is_none_or(named) && self.shard.is_none_or(|shard| shard.contains(&cell.id))
     }
 }
 
-/// The cells of a suite, those of one case on one major beside each other.
+/// The cells of a suite; those of one case on one major are neighbours.
 #[must_use]
 pub fn plan(suite: &Suite, axes: &Axes, selection: &Selection) -> Vec<Cell> {
     let mut cells = Vec::new();
     for major in &axes.majors {
         for case in suite.cases() {
-            for profile in &releases(axes, case) {
+            for release in releases(axes, case) {
                 for client in &axes.clients {
                     for stack in &axes.stacks {
-                        let id = format!("{}@pg{major}+kong-{profile}+{client}-{stack}", case.id);
-                        let (case, profile) = (case.clone(), profile.clone());
-                        cells.push(Cell { id, case, major: *major, profile, client: *client, stack: *stack });
+                        let id = format!("{}@pg{major}+kong-{release}+{client}-{stack}", case.id);
+                        let (case, profile, release) = (case.clone(), release.profile(), release.to_string());
+                        cells.push(Cell { id, case, major: *major, release, profile, client: *client, stack: *stack });
                     }
                 }
             }
         }
     }
-    cells.retain(|cell| selection.has(cell));
+    cells.retain(|cell| selection.contains(cell));
     cells
 }
 
-fn releases(axes: &Axes, case: &Case) -> Vec<Arc<Profile>> {
-    match (&axes.profiles[..], &case.releases[..]) {
-        ([], []) => vec![Arc::new(Profile::newest())],
-        ([], own) => own.iter().cloned().map(Arc::new).collect(),
+fn releases(axes: &Axes, case: &Case) -> Vec<KongRelease> {
+    match (&axes.releases[..], &case.releases[..]) {
+        ([], []) => vec![KongRelease::Latest],
+        ([], own) => own.iter().cloned().map(Arc::new).map(KongRelease::Named).collect(),
         (named, _) => named.to_vec(),
     }
 }
@@ -175,7 +245,7 @@ mod tests {
     #[case("5/4")]
     #[case("1")]
     #[case("a/b")]
-    fn what_is_no_shard_is_refused(#[case] text: &str) {
+    fn a_bad_shard_is_an_error(#[case] text: &str) {
         assert!(text.parse::<Shard>().is_err());
     }
 
@@ -183,7 +253,7 @@ mod tests {
     fn every_cell_is_in_exactly_one_shard() {
         let shards: Vec<Shard> = (1..=3).map(|number| Shard { number, of: 3 }).collect();
         for id in (0..100).map(|number| format!("scenario/a::case-{number}@pg17")) {
-            assert_eq!(shards.iter().filter(|shard| shard.has(&id)).count(), 1, "{id}");
+            assert_eq!(shards.iter().filter(|shard| shard.contains(&id)).count(), 1, "{id}");
         }
     }
 
@@ -213,11 +283,10 @@ mod tests {
         std::fs::write(folder.path().join("claims.yaml"), claims).expect("a file");
 
         let suite = Suite::of_folder(folder.path()).unwrap_or_else(|faults| panic!("{faults:?}"));
-        let profile: Profile = release.parse().expect("a release");
         let majors = vec!["17".parse().expect("a major")];
         let axes = Axes {
             majors,
-            profiles: vec![profile.into()],
+            releases: vec![release.parse().expect("a release")],
             clients: vec![ClientKind::Kong],
             stacks: vec![Stack::Luasec],
         };
@@ -225,9 +294,18 @@ mod tests {
         assert_eq!(cells[0].documented().map(|entry| entry.happens.as_str()).collect::<Vec<_>>(), happens);
     }
 
+    #[rstest]
+    #[case("3.9", "did you mean 3.9-oss or 3.9-enterprise?")]
+    #[case("3.9-openresty", "did you mean 3.9-oss or 3.9-enterprise?")]
+    #[case("nine", "`kong-pg-tls env` lists them")]
+    fn an_unknown_release_is_an_error_that_names_similar_ones(#[case] name: &str, #[case] suggestion: &str) {
+        let error = name.parse::<KongRelease>().expect_err("an error");
+        assert!(error.to_string().ends_with(suggestion), "{error}");
+    }
+
     #[test]
-    fn a_bad_glob_is_refused() {
-        let error = Selection::new(&["mtls/[".into()], None).expect_err("a fault").to_string();
-        assert!(error.starts_with("bad glob: "), "{error}");
+    fn a_bad_glob_is_an_error() {
+        let error = Selection::new(&["mtls/[".into()], None).expect_err("an error");
+        assert!(error.to_string().starts_with("bad glob: "), "{error}");
     }
 }

@@ -1,8 +1,8 @@
 //! `clean`
 
-use super::{Exit, Failure};
 use std::path::Path;
 
+use super::{Exit, Failure, print};
 use crate::runfolder::{self, CONTAINER_LABEL};
 use postgres_tls_server::{remove_abandoned, stop_abandoned};
 
@@ -15,6 +15,7 @@ pub(super) async fn clean() -> Result<Exit, Failure> {
             .map_err(|error| Failure::environment(format!("cannot remove {}: {error}", folder.display())))?;
     }
     let containers = remove_abandoned(CONTAINER_LABEL, |run| runfolder::is_alive(Path::new(run))).await?;
-    println!("removed {} folders and {containers} containers, stopped {servers} servers", folders.len());
+    let folders = folders.len();
+    print(|out| writeln!(out, "removed {folders} folders and {containers} containers, stopped {servers} servers"))?;
     Ok(Exit::Success)
 }

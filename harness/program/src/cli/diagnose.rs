@@ -1,14 +1,14 @@
 //! `diagnose`
 
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read};
 
 use clap::Args;
 use kong_pg_client::{Profile, Stack};
 use postgres_tls_server::Major;
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, print, write_json};
 use crate::desk::diagnose::{Circumstances, write_diagnosis};
-use crate::suite::Suite;
+use crate::session::load_suite;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -57,20 +57,11 @@ pub(super) fn diagnose(args: &DiagnoseArgs) -> Result<Exit, Failure> {
         }
         text.push('\n');
     }
-    let suite = Suite::built_in().map_err(crate::session::SessionError::Scenarios)?;
+    let suite = load_suite(None)?;
     let circumstances = Circumstances { release: args.kong.clone(), stack: args.stack, major: args.postgres };
     let diagnosis = suite.causes.diagnose(&text, &circumstances);
-    let mut out = anstream::stdout();
-    let written = if args.json {
-        serde_json::to_writer_pretty(&mut out, &diagnosis).map_err(io::Error::from).and_then(|()| writeln!(out))
-    } else {
-        let width = terminal_size::terminal_size().filter(|_| io::stdout().is_terminal());
-        write_diagnosis(&mut out, &diagnosis, width.map_or(80, |(width, _)| usize::from(width.0)))
-    };
-    match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::environment(format!("cannot write: {error}")))
-        }
-        _ => Ok(if diagnosis.causes.is_empty() { Exit::NothingMatched } else { Exit::Success }),
-    }
+    let width = terminal_size::terminal_size().filter(|_| io::stdout().is_terminal());
+    let width = width.map_or(80, |(width, _)| usize::from(width.0));
+    print(|out| if args.json { write_json(out, &diagnosis) } else { write_diagnosis(out, &diagnosis, width) })?;
+    Ok(if diagnosis.causes.is_empty() { Exit::NothingMatched } else { Exit::Success })
 }

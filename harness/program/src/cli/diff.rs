@@ -1,11 +1,10 @@
 //! `diff`
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, print, write_json};
 use crate::compare::{Comparison, Run, write_markdown, write_text};
 
 const EXAMPLES: &str = "\
@@ -41,19 +40,10 @@ pub(super) fn diff(args: &DiffArgs) -> Result<Exit, Failure> {
     let read =
         |path: &PathBuf| Run::read(path).map_err(|error| Failure { exit: Exit::Usage, message: error.to_string() });
     let comparison = Comparison::new(&read(&args.old)?, &read(&args.new)?);
-    let mut out = anstream::stdout();
-    let written = if args.json {
-        serde_json::to_writer_pretty(&mut out, &comparison).map_err(io::Error::from).and_then(|()| writeln!(out))
-    } else if args.markdown {
-        write_markdown(&mut out, &comparison)
-    } else {
-        write_text(&mut out, &comparison)
-    };
-    match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::environment(format!("cannot write: {error}")))
-        }
-        _ if comparison.is_worse(args.texts) => Ok(Exit::Failed),
-        _ => Ok(Exit::Success),
-    }
+    print(|out| match args {
+        DiffArgs { json: true, .. } => write_json(out, &comparison),
+        DiffArgs { markdown: true, .. } => write_markdown(out, &comparison),
+        _ => write_text(out, &comparison),
+    })?;
+    Ok(if comparison.is_worse(args.texts) { Exit::Failed } else { Exit::Success })
 }

@@ -1,13 +1,13 @@
 //! `explain`
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, print};
 use crate::report::write_explanation;
-use crate::session::Options;
+use crate::session::load_suite;
 use crate::suite::Case;
 use crate::vocabulary::Globs;
 
@@ -25,7 +25,7 @@ pub(super) struct ExplainArgs {
 const COLUMNS: u16 = 80;
 
 pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, Failure> {
-    let suite = Options { scenarios: args.scenarios.clone(), ..Options::default() }.suite()?;
+    let suite = load_suite(args.scenarios.as_deref())?;
     let globs = Globs::new(&args.cases).map_err(|error| Failure { exit: Exit::Usage, message: error.to_string() })?;
     let is_asked_for = |case: &&Case| globs.is_match(&case.id) || globs.is_match(&case.scenario);
     let cases: Vec<_> = suite.cases().map(AsRef::as_ref).filter(is_asked_for).collect();
@@ -33,13 +33,8 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, Failure> {
         let message = format!("no case matches {}; `kong-pg-tls list` lists them", args.cases.join(", "));
         return Err(Failure { exit: Exit::NothingMatched, message });
     }
-    let mut out = io::stdout().lock();
-    let terminal = out.is_terminal().then(terminal_size::terminal_size).flatten();
+    let terminal = io::stdout().is_terminal().then(terminal_size::terminal_size).flatten();
     let width = terminal.map_or(COLUMNS, |(width, _)| width.0.max(COLUMNS));
-    match write_explanation(&mut out, &cases, width).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::environment(format!("cannot write the table: {error}")))
-        }
-        _ => Ok(Exit::Success),
-    }
+    print(|out| write_explanation(out, &cases, width))?;
+    Ok(Exit::Success)
 }

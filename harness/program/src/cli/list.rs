@@ -1,60 +1,53 @@
 //! `list`
 
-use std::io::{self, Write};
-use std::sync::Arc;
-
 use clap::Args;
 
-use super::{CellArgs, Exit, Failure};
+use super::{CellArgs, Exit, Failure, print, write_json};
+use crate::plan::Cell;
 use crate::runfolder::RunFolder;
-use crate::session::Options;
+use crate::session::{Options, load_suite};
 use postgres_tls_server::Major;
 
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
     #[command(flatten)]
     cells: CellArgs,
-    /// One JSON array of cells.
+    /// Write one JSON array of cells.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) async fn list(args: &ListArgs) -> Result<Exit, Failure> {
     let options = args.cells.options();
-    let suite = options.suite()?;
-    let majors = if options.majors.is_empty() { here(&options).await } else { options.majors.clone() };
-    let cells = options.plan(&suite, majors)?;
-    let mut out = io::stdout().lock();
-    let written = if args.json {
-        let cells: Vec<_> = cells
-            .iter()
-            .map(|cell| {
-                serde_json::json!({
-                    "id": cell.id, "scenario": cell.case.scenario, "case": cell.case.name, "place": cell.case.place,
-                    "claims": cell.case.claims, "source": cell.case.source, "postgres": cell.major,
-                    "kong": cell.profile.to_string(), "client": cell.client, "stack": cell.stack,
-                    "excluded": cell.excluded(),
-                })
-            })
-            .collect();
-        serde_json::to_writer_pretty(&mut out, &cells).map_err(io::Error::from).and_then(|()| writeln!(out))
-    } else {
-        cells.iter().try_for_each(|cell| writeln!(out, "{}", cell.id))
-    };
-    match written {
-        // Somebody who looks at the beginning only.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Success),
-        Err(error) => Err(Failure::environment(format!("cannot write the list: {error}"))),
-        Ok(()) => Ok(Exit::Success),
-    }
+    let request = &options.cells;
+    let suite = load_suite(request.scenarios.as_deref())?;
+    let majors = if request.majors.is_empty() { available(&options).await } else { request.majors.clone() };
+    let cells = request.cells(&suite, &majors)?;
+    print(|out| {
+        if args.json {
+            write_json(out, &cells.iter().map(to_json).collect::<Vec<_>>())
+        } else {
+            cells.iter().try_for_each(|cell| writeln!(out, "{}", cell.id))
+        }
+    })?;
+    Ok(Exit::Success)
 }
 
-/// The majors that there are here, or, where there is nothing to run them with, those that the suite knows.
-async fn here(options: &Options) -> Vec<Major> {
-    let known = || (13..=18).map(Major).collect();
-    let Ok(folder) = RunFolder::create() else { return known() };
-    match options.runtime(&Arc::new(folder)).await {
+fn to_json(cell: &Cell) -> serde_json::Value {
+    serde_json::json!({
+        "id": cell.id, "scenario": cell.case.scenario, "case": cell.case.name, "place": cell.case.place,
+        "claims": cell.case.claims, "source": cell.case.source, "postgres": cell.major,
+        "kong": cell.profile.to_string(), "client": cell.client, "stack": cell.stack,
+        "excluded": cell.excluded(),
+    })
+}
+
+/// The majors that are available here, or, if there is nothing to run them with, those that the suite describes.
+async fn available(options: &Options) -> Vec<Major> {
+    let described = || (13..=18).map(Major).collect();
+    let Ok(folder) = RunFolder::create() else { return described() };
+    match options.runtime.find(&[], &folder).await {
         Ok(chosen) => chosen.runtime.offers().into_iter().map(|offer| offer.major).collect(),
-        Err(_) => known(),
+        Err(_) => described(),
     }
 }

@@ -10,28 +10,34 @@ mod list;
 mod report;
 mod run;
 
+use std::error::Error;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
-use indexmap::IndexSet;
+use serde::Serialize;
+use strum::VariantNames;
 
-use crate::plan::Shard;
-use crate::session::{Options, RuntimeChoice, SessionError, with_advice};
+use crate::plan::{KongRelease, Shard};
+use crate::report::ReportError;
+use crate::session::{
+    CellRequest, ClientRequest, Options, RuntimeChoice, RuntimeRequest, SessionError, clients_of, with_advice,
+};
 use crate::vocabulary::ClientKind;
 use kong_pg_client::{Profile, Stack};
-use postgres_tls_server::Major;
-use postgres_tls_server::RuntimeError;
+use postgres_tls_server::{InvalidMajor, Major, RuntimeError};
 
 /// How the program ends. It never ends with success after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// Every cell is as expected.
+    /// Every cell that was run is as expected, and at least one was.
     Success = 0,
-    /// Wrong usage, or a bad scenario file.
+    /// Wrong usage, or a mistake in a scenario file.
     Usage = 2,
-    /// The environment failed: no runtime, a server that does not start where it should, a folder that cannot be
-    /// written.
+    /// The environment failed (no runtime, a server that does not start where it should, a folder that cannot be
+    /// written), or something that was asked for could not be run here.
     Environment = 3,
     /// Nothing matched.
     NothingMatched = 4,
@@ -47,7 +53,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// An end with something to say.
+/// Why a command ends early: an exit status and a message.
 #[derive(Debug)]
 struct Failure {
     exit: Exit,
@@ -59,9 +65,37 @@ impl Failure {
         Self { exit: Exit::Environment, message: message.into() }
     }
 
-    fn tell(&self) -> ExitCode {
-        eprintln!("kong-pg-tls: {}", self.message);
+    fn report(&self) -> ExitCode {
+        print_error(&format!("kong-pg-tls: {}", self.message));
         self.exit.into()
+    }
+}
+
+/// Writes to the standard error, which may be closed.
+fn print_error(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Writes to the standard output. A closed pipe is no failure: the reader has seen enough.
+fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::environment(format!("cannot write to the standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes one JSON value, for people as well.
+fn write_json(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    writeln!(out)
+}
+
+impl From<ReportError> for Failure {
+    fn from(error: ReportError) -> Self {
+        Self::environment(error.to_string())
     }
 }
 
@@ -75,13 +109,13 @@ impl From<SessionError> for Failure {
     fn from(error: SessionError) -> Self {
         let exit = match &error {
             SessionError::Scenarios(faults) => {
-                let colour = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+                let colour = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
                 for fault in faults {
-                    eprintln!("{}\n", fault.render(colour));
+                    print_error(&format!("{}\n", fault.render(colour)));
                 }
                 Exit::Usage
             }
-            SessionError::Usage(_) => Exit::Usage,
+            SessionError::Request(_) | SessionError::ImageRelease(_) => Exit::Usage,
             SessionError::NothingMatched(_) => Exit::NothingMatched,
             SessionError::Runtime(_) | SessionError::Client(_) | SessionError::Folder(_) => Exit::Environment,
         };
@@ -91,17 +125,32 @@ impl From<SessionError> for Failure {
 
 const EXAMPLES: &str = "\
 Examples:
-  kong-pg-tls run                                  the whole suite, on whatever is here
-  kong-pg-tls run --runtime docker --postgres all  on every PostgreSQL that there is an image of
-  kong-pg-tls run 'mtls/*' --stack cosocket        the mTLS scenarios, as Kong's workers see them
-  kong-pg-tls run 'mtls/cert::*' --kong 3.9-oss    one scenario, as an older release behaves
-  kong-pg-tls list 'crl/*'                         what there is about revocation
-  kong-pg-tls claims                               what the documents say, and whether it is so
+  kong-pg-tls run                                  the whole suite, on what is available here
+  kong-pg-tls run 'mtls/*' --stack cosocket        the mTLS scenarios, as Kong's workers connect
+  kong-pg-tls list 'crl/*'                         the cells about revocation
+  kong-pg-tls claims                               what the documents say, and whether it is true
   kong-pg-tls env                                  what can be used on this machine
 
 Exit status:
-  0 every cell as expected   2 wrong usage or a bad scenario file   3 the environment failed
-  4 nothing matched          100 a cell failed                      130 interrupted";
+  0    every cell that was run is as expected
+  2    wrong usage, or a mistake in a scenario file
+  3    the environment failed, or something that was asked for could not be run here
+  4    nothing matched
+  100  a cell failed
+  130  interrupted";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  kong-pg-tls run                                      the whole suite, on what is available here
+  kong-pg-tls run 'mtls/*' --stack cosocket            the mTLS scenarios, as Kong's workers connect
+  kong-pg-tls run 'mtls/cert::*' --kong 3.9-oss        one scenario, as an older release behaves
+  kong-pg-tls run --runtime docker --postgres 13,18    in containers of two PostgreSQL majors
+  kong-pg-tls run --image 17=my/postgres:17          with an image of your own
+  kong-pg-tls run --client kong,libpq                  with two clients, and where they differ
+  kong-pg-tls run --kong-image kong:3.9                with a real Kong, as the release in the image
+  kong-pg-tls run --shard 2/4                          the second of four parts
+
+Exit status: see `kong-pg-tls --help`.";
 
 /// Proves, against real PostgreSQL servers, that Kong Gateway connects over TLS and mutual TLS the way its documents
 /// say, and fails the way they say.
@@ -114,11 +163,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run cells, and judge them.
+    /// Run cells and judge them.
+    #[command(after_help = RUN_EXAMPLES)]
     Run(run::RunArgs),
-    /// Show the cells that `run` would run.
+    /// List the cells that `run` would run.
     List(list::ListArgs),
-    /// Show the claims of the documents with their cases, what came of them in the last run, and where they are wrong.
+    /// List the claims of the documents with their cases, their verdicts in the last run, and where they are wrong.
     Claims(claims::ClaimsArgs),
     /// Find the causes behind a message of Kong or a line of PostgreSQL's log.
     Diagnose(diagnose::DiagnoseArgs),
@@ -128,7 +178,7 @@ enum Command {
     Report(report::ReportArgs),
     /// Show what is configured at each point of a case, and what is expected there.
     Explain(explain::ExplainArgs),
-    /// Show which runtimes, servers and clients can be used here; for each that cannot, why.
+    /// Show which runtimes, servers and clients can be used here, and why others cannot.
     Env,
     /// Remove what an interrupted run left behind.
     Clean,
@@ -137,91 +187,95 @@ enum Command {
 /// Which cells, and where they run.
 #[derive(Debug, Args)]
 struct CellArgs {
-    /// Cells whose id, or its `scenario/path::case-slug`, matches; all, if none is given.
+    /// Cells whose id, or its `scenario/path::case-slug`, matches; all cells if none is given.
     #[arg(value_name = "ID-GLOB")]
     globs: Vec<String>,
-    /// Where PostgreSQL runs: `docker` containers, `local` processes, or `auto`: containers if there is an engine and
-    /// an image.
-    #[arg(long, value_name = "auto|docker|local", default_value = "auto", env = "KONG_PG_TLS_RUNTIME")]
+    /// Where PostgreSQL runs: in containers, as local processes, or `auto`: in containers if an engine answers and has
+    /// an image, otherwise as local processes.
+    #[arg(long, value_parser = word::<RuntimeChoice>(), default_value = "auto", env = "KONG_PG_TLS_RUNTIME")]
     runtime: RuntimeChoice,
-    /// PostgreSQL majors, or `all` that there are.
+    /// PostgreSQL majors, or `all` that are available.
     #[arg(long, value_name = "13,17|all", value_parser = majors, default_value = "all", env = "KONG_PG_TLS_POSTGRES")]
-    postgres: Named<Major>,
-    /// The image of a major; `postgres:<major>` or `kong-pg-tls/postgres:<major>` by default.
-    #[arg(long, value_name = "17=REF", value_parser = image)]
+    postgres: Listed<Major>,
+    /// The image of a major; by default postgres:MAJOR or kong-pg-tls/postgres:MAJOR.
+    #[arg(long, value_name = "MAJOR=IMAGE", value_parser = image)]
     image: Vec<(Major, String)>,
-    /// Who connects: `kong`, this program's own re-creation of it, if nobody else is named; `libpq`, `rustls`.
-    #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
+    /// Clients; by default `kong`, this program's emulation of Kong.
+    #[arg(long, value_parser = word::<ClientKind>(), value_delimiter = ',')]
     client: Vec<ClientKind>,
-    /// Have a real Kong connect: an image of the release that --kong names.
-    #[arg(long, value_name = "REF")]
+    /// Use a real Kong as a client, from this image.
+    #[arg(long, value_name = "IMAGE")]
     kong_image: Option<String>,
-    /// Have a stranger's program connect; docs/client-protocol.md says how it is asked.
-    #[arg(long, value_name = "PROGRAM")]
+    /// Use an external program as a client; docs/client-protocol.md describes the protocol.
+    #[arg(long, value_name = "COMMAND")]
     client_command: Option<String>,
     /// Kong's TLS stacks.
-    #[arg(long, value_name = "STACK,..", value_delimiter = ',', default_value = "luasec,cosocket")]
+    #[arg(long, value_parser = stack(), value_delimiter = ',', default_value = "luasec,cosocket")]
     stack: Vec<Stack>,
-    /// Kong releases, or `all`; by default those that a case is about, or else the newest of Enterprise.
-    #[arg(long, value_name = "PROFILE,..|all", value_parser = profiles)]
-    kong: Option<Named<Profile>>,
+    /// Kong releases, `latest`, or `all`; by default those that a case is about, or else the release in --kong-image,
+    /// or else the latest.
+    #[arg(long, value_name = "RELEASE,..|all", value_parser = releases)]
+    kong: Option<Listed<KongRelease>>,
     /// Only the K-th of N parts of the cells.
     #[arg(long, value_name = "K/N")]
     shard: Option<Shard>,
-    /// Run the scenarios of this folder instead of the built-in ones.
+    /// Use the scenarios of this folder instead of the built-in ones.
     #[arg(long, value_name = "DIR")]
     scenarios: Option<PathBuf>,
 }
 
-/// A list that is given as one word.
+/// Several values of one option.
 #[derive(Debug, Clone)]
-struct Named<T>(Vec<T>);
+struct Listed<T>(Vec<T>);
 
-fn majors(text: &str) -> Result<Named<Major>, String> {
-    if text == "all" { Ok(Named(Vec::new())) } else { list(text) }
+/// One of a closed list of words, which `--help` lists, too.
+fn word<T>() -> impl TypedValueParser<Value = T>
+where
+    T: VariantNames + std::str::FromStr<Err = strum::ParseError> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(T::VARIANTS).try_map(|text| text.parse::<T>())
 }
 
-fn profiles(text: &str) -> Result<Named<Profile>, String> {
-    if text == "all" { Ok(Named(Profile::all())) } else { list(text) }
+fn stack() -> impl TypedValueParser<Value = Stack> {
+    let names = Stack::ALL.map(|stack| stack.to_string());
+    PossibleValuesParser::new(names).try_map(|text| text.parse::<Stack>().map_err(io::Error::other))
 }
 
-fn list<T: std::str::FromStr<Err: ToString>>(text: &str) -> Result<Named<T>, String> {
-    let parsed = text.split(',').map(|word| word.parse().map_err(|error: T::Err| error.to_string()));
-    parsed.collect::<Result<_, _>>().map(Named)
+fn majors(text: &str) -> Result<Listed<Major>, InvalidMajor> {
+    if text == "all" { Ok(Listed(Vec::new())) } else { listed(text) }
 }
 
-fn image(text: &str) -> Result<(Major, String), String> {
-    let (major, image) = text.split_once('=').ok_or("an image is given like 17=postgres:17-alpine")?;
-    let major = major.parse().map_err(|error: postgres_tls_server::InvalidMajor| error.to_string())?;
-    Ok((major, image.to_owned()))
+fn releases(text: &str) -> Result<Listed<KongRelease>, crate::plan::PlanError> {
+    if text == "all" {
+        let all = Profile::all().into_iter().map(|profile| KongRelease::Named(profile.into()));
+        return Ok(Listed(all.collect()));
+    }
+    listed(text)
+}
+
+fn listed<T: std::str::FromStr>(text: &str) -> Result<Listed<T>, T::Err> {
+    text.split(',').map(str::parse).collect::<Result<_, _>>().map(Listed)
+}
+
+fn image(text: &str) -> Result<(Major, String), Box<dyn Error + Send + Sync>> {
+    let (major, image) = text.split_once('=').ok_or("expected an image like 17=postgres:17-alpine")?;
+    Ok((major.parse()?, image.to_owned()))
 }
 
 impl CellArgs {
-    /// Those named, those that an image or a program is given for, or else Kong.
-    fn clients(&self) -> Vec<ClientKind> {
-        let named = self.client.iter().copied();
-        let image = self.kong_image.iter().map(|_| ClientKind::KongImage);
-        let command = self.client_command.iter().map(|_| ClientKind::Command);
-        let clients: IndexSet<_> = named.chain(image).chain(command).collect();
-        if clients.is_empty() { vec![ClientKind::Kong] } else { clients.into_iter().collect() }
-    }
-
     fn options(&self) -> Options {
-        let defaults = Options::default();
-        Options {
+        let clients = ClientRequest { kong_image: self.kong_image.clone(), command: self.client_command.clone() };
+        let cells = CellRequest {
+            scenarios: self.scenarios.clone(),
             globs: self.globs.clone(),
             shard: self.shard,
-            runtime: self.runtime,
             majors: self.postgres.0.clone(),
-            images: self.image.clone(),
-            profiles: self.kong.as_ref().map_or(defaults.profiles, |named| named.0.clone()),
-            clients: self.clients(),
-            kong_image: self.kong_image.clone(),
-            client_command: self.client_command.clone(),
+            releases: self.kong.as_ref().map(|kong| kong.0.clone()).unwrap_or_default(),
+            clients: clients_of(&self.client, &clients),
             stacks: self.stack.clone(),
-            scenarios: self.scenarios.clone(),
-            ..defaults
-        }
+        };
+        let runtime = RuntimeRequest { choice: self.runtime, images: self.image.clone() };
+        Options { cells, runtime, clients, ..Options::default() }
     }
 }
 
@@ -231,7 +285,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return Failure::environment(format!("cannot start: {error}")).tell(),
+        Err(error) => return Failure::environment(format!("cannot start: {error}")).report(),
     };
     let done = runtime.block_on(async {
         match cli.command {
@@ -246,7 +300,7 @@ pub fn main() -> ExitCode {
             Command::Clean => clean::clean().await,
         }
     });
-    // What is still running in the background is no longer of interest.
+    // Background tasks are not waited for any longer.
     runtime.shutdown_timeout(std::time::Duration::from_secs(5));
-    done.map_or_else(|failure| failure.tell(), ExitCode::from)
+    done.map_or_else(|failure| failure.report(), ExitCode::from)
 }

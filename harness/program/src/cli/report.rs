@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, print};
 use crate::html;
 
 const EXAMPLES: &str = "\
@@ -36,6 +36,6 @@ pub(super) fn report(args: &ReportArgs) -> Result<Exit, Failure> {
     let page = args.html.clone().unwrap_or_else(|| results.with_file_name("report.html"));
     std::fs::write(&page, html::page(&run))
         .map_err(|error| Failure::environment(format!("cannot write {}: {error}", page.display())))?;
-    println!("{}", page.display());
+    print(|out| writeln!(out, "{}", page.display()))?;
     Ok(Exit::Success)
 }

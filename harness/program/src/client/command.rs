@@ -54,9 +54,9 @@ impl Program {
 #[async_trait]
 impl Client for Program {
     async fn connect(&self, task: &Task) -> Result<Attempt, ClientError> {
-        let mut process = self.process().map_err(ClientError::Misbehaves)?;
+        let mut process = self.process().map_err(ClientError::Fault)?;
         // Whoever waits for the attempt has a limit of his own.
-        let answer = process.ask(&cell(task)?, Duration::MAX).await.map_err(ClientError::Misbehaves)?;
+        let answer = process.ask(&cell(task)?, Duration::MAX).await.map_err(ClientError::Fault)?;
         let again = |process| self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(process);
         Ok(match answer {
             Answer::Unsupported { reason } => {
@@ -76,7 +76,7 @@ impl Client for Program {
                 Attempt { result: Ok(Established::Open(connection)), connections: Some(1), certificate: None }
             }
             Answer::Closed => {
-                return Err(ClientError::Misbehaves(format!("{} answers `closed` to a cell", self.command)));
+                return Err(ClientError::Fault(format!("{} answers `closed` to a cell", self.command)));
             }
         })
     }

@@ -79,7 +79,7 @@ impl Image {
             None if self.is_local => ("host".to_owned(), (task.settings.host.clone(), task.settings.port)),
             None => {
                 let why = "a container of an engine on another machine does not reach this machine's loopback";
-                return Err(ClientError::Unsupported(why.into()));
+                return Err(ClientError::Blocked(why.into()));
             }
         };
         variables.insert("KONG_PG_HOST".into(), address.0);
@@ -144,8 +144,8 @@ impl Client for Image {
     async fn connect(&self, task: &Task) -> Result<Attempt, ClientError> {
         let release = task.profile.to_string();
         if release_of(&self.version).as_ref() != Some(&release) {
-            let why = format!("{} has {}, which is not {release}; --kong names a release", self.name, self.version);
-            return Err(ClientError::Unsupported(why));
+            let why = format!("{} contains Kong {}, not {release}", self.name, self.version);
+            return Err(ClientError::Blocked(why));
         }
         if task.stack == Stack::Cosocket && task.profile.command_line != Stack::Cosocket {
             let why = format!("the command line of {release} speaks through LuaSec, too; only its workers do not");
@@ -166,6 +166,10 @@ impl Client for Image {
 
     fn about(&self) -> String {
         format!("{}, which says: {}", self.name, self.version)
+    }
+
+    fn release(&self) -> Option<String> {
+        release_of(&self.version)
     }
 
     fn patience(&self) -> Duration {

@@ -1,4 +1,4 @@
-//! Who connects: witnesses of one and the same cell, behind one trait.
+//! The clients that can run a cell, behind one trait.
 
 mod command;
 mod kong;
@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-pub(crate) use openresty::race;
 use openssl::x509::X509;
 
 use crate::runfolder::RunFolder;
@@ -22,30 +21,30 @@ use crate::vocabulary::ClientKind;
 use kong_pg_client::conf::KongConf;
 use kong_pg_client::{Profile, Refusal, Settings, Stack};
 
-/// What a client is to do: connect as Kong would.
+/// A request to a client to connect as Kong would.
 #[derive(Debug, Clone)]
 pub struct Task {
     /// The cell it is for.
     pub cell: String,
     /// What kong.conf says.
     pub conf: KongConf,
-    /// What a release makes of it.
+    /// How the release interprets it.
     pub settings: Settings,
     /// The release.
     pub profile: Arc<Profile>,
     /// Which of Kong's stacks speaks.
     pub stack: Stack,
-    /// The container that the server is in, if it is in one, and nothing stands in between.
+    /// The container of the server, if it runs in one and no proxy is in front of it.
     pub container: Option<String>,
 }
 
 /// An attempt to connect, as it ended.
 pub struct Attempt {
-    /// The connection, or what the client says.
+    /// The connection, or the client's report.
     pub result: Result<Established, Refusal>,
-    /// How many TCP connections there were, so that the server knows of them, if the client tells.
+    /// How many TCP connections reached the server, if the client knows.
     pub connections: Option<usize>,
-    /// The certificate the server showed, if the client tells.
+    /// The certificate the server presented, if the client saw one.
     pub certificate: Option<X509>,
 }
 
@@ -56,11 +55,11 @@ impl Attempt {
     }
 }
 
-/// A connection on which a client has got an answer.
+/// A connection on which a client has received an answer.
 pub enum Established {
-    /// It is open still, so that the server can be asked what it is.
+    /// It is still open, so that `pg_stat_ssl` can prove what it is.
     Open(Connection),
-    /// It is over: what it was is in the server's log.
+    /// It is closed; the server's log proves what it was.
     Over,
 }
 
@@ -68,26 +67,26 @@ pub enum Established {
 pub struct Connection {
     /// The server's process that serves it.
     pub pid: i32,
-    /// The TLS version that the client believes it speaks, `off` for none, if it says so.
+    /// The TLS version that the client claims to speak, `off` for none, if it claims any.
     pub claimed_tls: Option<String>,
-    /// What can be done with it.
+    /// The connection itself.
     pub open: Box<dyn Open>,
 }
 
 impl Established {
-    /// A connection of a client that leaves it to the server to say what it is.
+    /// A connection of a client that makes no claim about its TLS version.
     fn open(pid: i32, open: impl Open + 'static) -> Self {
         Self::Open(Connection { pid, claimed_tls: None, open: Box::new(open) })
     }
 }
 
-/// What can be done with a connection that stays open.
+/// A client's connection that stays open.
 #[async_trait]
 pub trait Open: Send {
     /// Asks for the server's version again.
     ///
     /// # Errors
-    /// What the client says if there is no answer.
+    /// The client's report if there is no answer.
     async fn ask_again(&mut self) -> Result<(), Refusal>;
 
     /// Ends it as the client does.
@@ -95,13 +94,19 @@ pub trait Open: Send {
 }
 
 /// Why a client makes no attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
-    /// What it is asked for has no counterpart in it.
+    /// It has no counterpart for what the case asks for.
+    #[error("{0}")]
     Unsupported(String),
-    /// It does not do what a client has to do, which is its own fault.
-    Misbehaves(String),
-    /// Something it needs has failed, which is nobody's fault who is judged.
+    /// It lacks something on this machine that the case needs.
+    #[error("{0}")]
+    Blocked(String),
+    /// It violates the protocol that clients have to follow.
+    #[error("{0}")]
+    Fault(String),
+    /// The environment failed.
+    #[error("{0}")]
     Environment(String),
 }
 
@@ -114,15 +119,20 @@ impl ClientError {
 /// A client, ready to connect as often as it is asked to.
 #[async_trait]
 pub trait Client: Send + Sync {
-    /// Connects, and asks for the server's version. May be dropped at any time, and leaves nothing behind then.
+    /// Connects, and asks for the server's version. The future may be dropped at any time and must leave nothing behind.
     async fn connect(&self, task: &Task) -> Result<Attempt, ClientError>;
 
-    /// What it is, and of which version.
+    /// What it is, with its version.
     fn about(&self) -> String;
 
     /// How much longer than `pg_timeout` an attempt may take before it counts as one that hangs.
     fn patience(&self) -> Duration {
         Duration::from_secs(2)
+    }
+
+    /// The Kong release it contains, as this program names releases, if it is a real Kong.
+    fn release(&self) -> Option<String> {
+        None
     }
 
     /// Ends what it may have left running.
@@ -138,7 +148,7 @@ pub struct ClientOptions {
     pub kong_image: Option<String>,
     /// Whether an image that is missing may be built, which takes a minute.
     pub may_build: bool,
-    /// The stranger's program.
+    /// The command line of the external client.
     pub command: Option<String>,
 }
 
@@ -154,7 +164,10 @@ pub struct ClientUnavailable {
 pub struct Clients(HashMap<ClientKind, Box<dyn Client>>);
 
 impl Clients {
-    /// Gets clients ready.
+    /// Prepares clients.
+    ///
+    /// # Errors
+    /// If one of them cannot be used here.
     pub async fn ready(kinds: &[ClientKind], needs: &ClientOptions) -> Result<Self, ClientUnavailable> {
         let mut clients = HashMap::new();
         for kind in kinds {
@@ -166,10 +179,16 @@ impl Clients {
     /// One of them.
     pub(crate) fn get(&self, kind: ClientKind) -> Result<&dyn Client, ClientError> {
         let client = self.0.get(&kind).map(AsRef::as_ref);
-        client.ok_or_else(|| ClientError::Environment(format!("{kind} was not got ready")))
+        client.ok_or_else(|| ClientError::Environment(format!("{kind} was not prepared")))
     }
 
-    /// What they are, and of which version.
+    /// The release of the real Kong among them.
+    #[must_use]
+    pub fn release(&self) -> Option<String> {
+        self.0.values().find_map(|client| client.release())
+    }
+
+    /// What they are, with their versions.
     #[must_use]
     pub fn about(&self) -> BTreeMap<ClientKind, String> {
         self.0.iter().map(|(kind, client)| (*kind, client.about())).collect()
@@ -194,11 +213,11 @@ async fn client(kind: ClientKind, needs: &ClientOptions) -> Result<Box<dyn Clien
     })
 }
 
-/// Which clients can be used here, with what they are, and which cannot, with why.
+/// Every client, with what it is if it can be used here, and why not otherwise.
 pub async fn survey(needs: &ClientOptions) -> Vec<(ClientKind, Result<String, String>)> {
     let mut found = Vec::new();
     for kind in ClientKind::ALL {
-        found.push((kind, client(kind, needs).await.map(|client| client.about())));
+        found.push((*kind, client(*kind, needs).await.map(|client| client.about())));
     }
     found
 }

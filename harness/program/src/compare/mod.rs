@@ -117,9 +117,9 @@ impl Comparison {
 }
 
 fn change(was: &Cell, is: &Cell) -> Option<Change> {
-    match (was.verdict.is_good(), is.verdict.is_good()) {
-        (true, false) => return Some(Change::Regressed),
-        (false, true) => return Some(Change::Fixed),
+    match (was.verdict.is_problem(), is.verdict.is_problem()) {
+        (false, true) => return Some(Change::Regressed),
+        (true, false) => return Some(Change::Fixed),
         _ => {}
     }
     if outcome(was) != outcome(is) {

@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::points::At;
 use crate::vocabulary::PostgresRange;
@@ -91,7 +91,7 @@ pub struct Scope {
 }
 
 /// What would be seen if the documents were right: everything that is given here.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Would {
     /// Whether Kong would connect.

@@ -2,7 +2,7 @@
 
 use kong_pg_client::Stack;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::vocabulary::PostgresRange;
 
@@ -45,7 +45,7 @@ pub struct DifferenceEntry {
 }
 
 /// What a client does, where Kong does something else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Divergence {
     /// It connects, or in another way than Kong.

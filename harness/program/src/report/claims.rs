@@ -7,6 +7,7 @@ use std::path::Path;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Deserialize;
 
+use super::tally;
 use crate::judge::Verdict;
 use crate::suite::{Proof, Suite};
 
@@ -40,25 +41,21 @@ impl Recorded {
 
     /// `24 pass, 2 known-deviation`. A cell that contradicts the documents in something else proves this claim.
     fn tally(&self, proof: &Proof<'_>) -> String {
-        let verdicts = proof.cases.iter().flat_map(|case| {
+        tally(proof.cases.iter().flat_map(|case| {
             let of_claim = move |verdict: &Verdict| match verdict {
                 Verdict::KnownDeviation if !case.contradicts(&proof.claim) => Verdict::Pass,
                 other => *other,
             };
             self.0.get(&case.id).into_iter().flatten().map(of_claim)
-        });
-        let verdicts: Vec<_> = verdicts.collect();
-        let count = |verdict: &Verdict| verdicts.iter().filter(|other| *other == verdict).count();
-        let counts = Verdict::ALL.iter().map(|verdict| (count(verdict), verdict.as_str()));
-        let listed: Vec<_> =
-            counts.filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}")).collect();
-        if listed.is_empty() { "not run".into() } else { listed.join(", ") }
+        }))
     }
 }
 
-/// Writes each claim with its cases and their verdicts, then what is without a case, and without a claim. Returns
-/// whether nothing is.
-pub fn write_claims(out: &mut dyn Write, suite: &Suite, recorded: &Recorded) -> io::Result<bool> {
+/// Writes each claim with its cases and their verdicts, then the claims without a case and the cases without a reason.
+///
+/// # Errors
+/// If the output cannot be written.
+pub fn write_claims(out: &mut dyn Write, suite: &Suite, recorded: &Recorded) -> io::Result<()> {
     let coverage = suite.coverage();
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
@@ -86,7 +83,7 @@ pub fn write_claims(out: &mut dyn Write, suite: &Suite, recorded: &Recorded) -> 
         writeln!(out, "no case proves the claim {}", proof.claim)?;
     }
     for case in &coverage.without_reason {
-        writeln!(out, "no claim, no source and no reason for {} ({})", case.id, case.place)?;
+        writeln!(out, "no claim, no source and no reason given for {} ({})", case.id, case.place)?;
     }
     let (claims, cases) = (coverage.claims.len(), suite.cases().count());
     let covered = claims - uncovered.len();
@@ -95,6 +92,5 @@ pub fn write_claims(out: &mut dyn Write, suite: &Suite, recorded: &Recorded) -> 
         out,
         "{covered} of {claims} claims have cases; {explained} of {cases} cases have a reason: {} a claim, {} an issue or article, {} another",
         coverage.by_claim, coverage.by_source, coverage.by_reason,
-    )?;
-    Ok(uncovered.is_empty() && coverage.without_reason.is_empty())
+    )
 }

@@ -7,14 +7,13 @@ use indexmap::IndexMap;
 use super::Report;
 use crate::format::Documented;
 use crate::judge::Verdict;
+use crate::run::CellResult;
 use crate::suite::Suite;
 
 /// Writes where a run found the documents to be wrong, a line each.
-pub fn write_known_deviations(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+pub(super) fn write_known_deviations(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     let mut places = IndexMap::<(&str, &str, &str), usize>::new();
-    for result in
-        report.results.iter().filter(|result| result.verdict == Verdict::KnownDeviation && result.difference.is_none())
-    {
+    for result in report.results.iter().filter(|result| is_of_documents(result)) {
         for documented in result.cell.documented() {
             let Some(says) = &documented.says else { continue };
             *places.entry((&documented.claim, says, &documented.happens)).or_default() += 1;
@@ -28,6 +27,11 @@ pub fn write_known_deviations(out: &mut dyn Write, report: &Report) -> io::Resul
         writeln!(out, "  {claim}, {cells} cells\n    they say: {says}\n    in fact:  {happens}")?;
     }
     writeln!(out)
+}
+
+/// Whether the cell deviates from the documents, and not for a race or because it is run by another client.
+fn is_of_documents(result: &CellResult) -> bool {
+    result.verdict() == Verdict::KnownDeviation && result.judgement.mismatches.is_empty()
 }
 
 /// Writes where the documents are wrong, and where they are silent, as `docs/deviations.md`.

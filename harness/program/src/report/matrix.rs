@@ -1,4 +1,4 @@
-//! The matrix at the end of a run: scenarios by PostgreSQL majors, and why what did not pass did not.
+//! The matrix at the end of a run: scenarios by PostgreSQL majors, with the reasons of cells that were not run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -9,8 +9,8 @@ use super::Report;
 use crate::judge::Verdict;
 use crate::run::CellResult;
 
-/// Writes how many cells passed of each scenario on each major, then the verdicts that need a word.
-pub fn write_matrix(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+/// Writes how many cells of each scenario passed on each major, and why cells were not run.
+pub(super) fn write_matrix(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     let majors: BTreeSet<_> = report.results.iter().map(|result| result.cell.major).collect();
     let mut scenarios = Vec::<(&str, Vec<&CellResult>)>::new();
     for result in &report.results {
@@ -44,26 +44,26 @@ pub fn write_matrix(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     reasons(out, report)
 }
 
-/// `12`, if all passed; otherwise of how many, and what the others are: `10/12 2 fail`.
+/// `12` if all passed; otherwise out of how many, with the other verdicts: `10/12 2 fail`.
 fn summary(results: &[&&CellResult]) -> String {
-    let passed = results.iter().filter(|result| result.verdict == Verdict::Pass).count();
+    let passed = results.iter().filter(|result| result.verdict() == Verdict::Pass).count();
     if passed == results.len() {
         return passed.to_string();
     }
-    let count = |verdict: Verdict| results.iter().filter(|result| result.verdict == verdict).count();
-    let others = Verdict::ALL.into_iter().filter(|verdict| *verdict != Verdict::Pass);
+    let count = |verdict: Verdict| results.iter().filter(|result| result.verdict() == verdict).count();
+    let others = Verdict::ALL.iter().copied().filter(|verdict| *verdict != Verdict::Pass);
     let others = others.map(|verdict| (count(verdict), verdict.as_str())).filter(|(count, _)| *count > 0);
     let others: Vec<_> = others.map(|(count, name)| format!("{count} {name}")).collect();
     format!("{passed}/{} {}", results.len(), others.join(" "))
 }
 
-/// The reasons of verdicts that are neither a pass nor shown in full.
+/// The reasons of cells that were not run and are not shown in full.
 fn reasons(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     let mut reasons = BTreeMap::<(Verdict, &str), usize>::new();
     for result in
-        report.results.iter().filter(|result| matches!(result.verdict, Verdict::Unsupported | Verdict::Skipped))
+        report.results.iter().filter(|result| matches!(result.verdict(), Verdict::Unsupported | Verdict::Skipped))
     {
-        *reasons.entry((result.verdict, result.reason.as_deref().unwrap_or_default())).or_default() += 1;
+        *reasons.entry((result.verdict(), result.reason().unwrap_or_default())).or_default() += 1;
     }
     for ((verdict, reason), count) in &reasons {
         writeln!(out, "{count} {}: {reason}", verdict.as_str())?;

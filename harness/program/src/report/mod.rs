@@ -1,66 +1,207 @@
-//! What a run tells: to people while it goes on and when it ends, to programs in files. Reporters see the results
-//! only, so a new format touches nothing else.
+//! Reports of a run: on the terminal while it goes on and when it ends, and in files for other programs. Reporters take
+//! events and the report, and judge nothing. A new format is a file of its own and a line in [`reporters`].
 
 mod agreement;
+mod cell;
 mod claims;
-mod details;
 mod deviations;
 mod explain;
 mod junit;
 mod last_green;
-mod live;
 mod matrix;
+mod progress;
 mod remarks;
 mod results;
+mod summary;
 
-use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use agreement::{Agreement, write_agreement};
+pub use cell::write_cell;
 pub use claims::{Recorded, write_claims};
-pub use details::write_details;
-pub use deviations::{write_deviations, write_known_deviations};
+pub use deviations::write_deviations;
 pub use explain::write_explanation;
-pub use junit::write_junit;
-pub use live::Live;
-pub use matrix::write_matrix;
-pub use remarks::write_remarks;
-pub use results::{Results, write_results};
+pub use results::{CellRecord, Results};
 
 use crate::judge::Verdict;
-use crate::run::CellResult;
+use crate::run::{Agreement, CellResult, Event, RunInfo};
 use crate::suite::Difference;
-use crate::vocabulary::ClientKind;
 
 /// A run that has ended.
 #[derive(Debug)]
 pub struct Report {
-    /// What came of the cells, in the order of the plan.
+    /// What the run was to do, and where.
+    pub info: RunInfo,
+    /// The results, in the order of the plan.
     pub results: Vec<CellResult>,
-    /// How many cells were planned.
-    pub planned: usize,
-    /// Who connected: what they are, and of which version.
-    pub clients: BTreeMap<ClientKind, String>,
+    /// How far other clients agree with `kong`.
+    pub agreement: Vec<Agreement>,
+    /// Entries of differences.yaml that no cell confirms although all of their cells were run.
+    pub stale: Vec<Arc<Difference>>,
+    /// Whether it was interrupted.
+    pub interrupted: bool,
     /// How long it took.
     pub duration: Duration,
-    /// Entries of differences.yaml of which every cell was run, and none differs.
-    pub stale: Vec<Arc<Difference>>,
 }
 
 impl Report {
     /// How many cells have a verdict.
     #[must_use]
     pub fn count(&self, verdict: Verdict) -> usize {
-        self.results.iter().filter(|result| result.verdict == verdict).count()
+        self.results.iter().filter(|result| result.verdict() == verdict).count()
     }
 
-    /// The verdicts there are, with how many cells have them: `12 pass, 1 fail`.
+    /// `12 pass, 1 fail`
     #[must_use]
     pub fn tally(&self) -> String {
-        let counts = Verdict::ALL.into_iter().map(|verdict| (self.count(verdict), verdict.as_str()));
-        let told: Vec<_> =
-            counts.filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}")).collect();
-        if told.is_empty() { "nothing was run".into() } else { told.join(", ") }
+        tally(self.results.iter().map(CellResult::verdict))
+    }
+
+    /// `158 of 722 cells were run`, unless all were.
+    #[must_use]
+    pub fn partial(&self) -> Option<String> {
+        let (done, planned) = (self.results.len(), self.info.planned);
+        (done < planned).then(|| format!("{done} of {planned} cells were run"))
+    }
+}
+
+/// How many cells have which verdict: `12 pass, 1 fail`.
+fn tally(verdicts: impl Iterator<Item = Verdict>) -> String {
+    let verdicts: Vec<_> = verdicts.collect();
+    let count = |verdict: Verdict| verdicts.iter().filter(|other| **other == verdict).count();
+    let counts = Verdict::ALL.iter().map(|verdict| (count(*verdict), verdict));
+    let counts: Vec<_> =
+        counts.filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}")).collect();
+    if counts.is_empty() { "not run".into() } else { counts.join(", ") }
+}
+
+/// One form in which a run is reported.
+pub trait Reporter {
+    /// Something has happened in the run.
+    fn event(&mut self, _event: &Event) {}
+
+    /// The run has ended.
+    ///
+    /// # Errors
+    /// If the report cannot be written.
+    fn finish(&mut self, _report: &Report) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The file it writes, if it does.
+    fn file(&self) -> Option<PathBuf> {
+        None
+    }
+}
+
+/// All forms in which the program reports a run. Files are written to the folder.
+#[must_use]
+pub fn reporters(folder: &Path) -> Vec<Box<dyn Reporter>> {
+    let results = results::ResultsFile::new(folder);
+    let file = results.file().unwrap_or_default();
+    vec![
+        Box::new(progress::Progress::default()),
+        Box::new(results),
+        Box::new(junit::JunitFile::new(folder)),
+        Box::new(summary::Summary::new(file)),
+    ]
+}
+
+/// A report that could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {what}: {source}")]
+pub struct ReportError {
+    what: String,
+    source: io::Error,
+}
+
+/// Finishes all reports, also when one of them fails. A closed pipe is no failure: the reader has seen enough.
+///
+/// # Errors
+/// The first report that could not be written.
+pub fn finish(reporters: &mut [Box<dyn Reporter>], report: &Report) -> Result<(), ReportError> {
+    let mut first = Ok(());
+    for reporter in reporters {
+        let what = reporter.file().map_or_else(|| "the report".into(), |file| file.display().to_string());
+        match reporter.finish(report) {
+            Err(source) if source.kind() != io::ErrorKind::BrokenPipe && first.is_ok() => {
+                first = Err(ReportError { what, source });
+            }
+            _ => {}
+        }
+    }
+    first
+}
+
+/// A configuration file without the passwords in it.
+fn without_passwords(text: &str) -> String {
+    let line = |line: &str| match line.split_once('=') {
+        Some((key, _)) if key.trim().to_lowercase().ends_with("password") => format!("{key}= ********\n"),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
+/// Writes a file completely or not at all.
+fn write_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".unfinished");
+    std::fs::write(&unfinished, content)?;
+    std::fs::rename(unfinished, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_masked_in_files_and_variables() {
+        let text = "pg_ssl = on\npg_password = secret\nKONG_PG_PASSWORD=secret\npg_user = password\n";
+        let masked = "pg_ssl = on\npg_password = ********\nKONG_PG_PASSWORD= ********\npg_user = password\n";
+        assert_eq!(without_passwords(text), masked);
+    }
+
+    #[test]
+    fn verdicts_are_counted_from_good_to_bad() {
+        assert_eq!(tally([Verdict::Fail, Verdict::Pass, Verdict::Pass].into_iter()), "2 pass, 1 fail");
+        assert_eq!(tally([].into_iter()), "not run");
+    }
+
+    struct Closed(io::ErrorKind);
+
+    impl Reporter for Closed {
+        fn finish(&mut self, _: &Report) -> io::Result<()> {
+            Err(self.0.into())
+        }
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_failure_and_a_full_disk_is() {
+        let report = empty();
+        let finished = |kinds: &[io::ErrorKind]| {
+            let mut reporters: Vec<Box<dyn Reporter>> =
+                kinds.iter().map(|kind| Box::new(Closed(*kind)) as Box<dyn Reporter>).collect();
+            finish(&mut reporters, &report)
+        };
+        assert!(finished(&[io::ErrorKind::BrokenPipe]).is_ok());
+        assert!(finished(&[io::ErrorKind::BrokenPipe, io::ErrorKind::StorageFull]).is_err());
+    }
+
+    /// The report of a run without a cell.
+    pub(super) fn empty() -> Report {
+        let info = RunInfo {
+            planned: 0,
+            runtime: postgres_tls_server::RuntimeKind::Local,
+            why: String::new(),
+            servers: Vec::new(),
+            releases: Vec::new(),
+            clients: std::collections::BTreeMap::new(),
+            rerun: crate::run::RerunOptions::default(),
+            started: std::time::SystemTime::UNIX_EPOCH,
+        };
+        let (results, agreement, stale) = (Vec::new(), Vec::new(), Vec::new());
+        Report { info, results, agreement, stale, interrupted: false, duration: Duration::ZERO }
     }
 }

@@ -1,12 +1,12 @@
-//! Settings that mean something else than they look like, or nothing, of which Kong says nothing.
+//! Settings of Kong that are ignored or misread without a message.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::Report;
 
-/// Writes what there is to say of the configurations of a run, each remark once.
-pub fn write_remarks(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+/// Writes the remarks on the configurations of a run, each once.
+pub(super) fn write_remarks(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     let mut remarks = BTreeMap::<&str, usize>::new();
     for remark in report.results.iter().flat_map(|result| &result.remarks) {
         *remarks.entry(remark).or_default() += 1;
@@ -14,7 +14,7 @@ pub fn write_remarks(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     if remarks.is_empty() {
         return Ok(());
     }
-    writeln!(out, "Settings that are not what they look like, and of which Kong says nothing")?;
+    writeln!(out, "Settings that Kong ignores or misreads without a message")?;
     for (remark, cells) in remarks {
         writeln!(out, "  {remark} ({cells} cells)")?;
     }

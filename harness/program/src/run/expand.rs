@@ -1,12 +1,12 @@
-//! Expectations for a cell: for its PostgreSQL, the OpenSSL on either side, its certificates, its address.
+//! Expectations in the words of a cell: its PostgreSQL, the OpenSSL on either side, its certificates, its address.
 
 use std::path::Path;
 
 use thiserror::Error;
 
 use super::Runner;
-use crate::format::{Connects, Documented, ServerLog, Would};
-use crate::judge::{Expectation, KnownDeviation, Outcome};
+use crate::format::{Connects, Documented, KongText, ServerLog, Would};
+use crate::judge::{Expectation, ExpectedOutcome, KnownDeviation};
 use crate::plan::Cell;
 use crate::suite::{Change, Expected, Step, TextContext, TextError, Texts};
 use crate::vocabulary::{TlsVersion, openssl_line_of};
@@ -51,7 +51,7 @@ impl Runner {
             match step.expect.as_ref().map(|expected| expected.on(words.cell.stack, words.cell.profile.edition)) {
                 None => (None, vec![Vec::new()]),
                 Some(Expected::Hangs { postgres }) => {
-                    (Some(Outcome::Hangs), expand_log(&self.texts, postgres, &server)?)
+                    (Some(ExpectedOutcome::Hangs), expand_log(&self.texts, postgres, &server)?)
                 }
                 Some(Expected::Connects(connects)) => {
                     let mut log = expand_log(&self.texts, &connects.postgres, &server)?;
@@ -63,7 +63,7 @@ impl Runner {
                     }
                     let certificate = connects.certificate.as_deref().filter(|_| words.cell.client.is_transparent());
                     let certificate = certificate.map(|file| self.describe(words.tree, file));
-                    let outcome = Outcome::Connects {
+                    let outcome = ExpectedOutcome::Connects {
                         tls: connects.tls.accepted().iter().map(|version| version.as_str().to_owned()).collect(),
                         cipher: connects.cipher.clone(),
                         client_dn: connects.client_dn.clone().filter(|_| words.cell.client.is_transparent()),
@@ -74,16 +74,20 @@ impl Runner {
                 Some(Expected::Refused { stage, kong: says, postgres }) => {
                     let texts = says.text().accepted().iter();
                     let texts = texts.map(|text| Ok(self.texts.expand(text, &kong)?.join("\n")));
-                    let outcome = Outcome::Refused {
+                    let outcome = ExpectedOutcome::Refused {
                         stage: stage.filter(|_| words.cell.client.is_transparent()),
                         kong: texts.collect::<Result<_, TextError>>()?,
                         raised: says.is_raised(),
+                        because: match says.text() {
+                            KongText::AnyOf(any) => Some(any.because.clone()),
+                            KongText::One(_) => None,
+                        },
                     };
                     (Some(outcome), expand_log(&self.texts, postgres, &server)?)
                 }
             };
         let open_connection = step.open_connection.clone().filter(|_| !is_kept_out(words.cell));
-        Ok(Expectation { reload, open_connection, outcome, server: log, answers: step.queries.clone() })
+        Ok(Expectation { reload, open_connection, outcome, server_log: log, answers: step.queries.clone() })
     }
 
     /// Where the documents are known to be wrong or silent about a cell.

@@ -1,102 +1,112 @@
-//! A step of a cell: both sides put in their places, an attempt, and what both sides say of it.
+//! One step of a cell: both sides are configured, the client connects, and both sides' reports are collected.
 
 use std::time::Duration;
 
-use super::cell::{Place, Stop};
+use super::error::CellError;
 use super::expand::{Words, describe};
 use super::materials::Located;
 use super::{Runner, materials};
-use crate::client::{Attempt, Connection, Established, Task};
-use crate::judge::{Connected, Expectation, KnownDeviation};
+use crate::client::{self, Connection, Established, Task};
+use crate::judge::{Attempt, Expected, KnownDeviation};
 use crate::plan::Cell;
 use crate::proxy::Proxy;
-use kong_pg_client::Stage;
-use postgres_tls_server::ApplyMode;
-
 use crate::suite::{Change, Step};
-use kong_pg_client::{ConnectionRole, Refusal, Settings, remarks};
-use postgres_tls_server::{Configuration, Observed, Server, Start, TlsProof};
+use kong_pg_client::{ConnectionRole, Refusal, Settings, Stage, remarks};
+use postgres_tls_server::{ApplyMode, Configuration, Observed, Server, Start, TlsProof};
 
-/// Both sides in their places.
+/// A step of a cell.
+pub(super) struct StepContext<'a> {
+    pub(super) cell: &'a Cell,
+    pub(super) step: &'a Step,
+    /// Counted from 0.
+    pub(super) number: usize,
+    /// The server's configuration, with its certificates.
+    pub(super) configuration: Configuration,
+}
+
+/// Both sides, configured.
 pub(super) struct SetUp {
-    /// What the server said of the change.
-    pub(super) said: Vec<String>,
-    /// What the server said at its end, if it did not start.
+    /// What the server logged when it applied the configuration.
+    pub(super) reload: Vec<String>,
+    /// What the server logged last, if it did not start.
     pub(super) failed_start: Option<Vec<String>>,
-    /// What there is to say of Kong's configuration.
+    /// Settings of Kong that are ignored or misread.
     pub(super) remarks: Vec<String>,
-    /// How Kong is going to connect, or why it stops before.
+    /// How Kong is going to connect, or why it refuses its configuration.
     pub(super) task: Result<Task, String>,
-    /// Kong's files.
+    /// The folder with Kong's files.
     pub(super) folder: tempfile::TempDir,
 }
 
-/// What came of an attempt.
-pub(super) struct Attempted {
-    pub(super) outcome: Result<Connected, Refusal>,
+/// An attempt to connect, as both sides report it.
+pub(super) struct ObservedAttempt {
+    pub(super) attempt: Attempt,
+    /// The certificate the server presented, if the client saw one.
     pub(super) certificate: Option<String>,
     pub(super) server: Observed,
     /// The connection, if it was to be kept open.
     pub(super) connection: Option<Connection>,
 }
 
+impl ObservedAttempt {
+    fn failed(attempt: Attempt, server: Observed) -> Self {
+        Self { attempt, certificate: None, server, connection: None }
+    }
+}
+
 impl Runner {
-    /// Puts both sides' configuration in its place, on the server and in a folder for Kong.
-    pub(super) async fn set_up(
-        &self,
-        cell: &Cell,
-        step: &Step,
-        configuration: &Configuration,
-        server: &mut Server,
-    ) -> Result<SetUp, Stop> {
+    /// Applies both sides' configuration: on the server, and in a folder for Kong.
+    pub(super) async fn set_up(&self, context: &StepContext<'_>, server: &mut Server) -> Result<SetUp, CellError> {
+        let StepContext { cell, step, configuration, .. } = context;
         let starts =
             step.change == Change::Restart || configuration.by == ApplyMode::Start && step.change == Change::First;
-        let (said, failed_start) = if starts {
+        let (reload, failed_start) = if starts {
             match server.start(configuration, step.change == Change::Restart).await? {
-                Start::Up(said) => (said, None),
-                Start::Failed(said) => (said.clone(), Some(said)),
+                Start::Up(log) => (log, None),
+                Start::Failed(log) => (log.clone(), Some(log)),
             }
         } else {
             (server.reload(configuration).await?, None)
         };
         let files = materials::kong(&self.authority, &step.situation)?;
         let folder = tempfile::Builder::new().prefix("kong-").tempdir_in(&self.folder);
-        let folder = folder.map_err(|error| Stop::environment("make a folder for Kong", error))?;
-        materials::write(&files, folder.path()).map_err(|error| Stop::environment("write Kong's files", error))?;
+        let folder = folder.map_err(CellError::io("make a folder for Kong"))?;
+        materials::write(&files, folder.path()).map_err(CellError::io("write Kong's files"))?;
         let kong = &step.situation.kong;
-        let located = Located { folder: folder.path(), files: &files };
-        let conf = materials::configuration(kong, cell.stack, &located);
+        let conf = materials::configuration(kong, cell.stack, &Located { folder: folder.path(), files: &files });
         let remarks = remarks(&conf, &cell.profile);
         let (host, port) = server.address();
-        let which = if step.change == Change::ReadOnly { ConnectionRole::ReadOnly } else { ConnectionRole::Main };
-        let settings = Settings::read(&conf, &cell.profile, which, (&host, port), folder.path().to_owned());
+        let role = if step.change == Change::ReadOnly { ConnectionRole::ReadOnly } else { ConnectionRole::Main };
+        let settings = Settings::read(&conf, &cell.profile, role, (&host, port), folder.path().to_owned());
         let task = settings.map(|mut settings| {
             settings.security_level = kong.security_level.unwrap_or(settings.security_level);
             let container = server.container();
             Task { cell: cell.id.clone(), conf, settings, profile: cell.profile.clone(), stack: cell.stack, container }
         });
-        Ok(SetUp { said, failed_start, remarks, task, folder })
+        Ok(SetUp { reload, failed_start, remarks, task, folder })
     }
 
-    /// Connects as Kong would, and asks the server what it knows of that. `open` are the processes of connections that
-    /// stay open.
+    /// Connects as Kong would, and collects what the server knows about it. `open` are the processes of connections
+    /// that stay open.
     pub(super) async fn attempt(
         &self,
-        cell: &Cell,
-        step: &Step,
+        context: &StepContext<'_>,
         set_up: &SetUp,
         server: &mut Server,
         open: &[i32],
-        keep: bool,
-    ) -> Result<Attempted, Stop> {
-        let refused =
-            |refusal, server| Attempted { outcome: Err(refusal), certificate: None, server, connection: None };
+        keep_open: bool,
+    ) -> Result<ObservedAttempt, CellError> {
+        let StepContext { cell, step, .. } = context;
         let mut task = match &set_up.task {
             Ok(task) => task.clone(),
             Err(text) if cell.client.speaks_as_kong() => {
-                return Ok(refused(Refusal::raised(Stage::Configure, text), Observed::default()));
+                let refusal = Refusal::raised(Stage::Configure, text);
+                return Ok(ObservedAttempt::failed(refusal.into(), Observed::default()));
             }
-            Err(_) => return Err(Stop::Unsupported("Kong stops at its configuration, before anybody connects".into())),
+            Err(_) => {
+                let why = "Kong refuses its configuration, and other clients do not read it";
+                return Err(CellError::Unsupported(why.into()));
+            }
         };
         let proxy = self.proxy(step, server).await?;
         if let Some(proxy) = &proxy {
@@ -104,21 +114,21 @@ impl Runner {
             task.container = None;
         }
         let client = self.clients.get(cell.client)?;
-        let patience = Duration::from_millis(task.settings.timeout_ms) + client.patience();
+        let limit = Duration::from_millis(task.settings.timeout_ms) + client.patience();
         let mark = server.mark();
-        let attempt = if let Ok(attempt) = tokio::time::timeout(patience, client.connect(&task)).await {
+        let attempt = if let Ok(attempt) = tokio::time::timeout(limit, client.connect(&task)).await {
             attempt?
         } else {
-            // Where Kong hangs, it has reached the server.
+            // An emulated or real Kong that hangs has reached the server.
             let connections = cell.client.speaks_as_kong().then_some(1);
-            Attempt { result: Err(Refusal::hung()), connections, certificate: None }
+            client::Attempt { result: Err(Refusal::hung()), connections, certificate: None }
         };
         let certificate = attempt.certificate.as_deref().map(describe);
-        let (mut connection, mut proved) = (None, None);
+        let (mut connection, mut proof) = (None, None);
         let established = match attempt.result {
             Ok(Established::Open(connected)) => {
-                proved = Some(proof(server, mark, connected.pid, connected.claimed_tls.as_deref()).await?);
-                if keep {
+                proof = Some(prove(server, mark, connected.pid, connected.claimed_tls.as_deref()).await?);
+                if keep_open {
                     connection = Some(connected);
                 } else {
                     connected.open.close().await;
@@ -134,62 +144,67 @@ impl Runner {
         };
         let open: Vec<_> = connection.iter().map(|connection| connection.pid).chain(open.iter().copied()).collect();
         let server = match &set_up.failed_start {
-            Some(said) => Observed { log: said.clone(), relevant_lines: said.clone(), ..Observed::default() },
+            Some(log) => Observed { log: log.clone(), relevant_lines: log.clone(), ..Observed::default() },
             // A client that does not say whether it has connected may have; the server knows.
             None => server.observed(mark, connections.unwrap_or(1), &open).await?,
         };
-        let outcome = match established {
+        let attempt = match established {
             Ok(()) => {
-                let nobody =
-                    || Stop::Misbehaves("the client says that it connected, and the server let nobody in".into());
-                Ok(Connected { proof: proved.or_else(|| server.authorized()).ok_or_else(nobody)? })
+                let proof = proof.or_else(|| server.authorized()).ok_or_else(|| {
+                    CellError::Contradiction("the client reports a connection, but the server authorized none".into())
+                })?;
+                Attempt::Connected(proof.into())
             }
-            Err(refusal) => Err(refusal),
+            Err(refusal) => refusal.into(),
         };
-        Ok(Attempted { outcome, certificate, server, connection })
+        Ok(ObservedAttempt { attempt, certificate, server, connection })
     }
 
-    async fn proxy(&self, step: &Step, server: &Server) -> Result<Option<Proxy>, Stop> {
+    async fn proxy(&self, step: &Step, server: &Server) -> Result<Option<Proxy>, CellError> {
         let Some(proxy) = &step.situation.kong.proxy else { return Ok(None) };
         let certificate = proxy.certificate.as_ref().map(|name| self.authority.certificate(&step.situation.tree, name));
         let started = Proxy::start(proxy.does, certificate.transpose()?, server.address()).await;
-        started.map(Some).map_err(|error| Stop::environment("listen in front of the server", error))
+        started.map(Some).map_err(CellError::io("start a proxy in front of the server"))
     }
 
-    /// What must happen in a step, in the words of the cell.
-    pub(super) fn expectation(
+    /// What must happen in a step, with every placeholder resolved for the cell, and what is known of the documents.
+    pub(super) fn expected(
         &self,
-        place: &Place<'_>,
+        context: &StepContext<'_>,
         server: &Server,
         set_up: &SetUp,
-        attempted: Option<&Attempted>,
-    ) -> Result<(Expectation, Vec<KnownDeviation>), Stop> {
+        attempt: Option<&ObservedAttempt>,
+    ) -> (Expected, Vec<KnownDeviation>) {
         let words = Words {
-            cell: place.cell,
+            cell: context.cell,
             facts: server.facts(),
-            tree: &place.step.situation.tree,
-            host: attempted.and_then(|attempted| attempted.server.host.as_deref()),
+            tree: &context.step.situation.tree,
+            host: attempt.and_then(|attempt| attempt.server.host.as_deref()),
             data_directory: &server.data_directory(),
             kong: set_up.folder.path(),
         };
-        let expanded = self.expand(place.step, &words);
-        let known = self.known_deviations(&words);
-        expanded.and_then(|expected| Ok((expected, known?))).map_err(|error| Stop::Environment(error.to_string()))
+        let expanded = self.expand(context.step, &words);
+        match expanded.and_then(|expected| Ok((expected, self.known_deviations(&words)?))) {
+            Ok((expected, known)) => (Expected::Known(expected), known),
+            // The load checks every placeholder, so what is left is a version that no text is recorded for.
+            Err(error) => (Expected::Unknown { missing_text: error.to_string() }, Vec::new()),
+        }
     }
 }
 
-/// The server's word for what a client says it has.
-async fn proof(server: &Server, mark: usize, pid: i32, claimed: Option<&str>) -> Result<TlsProof, Stop> {
-    let known = if server.has_begun(mark, pid).await? { server.proof(pid).await? } else { None };
-    let lie =
-        || Stop::Misbehaves(format!("the client says that process {pid} serves it, and the server has none for it"));
-    let proof = known.ok_or_else(lie)?;
+/// The server's proof of the connection that a client reports.
+async fn prove(server: &Server, mark: usize, pid: i32, claimed: Option<&str>) -> Result<TlsProof, CellError> {
+    let proof = if server.has_begun(mark, pid).await? { server.proof(pid).await? } else { None };
+    let proof = proof.ok_or_else(|| {
+        let claim = format!("the client says that process {pid} serves it, but the server has no such connection");
+        CellError::Contradiction(claim)
+    })?;
     let shown = proof.version.as_deref().unwrap_or("off");
     match claimed.filter(|claimed| *claimed != shown) {
         None => Ok(proof),
         Some(claimed) => {
-            let lie = format!("the client says that it speaks TLS {claimed}, and pg_stat_ssl shows {shown}");
-            Err(Stop::Misbehaves(lie))
+            let claim = format!("the client says that it speaks {claimed}, but pg_stat_ssl shows {shown}");
+            Err(CellError::Contradiction(claim))
         }
     }
 }

@@ -35,6 +35,14 @@ impl Proof<'_> {
     }
 }
 
+impl Coverage<'_> {
+    /// Whether every claim has a case, and every case a reason.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.without_reason.is_empty() && !self.claims.iter().any(Proof::is_missing)
+    }
+}
+
 impl Suite {
     /// Which cases prove which claim, and why the others are there.
     #[must_use]

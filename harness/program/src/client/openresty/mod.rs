@@ -7,7 +7,6 @@ mod installed;
 mod luasec;
 mod nginx;
 mod program;
-mod races;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,7 +19,6 @@ use self::channel::{Answer, Channel, alert};
 use self::installed::Installed;
 use self::luasec::{Worker, Workers};
 use self::nginx::{Directives, Nginx, Trouble};
-pub(crate) use self::races::race;
 use super::{Attempt, Client, ClientError, ClientOptions, Established, Open, Task};
 use kong_pg_client::Stage;
 use kong_pg_client::{

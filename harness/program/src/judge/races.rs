@@ -1,16 +1,17 @@
-//! Where what Kong's own stacks say is not a function of the configuration: all that may differ from what is expected,
-//! and why.
+//! Races in Kong's own TLS stacks, which make their report depend on timing: the texts that may appear instead of the
+//! expected one, and why.
 
-use crate::judge::{Expectation, Observation, Outcome, judge};
-use kong_pg_client::{ErrorDelivery, Stack};
+use super::compare::compare;
+use super::{Delivery, Expectation, ExpectedOutcome, Observation};
+use kong_pg_client::Stack;
 
-/// A race, and the words of its other end.
+/// A race, and what Kong reports when it is lost.
 struct Race {
     stack: Stack,
-    /// Whether a text is what is said where nothing interferes.
+    /// Whether a text is the one reported when the race is won.
     is_regular: fn(&str) -> bool,
-    /// What may be said instead, and how.
-    instead: &'static [(&'static str, ErrorDelivery)],
+    /// What is reported when it is lost, and how.
+    instead: &'static [(&'static str, Delivery)],
     because: &'static str,
 }
 
@@ -24,26 +25,23 @@ const RACES: [Race; 3] = [
     Race {
         stack: Stack::Cosocket,
         is_regular: |text| text.split_once(": ").is_some_and(|(code, _)| code.parse::<u16>().is_ok()),
-        instead: &[("assertion failed!", ErrorDelivery::Raised), ("closed", ErrorDelivery::Returned)],
+        instead: &[("assertion failed!", Delivery::Raised), ("closed", Delivery::Returned)],
         because: LOST_ERROR,
     },
     Race {
         stack: Stack::Cosocket,
         is_regular: is_about_a_message,
         instead: &[
-            ("connection reset by peer", ErrorDelivery::Returned),
-            ("broken pipe", ErrorDelivery::Returned),
-            ("receive_message: failed to get type: connection reset by peer", ErrorDelivery::Returned),
+            ("connection reset by peer", Delivery::Returned),
+            ("broken pipe", Delivery::Returned),
+            ("receive_message: failed to get type: connection reset by peer", Delivery::Returned),
         ],
         because: REFUSED_AFTERWARDS,
     },
     Race {
         stack: Stack::Luasec,
         is_regular: is_about_a_message,
-        instead: &[
-            ("closed", ErrorDelivery::Returned),
-            ("receive_message: failed to get type: closed", ErrorDelivery::Returned),
-        ],
+        instead: &[("closed", Delivery::Returned), ("receive_message: failed to get type: closed", Delivery::Returned)],
         because: REFUSED_AFTERWARDS,
     },
 ];
@@ -52,22 +50,23 @@ fn is_about_a_message(text: &str) -> bool {
     text.starts_with("receive_message: failed to get type: ")
 }
 
-/// Why what Kong said is not what was expected, if a race is all there is to it: the server tells of the same.
-pub(crate) fn race(stack: Stack, expected: &Expectation, observed: &Observation) -> Option<&'static str> {
-    let Some(Outcome::Refused { kong, .. }) = &expected.outcome else { return None };
-    let refusal = observed.outcome.as_ref().err()?;
+/// Why Kong's report is not the expected one, if losing a race explains all of it: the server's log must be as expected.
+pub(super) fn race(stack: Stack, expected: &Expectation, observed: &Observation) -> Option<&'static str> {
+    let Some(ExpectedOutcome::Refused { kong, .. }) = &expected.outcome else { return None };
+    let refusal = observed.attempt.refusal()?;
     let race = RACES.iter().find(|race| {
         race.stack == stack
             && kong.iter().any(|text| (race.is_regular)(text))
             && race.instead.contains(&(refusal.text.as_str(), refusal.delivery))
     })?;
-    let otherwise = Outcome::Refused {
+    let otherwise = ExpectedOutcome::Refused {
         stage: None,
         kong: vec![refusal.text.clone()],
-        raised: refusal.delivery == ErrorDelivery::Raised,
+        raised: refusal.delivery == Delivery::Raised,
+        because: None,
     };
     let otherwise = Expectation { outcome: Some(otherwise), ..expected.clone() };
-    judge(&otherwise, observed).is_empty().then_some(race.because)
+    compare(&otherwise, observed).is_empty().then_some(race.because)
 }
 
 #[cfg(test)]
@@ -75,10 +74,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::judge::without_the_attempt;
-    use kong_pg_client::Refusal;
-    use kong_pg_client::Stage;
-    use postgres_tls_server::Observed;
+    use kong_pg_client::{Refusal, Stage};
 
     const LOG: &str = "LOG:  could not receive data from client: Connection reset by peer";
 
@@ -90,7 +86,7 @@ mod tests {
         LOG,
         true
     )]
-    #[case::the_server_tells_something_else(
+    #[case::the_server_logs_something_else(
         Stack::Cosocket,
         "21: unable to verify",
         Refusal::raised(Stage::Handshake, "assertion failed!"),
@@ -118,23 +114,24 @@ mod tests {
         LOG,
         true
     )]
-    fn only_a_race_is_explained(
+    fn only_a_lost_race_is_explained(
         #[case] stack: Stack,
         #[case] expected: &str,
         #[case] refusal: Refusal,
         #[case] log: &str,
         #[case] explained: bool,
     ) {
-        let outcome = Outcome::Refused { stage: Some(Stage::Verify), kong: vec![expected.to_owned()], raised: false };
+        let (stage, kong) = (Some(Stage::Verify), vec![expected.to_owned()]);
+        let outcome = ExpectedOutcome::Refused { stage, kong, raised: false, because: None };
         let expected = Expectation {
             reload: None,
             open_connection: None,
             outcome: Some(outcome),
-            server: vec![vec![LOG.to_owned()]],
+            server_log: vec![vec![LOG.to_owned()]],
             answers: Vec::new(),
         };
-        let server = Observed { relevant_lines: vec![log.to_owned()], ..Observed::default() };
-        let observed = Observation { outcome: Err(refusal), server, ..without_the_attempt(Vec::new(), None) };
+        let judged_log = vec![log.to_owned()];
+        let observed = Observation { attempt: refusal.into(), judged_log, ..Observation::default() };
         assert_eq!(race(stack, &expected, &observed).is_some(), explained);
     }
 }

@@ -1,0 +1,316 @@
+//! Comparing an observation with what was expected.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Attempt, Delivery, Expectation, ExpectedOutcome, Observation};
+use crate::vocabulary::OpenConnection;
+
+/// What was compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, strum::Display)]
+#[serde(rename_all = "kebab-case")]
+pub enum Aspect {
+    /// The server's log when it applies the configuration.
+    #[strum(serialize = "PostgreSQL's log when it applies the configuration")]
+    Reload,
+    /// A connection that Kong has kept open.
+    #[strum(serialize = "the connection that was kept open")]
+    OpenConnection,
+    /// The results of the superuser's queries.
+    #[strum(serialize = "the result of a query")]
+    Answer,
+    /// The TLS version in `pg_stat_ssl`.
+    #[strum(serialize = "the TLS version in pg_stat_ssl")]
+    TlsVersion,
+    /// The cipher suite in `pg_stat_ssl`.
+    #[strum(serialize = "the cipher suite in pg_stat_ssl")]
+    Cipher,
+    /// The client certificate in `pg_stat_ssl`.
+    #[strum(serialize = "the client certificate in pg_stat_ssl")]
+    ClientDn,
+    /// The certificate the server presents.
+    #[strum(serialize = "the server's certificate")]
+    ServerCertificate,
+    /// What Kong reports.
+    #[strum(serialize = "Kong's report")]
+    Kong,
+    /// The stage the attempt reaches.
+    #[strum(serialize = "the stage reached")]
+    Stage,
+    /// Whether the driver returns or raises its error.
+    #[strum(serialize = "how the error is delivered")]
+    Delivery,
+    /// The outcome of an attempt by a client that is not Kong, in short.
+    #[strum(serialize = "the outcome")]
+    Outcome,
+    /// The server's log about the attempt.
+    #[strum(serialize = "PostgreSQL's log")]
+    ServerLog,
+}
+
+/// One thing that was not as expected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Mismatch {
+    /// What was compared.
+    #[serde(rename = "what")]
+    pub aspect: Aspect,
+    /// What was expected: any of these, each line by line.
+    pub expected: Vec<Vec<String>>,
+    /// What was observed, line by line.
+    pub observed: Vec<String>,
+}
+
+/// How the server's log begins when it does not apply a changed configuration.
+const NOT_RELOADED: &str = "was not reloaded";
+
+#[derive(Default)]
+struct Mismatches(Vec<Mismatch>);
+
+impl Mismatches {
+    /// Records a mismatch unless one of the expected texts is the observed one.
+    fn compare(&mut self, aspect: Aspect, expected: Vec<Vec<String>>, observed: Vec<String>) {
+        if !expected.contains(&observed) {
+            self.0.push(Mismatch { aspect, expected, observed });
+        }
+    }
+
+    fn compare_word(&mut self, aspect: Aspect, expected: impl fmt::Display, observed: impl fmt::Display) {
+        self.compare(aspect, vec![vec![expected.to_string()]], vec![observed.to_string()]);
+    }
+}
+
+/// Compares everything, as for Kong. The observation is as expected if nothing is returned.
+pub(super) fn compare(expected: &Expectation, observed: &Observation) -> Vec<Mismatch> {
+    let mut mismatches = Mismatches::default();
+    compare_server(expected, observed, &mut mismatches);
+    if let Some(outcome) = &expected.outcome {
+        compare_attempt(outcome, observed, &mut mismatches);
+        mismatches.compare(Aspect::ServerLog, expected.server_log.clone(), observed.judged_log.clone());
+    }
+    mismatches.0
+}
+
+/// Compares what does not depend on who connects, and only the outcome of the attempt: for clients that are not Kong,
+/// whose texts and stages are their own.
+pub(super) fn compare_outcome(expected: &Expectation, observed: &Observation) -> Vec<Mismatch> {
+    let mut mismatches = Mismatches::default();
+    compare_server(expected, observed, &mut mismatches);
+    if let Some(outcome) = &expected.outcome {
+        mismatches.compare(Aspect::Outcome, accepted_outcomes(outcome), outcome_in_short(&observed.attempt));
+    }
+    mismatches.0
+}
+
+fn compare_server(expected: &Expectation, observed: &Observation, mismatches: &mut Mismatches) {
+    match &expected.reload {
+        Some(expected) => mismatches.compare(Aspect::Reload, expected.clone(), observed.reload.clone()),
+        None if observed.reload.iter().any(|line| line.contains(NOT_RELOADED)) => {
+            mismatches.compare(Aspect::Reload, vec![Vec::new()], observed.reload.clone());
+        }
+        None => {}
+    }
+    if let Some(expected) = &expected.open_connection {
+        let observed = observed.open_connection.as_ref().map_or("none", OpenConnection::as_str);
+        mismatches.compare_word(Aspect::OpenConnection, expected.as_str(), observed);
+    }
+    for number in 0..expected.answers.len().max(observed.answers.len()) {
+        let expected = expected.answers.get(number).map_or("(no query)", |(_, result)| result);
+        let observed = observed.answers.get(number).map_or("(no result)", String::as_str);
+        mismatches.compare(Aspect::Answer, vec![lines(expected)], lines(observed));
+    }
+}
+
+fn compare_attempt(expected: &ExpectedOutcome, observed: &Observation, mismatches: &mut Mismatches) {
+    match (expected, &observed.attempt) {
+        (ExpectedOutcome::Connects { tls, cipher, client_dn, certificate }, Attempt::Connected(session)) => {
+            let accepted = tls.iter().map(|version| words([version])).collect();
+            mismatches.compare(Aspect::TlsVersion, accepted, words([session.version()]));
+            let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".into());
+            if let Some(cipher) = cipher {
+                mismatches.compare_word(Aspect::Cipher, cipher, or_none(&session.cipher));
+            }
+            mismatches.compare_word(Aspect::ClientDn, or_none(client_dn), or_none(&session.client_dn));
+            if let Some(certificate) = certificate {
+                mismatches.compare_word(Aspect::ServerCertificate, certificate, or_none(&observed.certificate));
+            }
+        }
+        (ExpectedOutcome::Refused { stage, kong, raised, .. }, Attempt::Refused(refusal)) => {
+            mismatches.compare(Aspect::Kong, texts(kong), lines(&refusal.text));
+            if let Some(stage) = stage {
+                mismatches.compare_word(Aspect::Stage, stage.as_str(), refusal.stage.as_str());
+            }
+            let delivery = if *raised { Delivery::Raised } else { Delivery::Returned };
+            mismatches.compare_word(Aspect::Delivery, delivery, refusal.delivery);
+        }
+        (ExpectedOutcome::Hangs, Attempt::Hung) => {}
+        (ExpectedOutcome::Hangs, attempt) => mismatches.compare(Aspect::Kong, vec![hangs()], report(attempt)),
+        (ExpectedOutcome::Refused { kong, .. }, attempt) => {
+            mismatches.compare(Aspect::Kong, texts(kong), report(attempt));
+        }
+        (ExpectedOutcome::Connects { tls, .. }, attempt) => {
+            let connects = vec![words(["connects, TLS", &tls.join(" or ")])];
+            mismatches.compare(Aspect::Kong, connects, report(attempt));
+        }
+    }
+}
+
+/// The outcomes that an expectation accepts, as [`outcome_in_short`] has them.
+fn accepted_outcomes(expected: &ExpectedOutcome) -> Vec<Vec<String>> {
+    match expected {
+        ExpectedOutcome::Connects { tls, client_dn, .. } => {
+            tls.iter().map(|version| words(["connects", version, client(client_dn.as_deref())])).collect()
+        }
+        ExpectedOutcome::Refused { .. } => vec![words(["refused"])],
+        ExpectedOutcome::Hangs => vec![hangs()],
+    }
+}
+
+fn outcome_in_short(attempt: &Attempt) -> Vec<String> {
+    match attempt {
+        Attempt::NotMade => words(["no attempt"]),
+        Attempt::Connected(session) => words(["connects", session.version(), client(session.client_dn.as_deref())]),
+        Attempt::Refused(_) => words(["refused"]),
+        Attempt::Hung => hangs(),
+    }
+}
+
+fn client(dn: Option<&str>) -> &str {
+    dn.unwrap_or("no client certificate")
+}
+
+fn hangs() -> Vec<String> {
+    words(["waits without end"])
+}
+
+/// What came of an attempt, where something else was expected.
+fn report(attempt: &Attempt) -> Vec<String> {
+    match attempt {
+        Attempt::NotMade => words(["no attempt"]),
+        Attempt::Connected(session) => words(["connects, TLS", session.version()]),
+        Attempt::Refused(refusal) => lines(&refusal.text),
+        Attempt::Hung => hangs(),
+    }
+}
+
+fn texts(texts: &[String]) -> Vec<Vec<String>> {
+    texts.iter().map(|text| lines(text)).collect()
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::to_owned).collect()
+}
+
+fn words<const N: usize>(words: [&str; N]) -> Vec<String> {
+    words.map(str::to_owned).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use kong_pg_client::Stage;
+    use rstest::rstest;
+
+    use super::super::TlsSession;
+    use super::*;
+
+    fn expectation(outcome: Option<ExpectedOutcome>, server: &[&str]) -> Expectation {
+        let server_log = vec![server.iter().map(|line| (*line).to_owned()).collect()];
+        Expectation { reload: None, open_connection: None, outcome, server_log, answers: Vec::new() }
+    }
+
+    fn connects(tls: &str, client_dn: Option<&str>) -> Expectation {
+        let client_dn = client_dn.map(str::to_owned);
+        let outcome = ExpectedOutcome::Connects { tls: words([tls]), cipher: None, client_dn, certificate: None };
+        expectation(Some(outcome), &[])
+    }
+
+    fn refused(kong: &str, server: &[&str]) -> Expectation {
+        let (stage, kong) = (Some(Stage::Auth), words([kong]));
+        expectation(Some(ExpectedOutcome::Refused { stage, kong, raised: false, because: None }), server)
+    }
+
+    fn connected(version: Option<&str>, client_dn: Option<&str>) -> Observation {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let session = TlsSession { version: owned(version), cipher: None, client_dn: owned(client_dn) };
+        Observation { attempt: Attempt::Connected(session), ..Observation::default() }
+    }
+
+    fn reported(text: &str, server: &[&str]) -> Observation {
+        let attempt = kong_pg_client::Refusal::returned(Stage::Auth, text).into();
+        let judged_log = server.iter().map(|line| (*line).to_owned()).collect();
+        Observation { attempt, judged_log, ..Observation::default() }
+    }
+
+    #[test]
+    fn nothing_differs_if_both_sides_are_as_expected() {
+        let observed = connected(Some("TLSv1.3"), Some("/CN=kong"));
+        assert_eq!(compare(&connects("TLSv1.3", Some("/CN=kong")), &observed), []);
+        assert_eq!(compare(&refused("FATAL: no", &["FATAL:  no"]), &reported("FATAL: no", &["FATAL:  no"])), []);
+    }
+
+    #[test]
+    fn a_cipher_suite_is_compared_if_one_is_expected() {
+        let mut expected = connects("TLSv1.3", None);
+        let mut observed = connected(Some("TLSv1.3"), None);
+        let (Some(ExpectedOutcome::Connects { cipher, .. }), Attempt::Connected(session)) =
+            (&mut expected.outcome, &mut observed.attempt)
+        else {
+            unreachable!("both connect");
+        };
+        *cipher = Some("TLS_AES_256_GCM_SHA384".into());
+        session.cipher = Some("TLS_AES_128_GCM_SHA256".into());
+        let [mismatch] = &compare(&expected, &observed)[..] else { unreachable!("one mismatch") };
+        assert_eq!(mismatch.aspect, Aspect::Cipher);
+    }
+
+    /// Each of these would pass in a suite that compares less.
+    #[rstest]
+    #[case::plaintext(connects("TLSv1.3", None), connected(None, None), Aspect::TlsVersion)]
+    #[case::no_certificate(connects("TLSv1.3", Some("/CN=kong")), connected(Some("TLSv1.3"), None), Aspect::ClientDn)]
+    #[case::an_unexpected_certificate(
+        connects("TLSv1.3", None),
+        connected(Some("TLSv1.3"), Some("/CN=kong")),
+        Aspect::ClientDn
+    )]
+    #[case::connects_instead(refused("FATAL: no", &[]), connected(Some("TLSv1.3"), None), Aspect::Kong)]
+    #[case::refused_instead(connects("TLSv1.3", None), reported("closed", &[]), Aspect::Kong)]
+    #[case::no_attempt(connects("TLSv1.3", None), Observation::default(), Aspect::Kong)]
+    #[case::another_text(refused("FATAL: no", &[]), reported("FATAL: No", &[]), Aspect::Kong)]
+    #[case::a_silent_server(refused("closed", &["LOG:  x"]), reported("closed", &[]), Aspect::ServerLog)]
+    #[case::a_talking_server(refused("closed", &[]), reported("closed", &["LOG:  x"]), Aspect::ServerLog)]
+    fn a_difference_on_either_side_is_a_mismatch(
+        #[case] expected: Expectation,
+        #[case] observed: Observation,
+        #[case] aspect: Aspect,
+    ) {
+        assert!(compare(&expected, &observed).iter().any(|mismatch| mismatch.aspect == aspect));
+    }
+
+    #[test]
+    fn a_configuration_that_was_not_applied_is_a_mismatch() {
+        let mut observed = connected(Some("TLSv1.3"), None);
+        observed.reload = words(["LOG:  SSL configuration was not reloaded"]);
+        assert_eq!(compare(&connects("TLSv1.3", None), &observed)[0].aspect, Aspect::Reload);
+    }
+
+    #[rstest]
+    #[case::none(&[])]
+    #[case::one_too_many(&["on", "on"])]
+    #[case::another(&["off"])]
+    fn every_query_must_have_its_result_and_every_result_its_query(#[case] answers: &[&str]) {
+        let mut expected = expectation(None, &[]);
+        expected.answers = vec![("SHOW ssl".into(), "on".into())];
+        let answers = answers.iter().map(|answer| (*answer).to_owned()).collect();
+        let observed = Observation { answers, ..Observation::default() };
+        assert_eq!(compare(&expected, &observed)[0].aspect, Aspect::Answer);
+        assert_eq!(compare_outcome(&expected, &observed)[0].aspect, Aspect::Answer);
+    }
+
+    #[test]
+    fn a_client_that_is_not_kong_may_have_its_own_words_but_not_another_outcome() {
+        assert_eq!(compare_outcome(&refused("FATAL: no", &["LOG:  x"]), &reported("sslv3 alert", &[])), []);
+        let observed = connected(None, None);
+        assert_eq!(compare_outcome(&connects("TLSv1.3", None), &observed)[0].aspect, Aspect::Outcome);
+    }
+}

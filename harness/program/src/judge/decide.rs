@@ -1,0 +1,220 @@
+//! From evidence to a verdict.
+
+use super::compare::{Aspect, Mismatch, compare, compare_outcome};
+use super::races::race;
+use super::{Attempt, Evidence, Expected, ExpectedOutcome, KnownDeviation, Observation, Verdict};
+use crate::format::{Divergence, Would};
+
+/// A verdict, and what led to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why, unless it is `pass`.
+    pub reason: Option<String>,
+    /// Where expectation and observation differ.
+    pub mismatches: Vec<Mismatch>,
+    /// Why the client may legitimately report something else next time, if it may.
+    pub race: Option<String>,
+}
+
+/// Judges a cell that was run.
+#[must_use]
+pub fn judge(evidence: &Evidence) -> Judgement {
+    let Evidence { client, stack, step, expected, observed, documented, difference } = evidence;
+    let failed = |reason, mismatches| {
+        let reason = if *step > 0 { format!("in step {}: {reason}", step + 1) } else { reason };
+        Judgement { verdict: Verdict::Fail, reason: Some(reason), mismatches, race: None }
+    };
+    let expected = match expected {
+        Expected::Known(expected) => expected,
+        Expected::Unknown { missing_text } => {
+            return failed(format!("{missing_text}; add the text that was observed"), Vec::new());
+        }
+    };
+    let is_kong = client.speaks_as_kong();
+    let mismatches = if is_kong { compare(expected, observed) } else { compare_outcome(expected, observed) };
+    if let Some(first) = mismatches.first() {
+        let lost_race = if client.is_kong_itself() { race(*stack, expected, observed) } else { None };
+        if let Some(because) = lost_race {
+            return Judgement {
+                verdict: Verdict::KnownDeviation,
+                reason: Some(format!("a race in the client: {because}")),
+                mismatches,
+                race: Some(because.to_owned()),
+            };
+        }
+        if let (false, [Mismatch { aspect: Aspect::Outcome, .. }], Some(did)) =
+            (is_kong, &mismatches[..], divergence(&observed.attempt))
+        {
+            return match difference.as_ref().filter(|known| known.does == did) {
+                Some(known) => Judgement {
+                    verdict: Verdict::KnownDeviation,
+                    reason: Some(known.because.clone()),
+                    mismatches,
+                    race: None,
+                },
+                None => failed(
+                    format!("{client} differs from Kong, and differences.yaml has no entry for that"),
+                    mismatches,
+                ),
+            };
+        }
+        return failed(format!("{} is not as expected", first.aspect), mismatches);
+    }
+    let (verdict, reason) = if is_kong { against_documents(documented, observed) } else { (Verdict::Pass, None) };
+    let race = match (&expected.outcome, observed.attempt.refusal()) {
+        (Some(ExpectedOutcome::Refused { because, .. }), Some(_)) => because.clone(),
+        _ => None,
+    };
+    Judgement { verdict, reason, mismatches, race }
+}
+
+/// What a client that is not Kong did, in the words of differences.yaml.
+fn divergence(attempt: &Attempt) -> Option<Divergence> {
+    match attempt {
+        Attempt::Connected(_) => Some(Divergence::Connects),
+        Attempt::Refused(_) => Some(Divergence::Refuses),
+        Attempt::NotMade | Attempt::Hung => None,
+    }
+}
+
+/// The verdict on a cell that matches its scenario.
+fn against_documents(documented: &[KnownDeviation], observed: &Observation) -> (Verdict, Option<String>) {
+    let says: Vec<_> = documented.iter().filter_map(|known| Some((known.says.as_ref()?, &known.would))).collect();
+    let right_again = says.iter().find(|(_, would)| would.as_ref().is_some_and(|would| is_seen(would, observed)));
+    if let Some((says, _)) = right_again {
+        let reason = format!("the documents are right again, remove the `documented` entry: {says}");
+        return (Verdict::Fail, Some(reason));
+    }
+    if says.is_empty() {
+        return (Verdict::Pass, None);
+    }
+    let says: Vec<_> = says.into_iter().map(|(says, _)| says.as_str()).collect();
+    (Verdict::KnownDeviation, Some(format!("the documents say: {}", says.join("; "))))
+}
+
+/// Whether everything the documents predict was observed.
+fn is_seen(would: &Would, observed: &Observation) -> bool {
+    let connected = observed.attempt.connected();
+    let version = connected.and_then(|session| session.version.as_ref());
+    let in_tls = |wanted: &String| version.is_some_and(|version| wanted == "any" || version == wanted);
+    let logged = |line| observed.judged_log.contains(line) || observed.reload.contains(line);
+    let reported = |text: &String| observed.attempt.refusal().is_some_and(|refusal| refusal.text == *text);
+    would.connects.is_none_or(|connects| connects == connected.is_some())
+        && would.tls.as_ref().is_none_or(in_tls)
+        && would.kong.as_ref().is_none_or(reported)
+        && would.postgres.as_ref().is_none_or(logged)
+}
+
+#[cfg(test)]
+mod tests {
+    use kong_pg_client::{Refusal, Stack, Stage};
+    use rstest::rstest;
+
+    use super::super::{Expectation, KnownDifference};
+    use super::*;
+    use crate::vocabulary::ClientKind;
+
+    /// Refused with `FATAL: no`, as expected.
+    fn evidence(client: ClientKind) -> Evidence {
+        let outcome =
+            ExpectedOutcome::Refused { stage: None, kong: vec!["FATAL: no".into()], raised: false, because: None };
+        let expected = Expectation {
+            reload: None,
+            open_connection: None,
+            outcome: Some(outcome),
+            server_log: vec![Vec::new()],
+            answers: Vec::new(),
+        };
+        let attempt = Refusal::returned(Stage::Auth, "FATAL: no").into();
+        Evidence {
+            client,
+            stack: Stack::Cosocket,
+            step: 0,
+            expected: Expected::Known(expected),
+            observed: Observation { attempt, ..Observation::default() },
+            documented: Vec::new(),
+            difference: None,
+        }
+    }
+
+    fn documented(says: Option<&str>, kong: Option<&str>) -> KnownDeviation {
+        let would = kong.map(|text| Would { connects: None, tls: None, kong: Some(text.into()), postgres: None });
+        KnownDeviation { says: says.map(str::to_owned), would }
+    }
+
+    #[rstest]
+    #[case::nothing_known(vec![], Verdict::Pass)]
+    #[case::the_documents_are_silent(vec![documented(None, None)], Verdict::Pass)]
+    #[case::they_are_wrong(vec![documented(Some("they say"), Some("FATAL: yes"))], Verdict::KnownDeviation)]
+    #[case::they_are_right_again(vec![documented(Some("they say"), Some("FATAL: no"))], Verdict::Fail)]
+    fn a_deviation_is_known_only_as_long_as_it_holds(
+        #[case] documented: Vec<KnownDeviation>,
+        #[case] expected: Verdict,
+    ) {
+        let evidence = Evidence { documented, ..evidence(ClientKind::Kong) };
+        assert_eq!(judge(&evidence).verdict, expected);
+    }
+
+    #[test]
+    fn the_documents_are_about_kong_only() {
+        let documented = vec![documented(Some("they say"), None)];
+        assert_eq!(judge(&Evidence { documented, ..evidence(ClientKind::Libpq) }).verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn a_cell_whose_text_is_missing_fails_and_says_which() {
+        let missing_text = "texts.yaml has no `greeting` for PostgreSQL 19".to_owned();
+        let evidence = Evidence { expected: Expected::Unknown { missing_text }, ..evidence(ClientKind::Kong) };
+        let Judgement { verdict, reason, .. } = judge(&evidence);
+        assert_eq!(verdict, Verdict::Fail);
+        assert!(reason.expect("a reason").contains("PostgreSQL 19"));
+    }
+
+    #[rstest]
+    #[case::known(Some(Divergence::Connects), Verdict::KnownDeviation)]
+    #[case::another_one_is_known(Some(Divergence::Refuses), Verdict::Fail)]
+    #[case::unknown(None, Verdict::Fail)]
+    fn another_client_may_differ_only_where_that_is_recorded(
+        #[case] does: Option<Divergence>,
+        #[case] expected: Verdict,
+    ) {
+        let mut evidence = evidence(ClientKind::Rustls);
+        evidence.observed.attempt = Attempt::Connected(super::super::TlsSession::default());
+        evidence.difference =
+            does.map(|does| KnownDifference { does, because: "it is strict".into(), place: "a:1".into() });
+        assert_eq!(judge(&evidence).verdict, expected);
+    }
+
+    #[test]
+    fn a_client_that_hangs_is_never_a_known_difference() {
+        let mut evidence = evidence(ClientKind::Rustls);
+        evidence.observed.attempt = Attempt::Hung;
+        let known = KnownDifference { does: Divergence::Refuses, because: "it is".into(), place: "a:1".into() };
+        evidence.difference = Some(known);
+        assert_eq!(judge(&evidence).verdict, Verdict::Fail);
+    }
+
+    #[rstest]
+    #[case(ClientKind::Openresty, Verdict::KnownDeviation)]
+    #[case(ClientKind::Kong, Verdict::Fail)]
+    fn only_kong_s_own_stacks_lose_races(#[case] client: ClientKind, #[case] expected: Verdict) {
+        let mut evidence = evidence(client);
+        let Expected::Known(Expectation { outcome: Some(ExpectedOutcome::Refused { kong, .. }), .. }) =
+            &mut evidence.expected
+        else {
+            unreachable!("a refusal is expected");
+        };
+        *kong = vec!["21: unable to verify".into()];
+        evidence.observed.attempt = Refusal::raised(Stage::Handshake, "assertion failed!").into();
+        assert_eq!(judge(&evidence).verdict, expected);
+    }
+
+    #[test]
+    fn a_failure_names_its_step_unless_it_is_the_first() {
+        let mut evidence = Evidence { step: 1, ..evidence(ClientKind::Kong) };
+        evidence.observed.attempt = Attempt::Hung;
+        assert_eq!(judge(&evidence).reason.as_deref(), Some("in step 2: Kong's report is not as expected"));
+    }
+}

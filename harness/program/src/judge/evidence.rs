@@ -1,0 +1,69 @@
+//! Everything a verdict depends on.
+
+use kong_pg_client::Stack;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Expectation, Observation};
+use crate::format::{Divergence, Would};
+use crate::vocabulary::ClientKind;
+
+/// Everything the verdict on a cell that was run depends on. A cell of `results.json` has these keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Evidence {
+    /// The client.
+    pub client: ClientKind,
+    /// On which of Kong's TLS stacks.
+    pub stack: Stack,
+    /// The step that was judged, counted from 0: the first that was not as expected, or the last.
+    pub step: usize,
+    /// What had to happen in that step.
+    pub expected: Expected,
+    /// What happened in it.
+    pub observed: Observation,
+    /// Where the documents are known to be wrong or silent about the cell.
+    pub documented: Vec<KnownDeviation>,
+    /// The entry of differences.yaml that describes what this client did, if there is one.
+    pub difference: Option<KnownDifference>,
+}
+
+/// What had to happen, as far as the suite knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Expected {
+    /// It is known.
+    Known(Expectation),
+    /// texts.yaml has no text for the versions of this cell.
+    Unknown {
+        /// Which text is missing, and for which version.
+        missing_text: String,
+    },
+}
+
+impl Expected {
+    /// The expectation, if it is known.
+    #[must_use]
+    pub fn known(&self) -> Option<&Expectation> {
+        if let Self::Known(expectation) = self { Some(expectation) } else { None }
+    }
+}
+
+/// A place where the documents are known to be wrong or silent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KnownDeviation {
+    /// What they say; `null` if they are silent.
+    pub says: Option<String>,
+    /// What would be observed if they were right.
+    pub would: Option<Would>,
+}
+
+/// A place where a client is known to differ from Kong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KnownDifference {
+    /// What the client does.
+    pub does: Divergence,
+    /// Why that is right for it.
+    pub because: String,
+    /// The file and line of the entry.
+    pub place: String,
+}

@@ -1,0 +1,53 @@
+//! What must happen in a step, with every placeholder resolved for the cell.
+
+use kong_pg_client::Stage;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::vocabulary::OpenConnection;
+
+/// What must happen in a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Expectation {
+    /// What the server may log when it applies the configuration: any of these, each line by line. `null` if the case
+    /// is not about that; then it must just apply it.
+    pub reload: Option<Vec<Vec<String>>>,
+    /// What must become of the connection that Kong has kept open, if the step looks at one.
+    pub open_connection: Option<OpenConnection>,
+    /// What must happen when Kong connects; `null` if it does not connect in this step.
+    pub outcome: Option<ExpectedOutcome>,
+    /// What the server may log about the attempt: any of these, each line by line.
+    pub server_log: Vec<Vec<String>>,
+    /// Queries of the superuser, each with the result it must have.
+    pub answers: Vec<(String, String)>,
+}
+
+/// What must happen when Kong connects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExpectedOutcome {
+    /// It connects.
+    Connects {
+        /// The versions `pg_stat_ssl` may show; `off` for plaintext.
+        tls: Vec<String>,
+        /// The cipher suite, if the case is about it.
+        cipher: Option<String>,
+        /// The subject of the client certificate that `pg_stat_ssl` must show.
+        client_dn: Option<String>,
+        /// The certificate the server must present, if the case is about it.
+        certificate: Option<String>,
+    },
+    /// It is refused.
+    Refused {
+        /// The stage it must reach, if the client shows that.
+        stage: Option<Stage>,
+        /// The texts Kong's driver may report, without Kong's prefix.
+        kong: Vec<String>,
+        /// Whether the driver raises the error, where it usually returns it.
+        raised: bool,
+        /// Why more than one text is accepted, if it is.
+        because: Option<String>,
+    },
+    /// It waits without end.
+    Hangs,
+}

@@ -1,0 +1,167 @@
+//! What happened in a step, on both sides.
+
+use kong_pg_client::{ErrorDelivery, PREFIX, Stage};
+use postgres_tls_server::TlsProof;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::vocabulary::OpenConnection;
+
+/// What happened in a step.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Observation {
+    /// What the server logged when it applied the configuration.
+    pub reload: Vec<String>,
+    /// What came of the attempt to connect.
+    pub attempt: Attempt,
+    /// The certificate the server presented, if the client saw one.
+    pub certificate: Option<String>,
+    /// Everything the server logged about the attempt, verbatim.
+    pub server_log: Vec<String>,
+    /// The lines of it that are compared: those that are not the same for every connection.
+    pub judged_log: Vec<String>,
+    /// What became of the connection that Kong has kept open, if the step looks at one.
+    pub open_connection: Option<OpenConnection>,
+    /// The results of the superuser's queries, in their order.
+    pub answers: Vec<String>,
+}
+
+/// What came of an attempt to connect.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Attempt {
+    /// Kong does not connect in this step.
+    #[default]
+    NotMade,
+    /// It connected; the server proves with what.
+    Connected(TlsSession),
+    /// It was refused.
+    Refused(Refusal),
+    /// It waited until the limit.
+    Hung,
+}
+
+/// A connection, as `pg_stat_ssl` or the server's log shows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TlsSession {
+    /// `TLSv1.3`; `null` for a connection without TLS.
+    pub version: Option<String>,
+    /// The cipher suite.
+    pub cipher: Option<String>,
+    /// The subject of the client certificate.
+    pub client_dn: Option<String>,
+}
+
+/// What a client reports when it does not connect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Refusal {
+    /// The stage at which the attempt ended.
+    pub stage: Stage,
+    /// The client's text, without Kong's prefix.
+    pub text: String,
+    /// How the client reported it.
+    pub delivery: Delivery,
+    /// The verification error of the server's certificate, by OpenSSL's number.
+    pub x509_code: Option<i32>,
+    /// The TLS alert the client received.
+    pub alert: Option<String>,
+    /// The SQLSTATE the server sent.
+    pub sqlstate: Option<String>,
+}
+
+/// How a client reports an error.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, strum::Display, strum::IntoStaticStr,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delivery {
+    /// Kong's driver returns it, and Kong prints it behind a prefix.
+    #[strum(serialize = "the driver returns the error")]
+    Returned,
+    /// Kong's driver raises it, and Kong prints it as it is.
+    #[strum(serialize = "the driver raises the error")]
+    Raised,
+    /// A client that is not Kong reports it in its own words.
+    #[strum(serialize = "the client has its own words for the error")]
+    OwnWords,
+}
+
+impl Refusal {
+    /// What Kong prints, character for character; another client's own text.
+    #[must_use]
+    pub fn printed(&self) -> String {
+        match self.delivery {
+            Delivery::Returned => format!("{PREFIX}{}", self.text),
+            Delivery::Raised | Delivery::OwnWords => self.text.clone(),
+        }
+    }
+}
+
+impl Attempt {
+    /// The connection, if there is one.
+    #[must_use]
+    pub fn connected(&self) -> Option<&TlsSession> {
+        if let Self::Connected(session) = self { Some(session) } else { None }
+    }
+
+    /// What the client reported, if it was refused.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refusal> {
+        if let Self::Refused(refusal) = self { Some(refusal) } else { None }
+    }
+}
+
+impl TlsSession {
+    /// The TLS version as `pg_stat_ssl` shows it; `off` for plaintext.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        self.version.as_deref().unwrap_or("off")
+    }
+}
+
+impl From<TlsProof> for TlsSession {
+    fn from(proof: TlsProof) -> Self {
+        let TlsProof { version, cipher, client_dn } = proof;
+        Self { version, cipher, client_dn }
+    }
+}
+
+impl From<kong_pg_client::Refusal> for Attempt {
+    fn from(refusal: kong_pg_client::Refusal) -> Self {
+        let delivery = match refusal.delivery {
+            ErrorDelivery::Hung => return Self::Hung,
+            ErrorDelivery::Returned => Delivery::Returned,
+            ErrorDelivery::Raised => Delivery::Raised,
+            ErrorDelivery::Other => Delivery::OwnWords,
+        };
+        Self::Refused(Refusal {
+            stage: refusal.stage,
+            text: refusal.text,
+            delivery,
+            x509_code: refusal.x509,
+            alert: refusal.alert.map(str::to_owned),
+            sqlstate: refusal.sqlstate,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_driver_returns_is_printed_behind_kong_s_prefix_and_what_it_raises_is_not() {
+        let printed = |refusal| {
+            let attempt = Attempt::from(refusal);
+            attempt.refusal().map(Refusal::printed)
+        };
+        let returned = kong_pg_client::Refusal::returned(Stage::Auth, "closed");
+        assert_eq!(printed(returned), Some(format!("{PREFIX}closed")));
+        assert_eq!(printed(kong_pg_client::Refusal::raised(Stage::Auth, "closed")).as_deref(), Some("closed"));
+    }
+
+    #[test]
+    fn an_attempt_that_hung_is_no_refusal() {
+        assert_eq!(Attempt::from(kong_pg_client::Refusal::hung()), Attempt::Hung);
+    }
+}

@@ -1,0 +1,84 @@
+//! One cell in full: expected and observed side by side, both sides' messages, the configuration, and how to run it again.
+
+use std::io::{self, Write};
+
+use anstyle::Style;
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
+
+use super::progress::style;
+use super::{last_green, without_passwords};
+use crate::judge::{Attempt, Mismatch, Observation};
+use crate::run::{CellResult, ConfigFiles, RerunOptions};
+
+/// Writes one cell for people.
+///
+/// # Errors
+/// If the output cannot be written.
+pub fn write_cell(out: &mut dyn Write, result: &CellResult, rerun: &RerunOptions) -> io::Result<()> {
+    let (verdict, cell) = (result.verdict(), &result.cell);
+    let (colour, bold) = (style(verdict), Style::new().bold());
+    writeln!(out, "{colour}{verdict}{colour:#} {bold}{}{bold:#}", cell.id)?;
+    writeln!(out, "  {}", cell.case.name)?;
+    writeln!(out, "  defined at {}", cell.case.place)?;
+    if let Some(server) = &result.server {
+        let openssl = server.openssl.as_deref().unwrap_or("unknown");
+        let (version, runtime, kong) = (&server.version, result.runtime, &cell.profile);
+        writeln!(out, "  on PostgreSQL {version} with OpenSSL {openssl} ({runtime}), as Kong {kong}")?;
+        if let Some(changed) = last_green::changed(server) {
+            writeln!(out, "  {changed}")?;
+        }
+    }
+    if let Some(reason) = result.reason() {
+        writeln!(out, "  {reason}")?;
+    }
+    result.remarks.iter().try_for_each(|remark| writeln!(out, "  {remark}"))?;
+    for mismatch in &result.judgement.mismatches {
+        writeln!(out, "\n  {bold}{}{bold:#}", mismatch.aspect)?;
+        writeln!(out, "{}", side_by_side(mismatch))?;
+    }
+    if let Some(observed) = result.observed() {
+        write_messages(out, observed)?;
+    }
+    for (name, text) in result.files.iter().flat_map(ConfigFiles::named) {
+        writeln!(out, "\n  {bold}{name}{bold:#}")?;
+        without_passwords(text).lines().try_for_each(|line| writeln!(out, "    {line}"))?;
+    }
+    let command = rerun.command(cell, result.runtime);
+    writeln!(out, "\n  {bold}To run only this cell{bold:#}\n    {command}\n")
+}
+
+/// What both sides said, verbatim.
+fn write_messages(out: &mut dyn Write, observed: &Observation) -> io::Result<()> {
+    let bold = Style::new().bold();
+    match &observed.attempt {
+        Attempt::Refused(refusal) => writeln!(out, "\n  {bold}Kong's output{bold:#}\n    {}", refusal.printed())?,
+        Attempt::Hung => writeln!(out, "\n  {bold}Kong's output{bold:#}\n    (none: it waits without end)")?,
+        Attempt::NotMade | Attempt::Connected(_) => {}
+    }
+    for (title, log) in [
+        ("PostgreSQL's log when it applied the configuration", &observed.reload),
+        ("PostgreSQL's log of the connection", &observed.server_log),
+    ] {
+        if !log.is_empty() {
+            writeln!(out, "\n  {bold}{title}{bold:#}")?;
+            log.iter().try_for_each(|line| writeln!(out, "    {line}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn side_by_side(mismatch: &Mismatch) -> String {
+    let column = |lines: &[String]| if lines.is_empty() { "(nothing)".to_owned() } else { lines.join("\n") };
+    let expected: Vec<_> = mismatch.expected.iter().map(|any| column(any)).collect();
+    let width = terminal_size::terminal_size().map_or(120, |(width, _)| width.0.max(60));
+    let half = ColumnConstraint::Absolute(Width::Fixed((width - 4) / 2));
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    table.set_header(["expected", "observed"]);
+    table.add_row([expected.join("\n  or\n"), column(&mismatch.observed)]);
+    for column in table.column_iter_mut() {
+        column.set_constraint(half).set_padding((0, 2));
+    }
+    table.to_string().lines().map(|line| format!("    {}", line.trim_end())).collect::<Vec<_>>().join("\n")
+}

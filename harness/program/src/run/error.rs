@@ -1,0 +1,118 @@
+//! Why a cell ends without an observation.
+
+use std::error::Error;
+use std::io;
+
+use certificate_trees::PkiError;
+use postgres_tls_server::{Major, RuntimeError};
+
+use crate::client::ClientError;
+use crate::judge::Verdict;
+
+/// Why a cell ends without an observation.
+#[derive(Debug, thiserror::Error)]
+pub enum CellError {
+    /// The server could not be brought into the state that the case needs.
+    #[error(transparent)]
+    Server(#[from] RuntimeError),
+    /// The certificates could not be made.
+    #[error("{}", with_causes(.0))]
+    Certificates(#[from] PkiError),
+    /// A task of the harness panicked.
+    #[error("the harness failed: {0}")]
+    Panic(#[from] tokio::task::JoinError),
+    /// A file or a socket of the harness failed.
+    #[error("cannot {doing}: {source}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// The client made no attempt.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The client's report contradicts what the server proves.
+    #[error("{0}")]
+    Contradiction(String),
+    /// The server is of another major than its image or its binaries were said to be.
+    #[error(
+        "PostgreSQL {wanted} was asked for, but the server there is {version}; check --image, or the installed binaries"
+    )]
+    WrongMajor {
+        /// The major that was asked for.
+        wanted: Major,
+        /// The server's full version.
+        version: String,
+    },
+    /// The case has no meaning here.
+    #[error("{0}")]
+    Unsupported(String),
+    /// This machine lacks what the case needs.
+    #[error("{0}")]
+    Blocked(String),
+    /// The case has no step that expects anything.
+    #[error("the case expects nothing")]
+    NoExpectation,
+    /// Kong refuses its configuration before it connects.
+    #[error("Kong refuses its configuration: {0}")]
+    Configuration(String),
+    /// The server does not start with the configuration.
+    #[error("the server does not start: {}", .0.join("; "))]
+    NotStarted(Vec<String>),
+}
+
+/// An error, followed by what caused it.
+fn with_causes(error: &dyn Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        message = format!("{message}: {error}");
+        cause = error.source();
+    }
+    message
+}
+
+impl CellError {
+    /// For `map_err` on what the harness does with files and sockets.
+    pub(super) fn io(doing: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { doing, source }
+    }
+
+    /// The verdict on a cell that ends so.
+    pub(super) fn verdict(&self) -> Verdict {
+        match self {
+            Self::Unsupported(_) | Self::Client(ClientError::Unsupported(_)) => Verdict::Unsupported,
+            Self::Blocked(_)
+            | Self::Certificates(PkiError::RecipeUnavailable { .. })
+            | Self::Client(ClientError::Blocked(_)) => Verdict::Blocked,
+            Self::Contradiction(_) | Self::Client(ClientError::Fault(_)) => Verdict::Fail,
+            Self::Server(_)
+            | Self::Certificates(_)
+            | Self::Panic(_)
+            | Self::Io { .. }
+            | Self::Client(ClientError::Environment(_))
+            | Self::WrongMajor { .. }
+            | Self::NoExpectation
+            | Self::Configuration(_)
+            | Self::NotStarted(_) => Verdict::EnvironmentError,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_prerequisite_blocks_a_cell_and_a_broken_environment_fails_it() {
+        assert_eq!(
+            CellError::from(PkiError::RecipeUnavailable { needs: "the program openssl" }).verdict(),
+            Verdict::Blocked
+        );
+        assert_eq!(CellError::from(ClientError::Blocked("no image".into())).verdict(), Verdict::Blocked);
+        assert_eq!(CellError::from(PkiError::Unknown("a".into())).verdict(), Verdict::EnvironmentError);
+        let wrong = CellError::WrongMajor { wanted: Major(19), version: "18.6".into() };
+        assert_eq!(wrong.verdict(), Verdict::EnvironmentError);
+    }
+}

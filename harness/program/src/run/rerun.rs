@@ -1,0 +1,78 @@
+//! The command that runs one cell again.
+
+use std::path::PathBuf;
+
+use postgres_tls_server::{Major, RuntimeKind};
+
+use crate::plan::Cell;
+use crate::vocabulary::ClientKind;
+
+/// The options of a run that matter to each of its cells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RerunOptions {
+    /// The folder of the scenarios, unless they are the built-in ones.
+    pub scenarios: Option<PathBuf>,
+    /// Whether Kong releases were named; otherwise each case chooses its own.
+    pub names_releases: bool,
+    /// The images of PostgreSQL majors.
+    pub images: Vec<(Major, String)>,
+    /// The image of Kong.
+    pub kong_image: Option<String>,
+    /// The command line of the external client.
+    pub client_command: Option<String>,
+}
+
+impl RerunOptions {
+    /// A command line that runs only this cell, quoted for a POSIX shell.
+    #[must_use]
+    pub fn command(&self, cell: &Cell, runtime: RuntimeKind) -> String {
+        let mut words = vec!["kong-pg-tls".to_owned(), "run".into(), cell.id.clone()];
+        let mut option = |name: &str, value: String| words.extend([name.to_owned(), value]);
+        if let Some(folder) = &self.scenarios {
+            option("--scenarios", folder.display().to_string());
+        }
+        option("--runtime", runtime.to_string());
+        option("--postgres", cell.major.to_string());
+        for (major, image) in self.images.iter().filter(|(major, _)| *major == cell.major) {
+            option("--image", format!("{major}={image}"));
+        }
+        if self.names_releases {
+            option("--kong", cell.release.clone());
+        }
+        match (cell.client, &self.kong_image, &self.client_command) {
+            (ClientKind::Kong, ..) => {}
+            (ClientKind::KongImage, Some(image), _) => option("--kong-image", image.clone()),
+            (ClientKind::Command, _, Some(command)) => option("--client-command", command.clone()),
+            (client, ..) => option("--client", client.to_string()),
+        }
+        words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// A word as a POSIX shell reads it back.
+fn quoted(word: &str) -> String {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_./:=+,@%".contains(character);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("mtls/cert::a-case@pg17+kong-latest+kong-luasec", "mtls/cert::a-case@pg17+kong-latest+kong-luasec")]
+    #[case("a folder", "'a folder'")]
+    #[case("it's", r"'it'\''s'")]
+    #[case("a*", "'a*'")]
+    #[case("", "''")]
+    fn a_shell_reads_a_quoted_word_back(#[case] word: &str, #[case] expected: &str) {
+        assert_eq!(quoted(word), expected);
+        let echoed = std::process::Command::new("sh").args(["-c", &format!("printf %s {}", quoted(word))]).output();
+        assert_eq!(String::from_utf8_lossy(&echoed.expect("a shell").stdout), word);
+    }
+}

@@ -1,0 +1,255 @@
+//! From a request to cells and servers that can run them, and from a run's events to its report: what the program,
+//! `cargo test` and the benchmark have in common.
+
+mod request;
+mod runtime;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use indexmap::IndexSet;
+use tokio::sync::mpsc::unbounded_channel;
+
+pub use request::{CellRequest, load_suite};
+pub use runtime::{Chosen, RuntimeChoice, RuntimeRequest, with_advice};
+
+use crate::client::{ClientOptions, ClientUnavailable, Clients};
+use crate::load::Fault;
+use crate::plan::{Cell, KongRelease, PlanError};
+use crate::report::{Report, Reporter};
+use crate::roles;
+use crate::run::{CellResult, Event, RerunOptions, RunInfo, Runner, agreements};
+use crate::runfolder::RunFolder;
+use crate::suite::Difference;
+use crate::vocabulary::ClientKind;
+use postgres_tls_server::{Pool, RuntimeError};
+
+/// What is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Which cells.
+    pub cells: CellRequest,
+    /// Where servers run.
+    pub runtime: RuntimeRequest,
+    /// What clients need to be told.
+    pub clients: ClientRequest,
+    /// How much at once, and for how long.
+    pub limits: Limits,
+}
+
+/// What clients need to be told.
+#[derive(Debug, Clone, Default)]
+pub struct ClientRequest {
+    /// The image of the client `kong-image`.
+    pub kong_image: Option<String>,
+    /// The command line of the client `command`.
+    pub command: Option<String>,
+}
+
+impl ClientRequest {
+    /// With the folder of a run, and whether an image that is missing may be built.
+    #[must_use]
+    pub fn options(&self, run: &Arc<RunFolder>, may_build: bool) -> ClientOptions {
+        let (kong_image, command) = (self.kong_image.clone(), self.command.clone());
+        ClientOptions { run: run.clone(), kong_image, may_build, command }
+    }
+}
+
+/// How much a run does at once, and for how long.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// How many servers are used at once; as many as there are processors, if not given.
+    pub jobs: Option<u32>,
+    /// How long a cell may take.
+    pub cell: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { jobs: None, cell: Duration::from_secs(60) }
+    }
+}
+
+impl Limits {
+    /// How many servers are used at once.
+    #[must_use]
+    pub fn jobs(&self) -> u32 {
+        let processors = || std::thread::available_parallelism().map_or(2, |count| count.get().try_into().unwrap_or(2));
+        self.jobs.unwrap_or_else(processors)
+    }
+}
+
+/// Why there is nothing to run.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The scenarios have mistakes.
+    #[error("{} in the scenarios; nothing was run", if .0.len() == 1 { "1 fault".into() } else { format!("{} faults", .0.len()) })]
+    Scenarios(Vec<Fault>),
+    /// The request is wrong.
+    #[error(transparent)]
+    Request(#[from] PlanError),
+    /// No cell matches the request.
+    #[error("no cell matches {0}; a glob matches a whole id, like 'mtls/*': see `kong-pg-tls list`")]
+    NothingMatched(String),
+    /// There is nothing to run servers with.
+    #[error("{}", with_advice(.0))]
+    Runtime(#[from] RuntimeError),
+    /// A client that was asked for cannot be used.
+    #[error(transparent)]
+    Client(#[from] ClientUnavailable),
+    /// The image of Kong contains a release that the program does not know.
+    #[error("the release in the image of --kong-image cannot be emulated: {0}; name one that is close with --kong")]
+    ImageRelease(#[source] PlanError),
+    /// The folder of the run could not be made.
+    #[error("cannot make a folder for the run: {0}")]
+    Folder(#[from] std::io::Error),
+}
+
+/// Cells, and what runs them.
+pub struct Session {
+    /// The cells, in order.
+    pub cells: Vec<Cell>,
+    /// Runs them.
+    pub runner: Arc<Runner>,
+    jobs: u32,
+    /// Why servers run where they do.
+    why: String,
+    rerun: RerunOptions,
+    /// The entries of differences.yaml about cells of this run, and how many cells each is about in a whole run.
+    differences: Vec<(Arc<Difference>, usize)>,
+    // The last to be dropped: servers keep their data in it.
+    folder: Arc<RunFolder>,
+}
+
+impl Session {
+    /// Reads the scenarios, finds a runtime, prepares the clients, and plans. No server is started yet.
+    ///
+    /// # Errors
+    /// If one of these is not possible, or nothing matches.
+    pub async fn open(options: &Options) -> Result<Self, SessionError> {
+        let Options { cells: request, runtime, clients, limits } = options;
+        let mut request = request.clone();
+        let suite = load_suite(request.scenarios.as_deref())?;
+        // Bad globs are reported before anything is searched for.
+        request.selection()?;
+        let folder = Arc::new(RunFolder::create()?);
+        let Chosen { runtime, why } = runtime.find(&request.majors, &folder).await?;
+        let majors = request.majors_of(&*runtime)?;
+        // So is a request that matches nothing, before clients are built.
+        let mut cells = request.cells(&suite, &majors)?;
+        let rerun = RerunOptions {
+            scenarios: request.scenarios.clone(),
+            names_releases: !request.releases.is_empty(),
+            images: options.runtime.images.clone(),
+            kong_image: clients.kong_image.clone(),
+            client_command: clients.command.clone(),
+        };
+        let clients = Clients::ready(&request.clients, &clients.options(&folder, true)).await?;
+        if let (Some(release), true) = (clients.release(), request.releases.is_empty()) {
+            request.releases = vec![release.parse::<KongRelease>().map_err(SessionError::ImageRelease)?];
+            cells = request.cells(&suite, &majors)?;
+        }
+        let differences = request.differences(&suite, &majors);
+        let pool = Pool::new(runtime, limits.jobs(), roles::statements());
+        let runner = Runner::new(pool, &suite, clients, folder.private("kong")?, limits.cell);
+        Ok(Self { cells, runner, jobs: limits.jobs(), why, rerun, differences, folder })
+    }
+
+    /// Runs cells until they are done or `cancelled` is, with the reporters listening.
+    pub async fn run(
+        &self,
+        cells: Vec<Cell>,
+        reporters: &mut [Box<dyn Reporter>],
+        cancelled: impl Future<Output = ()>,
+    ) -> Report {
+        let clock = Instant::now();
+        let info = self.info(&cells);
+        let order: HashMap<_, _> = cells.iter().enumerate().map(|(place, cell)| (cell.id.clone(), place)).collect();
+        let mut results = Vec::new();
+        let mut take = |event: Event| {
+            for reporter in reporters.iter_mut() {
+                reporter.event(&event);
+            }
+            if let Event::CellFinished(result) = event {
+                results.push(*result);
+            }
+        };
+        take(Event::Started(Box::new(info.clone())));
+        let (sender, mut events) = unbounded_channel();
+        let mut running = std::pin::pin!(self.runner.run(cells, self.jobs, sender));
+        let mut cancelled = std::pin::pin!(cancelled);
+        let interrupted = loop {
+            tokio::select! {
+                () = &mut running => break false,
+                Some(event) = events.recv() => take(event),
+                () = &mut cancelled => break true,
+            }
+        };
+        while let Ok(event) = events.try_recv() {
+            take(event);
+        }
+        if interrupted {
+            take(Event::Interrupted);
+        }
+        results.sort_by_key(|result: &CellResult| order.get(&result.cell.id).copied());
+        let stale = self.stale(&results);
+        let agreement = agreements(&results);
+        Report { info, results, agreement, stale, interrupted, duration: clock.elapsed() }
+    }
+
+    /// What is going to be run, and where.
+    fn info(&self, cells: &[Cell]) -> RunInfo {
+        let runtime = self.runner.pool().runtime();
+        let used = |major| cells.iter().any(|cell| cell.major == major);
+        let offers = runtime.offers().into_iter().filter(|offer| used(offer.major));
+        let releases: IndexSet<_> = cells.iter().map(|cell| cell.profile.to_string()).collect();
+        RunInfo {
+            planned: cells.len(),
+            runtime: runtime.kind(),
+            why: self.why.clone(),
+            servers: offers.map(|offer| format!("{} ({})", offer.major, offer.source)).collect(),
+            releases: releases.into_iter().collect(),
+            clients: self.runner.clients().about(),
+            rerun: self.rerun.clone(),
+            started: SystemTime::now(),
+        }
+    }
+
+    /// The entries of differences.yaml of which every cell was run, and none confirms the entry.
+    fn stale(&self, results: &[CellResult]) -> Vec<Arc<Difference>> {
+        let is_stale = |(difference, all): &&(Arc<Difference>, usize)| {
+            let about: Vec<_> = results.iter().filter(|result| result.cell.is_covered_by(difference)).collect();
+            let confirms = |result: &&CellResult| {
+                result.verdict().is_problem()
+                    || result.difference.as_ref().is_some_and(|known| known.place == difference.place)
+            };
+            about.len() == *all && about.iter().any(|result| result.verdict().is_proof()) && !about.iter().any(confirms)
+        };
+        self.differences.iter().filter(is_stale).map(|(difference, _)| difference.clone()).collect()
+    }
+
+    /// What is needed to run one of the cells again.
+    #[must_use]
+    pub fn rerun(&self) -> &RerunOptions {
+        &self.rerun
+    }
+
+    /// Stops the servers and the clients, and removes everything.
+    pub async fn close(self) {
+        self.runner.pool().close().await;
+        self.runner.clients().close().await;
+        drop(self.runner);
+        drop(self.folder);
+    }
+}
+
+/// The clients to use: those named, and those that are given an image or a command; `kong` if there are none.
+#[must_use]
+pub fn clients_of(named: &[ClientKind], request: &ClientRequest) -> Vec<ClientKind> {
+    let image = request.kong_image.iter().map(|_| ClientKind::KongImage);
+    let command = request.command.iter().map(|_| ClientKind::Command);
+    let clients: IndexSet<_> = named.iter().copied().chain(image).chain(command).collect();
+    if clients.is_empty() { vec![ClientKind::Kong] } else { clients.into_iter().collect() }
+}

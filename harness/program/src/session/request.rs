@@ -1,0 +1,107 @@
+//! The request for cells, and the plan it leads to.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use kong_pg_client::Stack;
+use postgres_tls_server::{Major, Runtime, RuntimeError};
+
+use super::SessionError;
+use crate::plan::{Axes, Cell, KongRelease, PlanError, Selection, Shard, plan};
+use crate::suite::{Difference, Suite};
+use crate::vocabulary::ClientKind;
+
+/// Which cells are asked for.
+#[derive(Debug, Clone)]
+pub struct CellRequest {
+    /// The folder of the scenarios, instead of the built-in ones.
+    pub scenarios: Option<PathBuf>,
+    /// Globs for the ids of the cells; all, if there are none.
+    pub globs: Vec<String>,
+    /// The part of the cells to run.
+    pub shard: Option<Shard>,
+    /// PostgreSQL majors; all there are, if there are none.
+    pub majors: Vec<Major>,
+    /// Kong releases. If there are none, a case runs on those that it is about, or else on the latest.
+    pub releases: Vec<KongRelease>,
+    /// Clients.
+    pub clients: Vec<ClientKind>,
+    /// Kong's TLS stacks.
+    pub stacks: Vec<Stack>,
+}
+
+impl Default for CellRequest {
+    fn default() -> Self {
+        Self {
+            scenarios: None,
+            globs: Vec::new(),
+            shard: None,
+            majors: Vec::new(),
+            releases: Vec::new(),
+            clients: vec![ClientKind::Kong],
+            stacks: Stack::ALL.to_vec(),
+        }
+    }
+}
+
+/// Reads the suite of a folder, or the built-in one.
+///
+/// # Errors
+/// If the scenarios have mistakes.
+pub fn load_suite(folder: Option<&Path>) -> Result<Suite, SessionError> {
+    folder.map_or_else(Suite::built_in, Suite::of_folder).map_err(SessionError::Scenarios)
+}
+
+impl CellRequest {
+    /// The selection among the cells of the axes.
+    ///
+    /// # Errors
+    /// If a glob is not one.
+    pub fn selection(&self) -> Result<Selection, PlanError> {
+        Selection::new(&self.globs, self.shard)
+    }
+
+    /// The cells on these majors.
+    ///
+    /// # Errors
+    /// If a glob is not one, or nothing matches.
+    pub fn cells(&self, suite: &Suite, majors: &[Major]) -> Result<Vec<Cell>, SessionError> {
+        let axes = Axes {
+            majors: majors.to_vec(),
+            releases: self.releases.clone(),
+            clients: self.clients.clone(),
+            stacks: self.stacks.clone(),
+        };
+        let cells = plan(suite, &axes, &self.selection()?);
+        if cells.is_empty() { Err(SessionError::NothingMatched(self.globs.join(" "))) } else { Ok(cells) }
+    }
+
+    /// The majors to run on: those asked for, which must be there, or all there are.
+    pub(super) fn majors_of(&self, runtime: &dyn Runtime) -> Result<Vec<Major>, RuntimeError> {
+        let offered: Vec<_> = runtime.offers().into_iter().map(|offer| offer.major).collect();
+        if self.majors.is_empty() {
+            return Ok(offered);
+        }
+        match self.majors.iter().find(|major| !offered.contains(major)) {
+            None => Ok(self.majors.clone()),
+            Some(&major) => Err(RuntimeError::MajorUnavailable { major, runtime: runtime.kind(), offered }),
+        }
+    }
+
+    /// The entries of differences.yaml about these clients, each with the number of cells it is about on these majors.
+    /// The entries describe the releases that run by default.
+    pub(super) fn differences(&self, suite: &Suite, majors: &[Major]) -> Vec<(Arc<Difference>, usize)> {
+        if !self.releases.is_empty() {
+            return Vec::new();
+        }
+        let axes = Axes {
+            majors: majors.to_vec(),
+            releases: Vec::new(),
+            clients: self.clients.clone(),
+            stacks: Stack::ALL.to_vec(),
+        };
+        let all = plan(suite, &axes, &Selection::default());
+        let about = |difference: &Arc<Difference>| all.iter().filter(|cell| cell.is_covered_by(difference)).count();
+        suite.differences.iter().map(|difference| (difference.clone(), about(difference))).collect()
+    }
+}

@@ -1,0 +1,100 @@
+//! The choice of where servers run.
+
+use std::sync::Arc;
+
+use postgres_tls_server::{Docker, DockerOptions, Local, Major, Runtime, RuntimeError};
+
+use crate::runfolder::{RunFolder, announce_pull};
+
+/// Where servers are to run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::Display, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "kebab-case")]
+pub enum RuntimeChoice {
+    /// In containers if an engine answers and has an image, otherwise as local processes.
+    #[default]
+    Auto,
+    /// In containers.
+    Docker,
+    /// As processes of the installed binaries.
+    Local,
+}
+
+/// Where servers are to run, and of which images.
+#[derive(Debug, Clone, Default)]
+pub struct RuntimeRequest {
+    /// Where.
+    pub choice: RuntimeChoice,
+    /// The images of majors, where they are not the default ones.
+    pub images: Vec<(Major, String)>,
+}
+
+/// A runtime that can be used, and why it was chosen.
+pub struct Chosen {
+    /// The runtime.
+    pub runtime: Arc<dyn Runtime>,
+    /// Why this one.
+    pub why: String,
+}
+
+impl Chosen {
+    fn new(runtime: impl Runtime + 'static, why: impl Into<String>) -> Self {
+        Self { runtime: Arc::new(runtime), why: why.into() }
+    }
+}
+
+/// The repositories of images that are used without being named: the official one, and that of ci/postgres-image.
+const IMAGES: [&str; 2] = ["postgres", "kong-pg-tls/postgres"];
+
+/// An error of the runtime, with what can be done about it here.
+#[must_use]
+pub fn with_advice(error: &RuntimeError) -> String {
+    let advice = match error {
+        RuntimeError::NoRuntime { local, docker } => {
+            return format!("{}; and {}", with_advice(local), with_advice(docker));
+        }
+        RuntimeError::NotInstalled => {
+            "install Debian's package postgresql, or set PGBIN to the folder that has initdb and postgres"
+        }
+        RuntimeError::NoEngine(_) => "start one, or use --runtime local",
+        RuntimeError::NoImages => {
+            "build one with ci/postgres-image, name one with --image 17=REF, or ask for a major that can be pulled"
+        }
+        RuntimeError::ImageUnavailable { .. } => "build one with ci/postgres-image, or name another with --image",
+        _ => return error.to_string(),
+    };
+    format!("{error}; {advice}")
+}
+
+impl RuntimeRequest {
+    /// What to look for on a Docker engine.
+    #[must_use]
+    pub fn docker(&self, majors: &[Major], run: &RunFolder) -> DockerOptions {
+        DockerOptions {
+            repositories: IMAGES.map(str::to_owned).into(),
+            images: self.images.clone(),
+            majors: majors.to_vec(),
+            on_pull: announce_pull,
+            ..DockerOptions::new(run.label())
+        }
+    }
+
+    /// Finds the runtime, with servers of these majors; of all there are, if none is named.
+    ///
+    /// # Errors
+    /// If there is nothing to run servers with.
+    pub async fn find(&self, majors: &[Major], folder: &RunFolder) -> Result<Chosen, RuntimeError> {
+        let docker = Docker::find(self.docker(majors, folder));
+        let local = || Local::find(folder.path());
+        Ok(match self.choice {
+            RuntimeChoice::Docker => Chosen::new(docker.await?, "as requested"),
+            RuntimeChoice::Local => Chosen::new(local()?, "as requested"),
+            RuntimeChoice::Auto => match (docker.await, local()) {
+                (Ok(docker), _) => Chosen::new(docker, "an engine answers and has an image"),
+                (Err(docker), Ok(local)) => Chosen::new(local, format!("since {docker}")),
+                (Err(docker), Err(local)) => {
+                    return Err(RuntimeError::NoRuntime { local: Box::new(local), docker: Box::new(docker) });
+                }
+            },
+        })
+    }
+}
