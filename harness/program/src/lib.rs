@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod client;
+pub mod desk;
 pub mod judge;
 pub mod plan;
 pub mod proxy;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod check;
 mod claims;
 mod clean;
 mod env;
@@ -116,6 +117,8 @@ enum Command {
     List(list::ListArgs),
     /// Show the claims of the documents with their cases, what came of them in the last run, and where they are wrong.
     Claims(claims::ClaimsArgs),
+    /// Check Kong's configuration, and the server's, without connecting.
+    Check(Box<check::CheckArgs>),
     /// Show which runtimes, servers and clients can be used here; for each that cannot, why.
     Env,
     /// Remove what an interrupted run left behind.
@@ -224,6 +227,7 @@ pub fn main() -> ExitCode {
             Command::Run(args) => run::run(&args).await,
             Command::List(args) => list::list(&args).await,
             Command::Claims(args) => claims::claims(&args),
+            Command::Check(args) => check::check(&args),
             Command::Env => env::env().await,
             Command::Clean => clean::clean().await,
         }
