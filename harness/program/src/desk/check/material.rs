@@ -161,7 +161,7 @@ pub(super) fn weakness(certificate: &X509, level: u32) -> Option<String> {
     let mut builder = SslContext::builder(SslMethod::tls()).ok()?;
     builder.set_security_level(level);
     let error = builder.set_certificate(certificate).err()?;
-    error.errors().first().and_then(|error| error.reason()).map(str::to_owned)
+    error.errors().first().and_then(openssl::error::Error::reason).map(str::to_owned)
 }
 
 /// A fault for a certificate that is too weak for a security level.

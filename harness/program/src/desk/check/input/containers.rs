@@ -60,7 +60,7 @@ impl Reader<'_> {
         Place::line(self.file, line)
     }
 
-    fn source(&mut self, label: String) -> Source {
+    fn source(label: String) -> Source {
         Source { label: Some(label), of_container: true, ..Source::default() }
     }
 
@@ -107,7 +107,7 @@ impl Reader<'_> {
             if matches!(key.as_str(), "containers" | "initContainers" | "ephemeralContainers") {
                 for container in value.items() {
                     let name = container.get("name").and_then(|name| name.text()).unwrap_or("without a name");
-                    let mut source = self.source(format!("container {name} of {owner}"));
+                    let mut source = Self::source(format!("container {name} of {owner}"));
                     self.env_from(container, &mut source);
                     self.env(container.get("env"), &mut source);
                     self.sources.push(source);
@@ -190,7 +190,7 @@ impl Reader<'_> {
 
     /// A service of a Compose file: `environment` is a list or a map.
     fn service(&mut self, name: &str, service: &Rc<Node>) {
-        let mut source = self.source(format!("service {name}"));
+        let mut source = Self::source(format!("service {name}"));
         let Some(environment) = service.get("environment") else { return };
         for (name, value) in environment.entries() {
             self.take(name, value, &mut source);
@@ -214,7 +214,7 @@ impl Reader<'_> {
     fn inspected(&mut self, container: &Rc<Node>) {
         let Some(env) = container.get("Config").and_then(|config| config.get("Env")) else { return };
         let name = container.get("Name").and_then(|name| name.text()).unwrap_or("without a name");
-        let mut source = self.source(format!("container {}", name.trim_start_matches('/')));
+        let mut source = Self::source(format!("container {}", name.trim_start_matches('/')));
         for entry in env.items() {
             self.assignment(entry, &mut source);
         }
@@ -226,7 +226,7 @@ impl Reader<'_> {
     fn helm(&mut self, node: &Rc<Node>, label: &str) {
         let (env, custom) = (node.get("env"), node.get("customEnv"));
         if env.is_some() || custom.is_some() {
-            let mut source = self.source(label.to_owned());
+            let mut source = Self::source(label.to_owned());
             for (name, value) in env.map(|env| env.entries()).unwrap_or_default() {
                 let upper = name.to_uppercase();
                 let name = if upper.starts_with("KONG_") { upper } else { format!("KONG_{upper}") };
@@ -275,7 +275,7 @@ impl Reader<'_> {
             if self.used.contains(&name) {
                 continue;
             }
-            let mut source = self.source(format!("ConfigMap or Secret {name}"));
+            let mut source = Self::source(format!("ConfigMap or Secret {name}"));
             for (key, value) in data.entries() {
                 self.take(key, value, &mut source);
                 if key.ends_with("kong.conf") {

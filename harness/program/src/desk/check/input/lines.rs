@@ -100,8 +100,9 @@ pub(super) fn kong_conf(file: &str, text: &str) -> Result<Source, String> {
             });
         }
     }
-    let of =
-        |names: &[&str]| source.settings.iter().any(|setting| names.iter().any(|name| setting.key.to_lowercase().starts_with(name)));
+    let of = |names: &[&str]| {
+        source.settings.iter().any(|setting| names.iter().any(|name| setting.key.to_lowercase().starts_with(name)))
+    };
     if of(&OF_POSTGRES) {
         return Err("it looks like a postgresql.conf; that one is named with --postgresql".into());
     }

@@ -100,27 +100,24 @@ pub(super) fn check_chain(kong: &Configuration, files: &KongFiles, server: Optio
     };
     let completed: Vec<_> = chain.iter().chain(trusted).cloned().collect();
     let level = (None, 2);
-    match server.and_then(|server| server.ca.as_deref()) {
-        Some(ca) => {
-            let (number, text) = material::verify(chain, ca, X509PurposeId::SSL_CLIENT, level).err()?;
-            // Time and purpose of the certificate itself have been looked at.
-            if matches!(number, 9 | 10 | 26) {
-                return None;
-            }
-            if material::verify(&completed, ca, X509PurposeId::SSL_CLIENT, level).is_ok() {
-                return Some(incomplete("lua_ssl_trusted_certificate"));
-            }
-            let what = format!(
-                "the server does not accept the certificate {} by its ssl_ca_file ({number}: {text})",
-                material::subject(leaf)
-            );
-            Some(Fault::new(Code::ClientNotVerified, named.place, what))
+    if let Some(ca) = server.and_then(|server| server.ca.as_deref()) {
+        let (number, text) = material::verify(chain, ca, X509PurposeId::SSL_CLIENT, level).err()?;
+        // Time and purpose of the certificate itself have been looked at.
+        if matches!(number, 9 | 10 | 26) {
+            return None;
         }
-        None => {
-            let last = chain.last()?;
-            let issuer = trusted.iter().find(|other| material::is_issued_by(last, other))?;
-            (!material::is_self_signed(issuer) && !material::is_self_signed(last))
-                .then(|| incomplete("lua_ssl_trusted_certificate"))
+        if material::verify(&completed, ca, X509PurposeId::SSL_CLIENT, level).is_ok() {
+            return Some(incomplete("lua_ssl_trusted_certificate"));
         }
+        let what = format!(
+            "the server does not accept the certificate {} by its ssl_ca_file ({number}: {text})",
+            material::subject(leaf)
+        );
+        Some(Fault::new(Code::ClientNotVerified, named.place, what))
+    } else {
+        let last = chain.last()?;
+        let issuer = trusted.iter().find(|other| material::is_issued_by(last, other))?;
+        (!material::is_self_signed(issuer) && !material::is_self_signed(last))
+            .then(|| incomplete("lua_ssl_trusted_certificate"))
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn check(server: &Server, days: u32, faults: &mut Vec<Fault>) -> Serv
     key(conf, certificate.as_deref(), faults);
     let ca = certificates(conf, "ssl_ca_file", None, faults);
     if let (Some(ca), Some(named)) = (&ca, named(conf, "ssl_ca_file", None)) {
-        if !ca.iter().any(|certificate| material::is_self_signed(certificate)) {
+        if !ca.iter().any(material::is_self_signed) {
             let is_ca = ca.iter().any(|certificate| material::uses(certificate).ca);
             let code = if is_ca { Code::IntermediateWithoutRoot } else { Code::LeafAsCa };
             let what = format!("ssl_ca_file has no root: {}", named.path);
@@ -49,8 +49,8 @@ pub(super) fn check(server: &Server, days: u32, faults: &mut Vec<Fault>) -> Serv
 }
 
 fn settings(conf: &PostgresqlConf) -> Vec<Fault> {
-    let mut faults = Vec::new();
     const VERSIONS: [&str; 4] = ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
+    let mut faults = Vec::new();
     let at = |value: &str| VERSIONS.iter().position(|known| known.eq_ignore_ascii_case(value));
     let limits = ["ssl_min_protocol_version", "ssl_max_protocol_version"];
     for name in limits {
@@ -59,11 +59,11 @@ fn settings(conf: &PostgresqlConf) -> Vec<Fault> {
             faults.push(Fault::new(Code::ServerSetting, conf.place_of(name), what));
         }
     }
-    if let [Some(min), Some(max)] = limits.map(|name| conf.get(name).and_then(at)) {
-        if min > max {
-            let what = "ssl_min_protocol_version is above ssl_max_protocol_version";
-            faults.push(Fault::new(Code::ServerSetting, conf.place_of(limits[0]), what));
-        }
+    if let [Some(min), Some(max)] = limits.map(|name| conf.get(name).and_then(at))
+        && min > max
+    {
+        let what = "ssl_min_protocol_version is above ssl_max_protocol_version";
+        faults.push(Fault::new(Code::ServerSetting, conf.place_of(limits[0]), what));
     }
     for (place, path) in &conf.not_found {
         let what = format!("a file is included that is not there: {}", path.display());

@@ -162,7 +162,7 @@ fn unknown(key: &str, name: &str, place: &Place) -> Option<Fault> {
         return None;
     }
     let report = |meant: &str| {
-        let what = format!("Kong does not know {name}; it is {meant} that it looks for");
+        let what = format!("Kong has no setting {name}; did you mean {meant}?");
         Some(Fault::new(Code::UnknownSetting, place, what))
     };
     let lower = key.to_lowercase();

@@ -42,11 +42,11 @@ pub(super) fn check(kong: &Configuration) -> Vec<Fault> {
         let what = "the server's certificate is not verified";
         faults.push(Fault::new(Code::VerificationOff, verify, what));
     }
-    if let Some(host) = kong.text("pg_host") {
-        if let Some(service) = ROUTED_BY_NAME.iter().find(|service| host.ends_with(*service)) {
-            let what = format!("servers of *{service} are told apart by a name that Kong does not send");
-            faults.push(Fault::new(Code::RoutedByName, kong.place_of("pg_host"), what));
-        }
+    if let Some(host) = kong.text("pg_host")
+        && let Some(service) = ROUTED_BY_NAME.iter().find(|service| host.ends_with(*service))
+    {
+        let what = format!("servers of *{service} are told apart by a name that Kong does not send");
+        faults.push(Fault::new(Code::RoutedByName, kong.place_of("pg_host"), what));
     }
     faults
 }

@@ -47,10 +47,10 @@ fn certificates(named: Named<'_>, kong: &Configuration) -> Result<Vec<X509>, Fau
     if !file.exists() {
         // What is no file may be a certificate itself, also in base64.
         let decoded = openssl::base64::decode_block(named.path).unwrap_or_else(|_| named.path.into());
-        if let Ok(certificates) = X509::stack_from_pem(&decoded) {
-            if !certificates.is_empty() {
-                return Ok(certificates);
-            }
+        if let Ok(certificates) = X509::stack_from_pem(&decoded)
+            && !certificates.is_empty()
+        {
+            return Ok(certificates);
         }
     }
     // In a container the folder may hold certificates under names of their own.

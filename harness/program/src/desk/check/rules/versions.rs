@@ -66,11 +66,13 @@ pub(super) fn check(kong: &Configuration) -> Vec<Fault> {
             shown(&cosocket)
         );
         faults.push(Fault::new(Code::VersionsDiffer, protocols, what));
-    } else if let (Some(setting), false) = (kong.get("pg_ssl_version"), kong.is_oss()) {
-        if setting.text().is_some() && luasec != cosocket && main.version != "any" {
-            let what = format!("pg_ssl_version is LuaSec's; cosockets offer {} all the same", shown(&cosocket));
-            faults.push(Fault::new(Code::VersionIgnored, &setting.place, what).with_severity(Severity::Note));
-        }
+    } else if let (Some(setting), false) = (kong.get("pg_ssl_version"), kong.is_oss())
+        && setting.text().is_some()
+        && luasec != cosocket
+        && main.version != "any"
+    {
+        let what = format!("pg_ssl_version is LuaSec's; cosockets offer {} all the same", shown(&cosocket));
+        faults.push(Fault::new(Code::VersionIgnored, &setting.place, what).with_severity(Severity::Note));
     }
     faults
 }

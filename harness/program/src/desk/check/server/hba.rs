@@ -147,12 +147,11 @@ impl HbaLine {
         };
         let mut options = Vec::new();
         for word in fields.flatten() {
-            match word.text.split_once('=') {
-                Some((name, value)) => options.push((name.to_owned(), value.to_owned())),
-                None => {
-                    let text = format!("authentication option not in name=value format: {}", word.text);
-                    refused.get_or_insert(text);
-                }
+            if let Some((name, value)) = word.text.split_once('=') {
+                options.push((name.to_owned(), value.to_owned()))
+            } else {
+                let text = format!("authentication option not in name=value format: {}", word.text);
+                refused.get_or_insert(text);
             }
         }
         let mut line = Self {
@@ -280,7 +279,7 @@ impl HbaLine {
             others.iter().all(covered)
         };
         transport
-            && self.address.covers(&other.address) | (self.address == other.address)
+            && (self.address.covers(&other.address) || self.address == other.address)
             && all(&self.databases, &other.databases, &["replication"])
             && all(&self.users, &other.users, &[])
     }
