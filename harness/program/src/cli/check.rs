@@ -2,10 +2,12 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
 use super::{Exit, Failure};
+use crate::desk::check::live::{self, LiveError, Overrides};
 use crate::desk::check::output::{Look, write_codes, write_json, write_sarif, write_text};
 use crate::desk::check::{InputError, Kind, Report, Request, check as run_check};
 use kong_pg_client::Profile;
@@ -19,6 +21,7 @@ Examples:
   docker inspect kong | kong-pg-tls check /dev/stdin     a running container
   helm template . | kong-pg-tls check /dev/stdin         what would be deployed
   kong-pg-tls check kong.conf --postgresql postgresql.conf --hba pg_hba.conf
+  kong-pg-tls check kong.conf --live                     and connect as Kong does
 
 Exit status:
   0 nothing wrong was found   100 there are errors or warnings   2 it cannot be read";
@@ -60,6 +63,18 @@ pub(super) struct CheckArgs {
     /// Certificates that expire within so many days are warned of.
     #[arg(long, value_name = "N", default_value_t = 30)]
     days: u32,
+    /// Connect as well, as Kong does, and show what the server sends.
+    #[arg(long, conflicts_with_all = ["json", "sarif"])]
+    live: bool,
+    /// Where to connect, instead of pg_host.
+    #[arg(long, value_name = "HOST", requires = "live")]
+    host: Option<String>,
+    /// The port, instead of pg_port.
+    #[arg(long, value_name = "PORT", requires = "live")]
+    port: Option<u16>,
+    /// How long each step may take; pg_timeout or 10 by default.
+    #[arg(long, value_name = "SECONDS", requires = "live", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    timeout: Option<u64>,
     /// One JSON document.
     #[arg(long, conflicts_with = "sarif")]
     json: bool,
@@ -74,6 +89,17 @@ pub(super) struct CheckArgs {
 impl From<InputError> for Failure {
     fn from(error: InputError) -> Self {
         Self { exit: Exit::Usage, message: error.to_string() }
+    }
+}
+
+impl From<LiveError> for Failure {
+    fn from(error: LiveError) -> Self {
+        let exit = match &error {
+            LiveError::Refused(_) => Exit::Failed,
+            LiveError::Folder(_) => Exit::Environment,
+            _ => Exit::Usage,
+        };
+        Self { exit, message: error.to_string() }
     }
 }
 
@@ -108,13 +134,31 @@ impl CheckArgs {
     }
 }
 
-pub(super) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
+pub(super) async fn check(args: &CheckArgs) -> Result<Exit, Failure> {
     if args.codes {
         return written(write_codes(&mut io::stdout().lock()), Exit::Success);
     }
-    let report = run_check(&args.request())?;
-    let exit = if report.is_faulty() { Exit::Failed } else { Exit::Success };
-    written(args.write(&report), exit)
+    let request = args.request();
+    let only_a_host = args.live && args.host.is_some();
+    let exit = match run_check(&request) {
+        // A host alone is connected to as a Kong without a configuration would.
+        Err(InputError::Nothing) if only_a_host => Exit::Success,
+        checked => {
+            let report = checked?;
+            let exit = if report.is_faulty() { Exit::Failed } else { Exit::Success };
+            written(args.write(&report), exit)?
+        }
+    };
+    if args.live { connect(args, &request, exit).await } else { Ok(exit) }
+}
+
+async fn connect(args: &CheckArgs, request: &Request, exit: Exit) -> Result<Exit, Failure> {
+    let limit = args.timeout.map(Duration::from_secs);
+    let plan = live::plan(request, &Overrides { host: args.host.clone(), port: args.port, limit })?;
+    written(live::write_announcement(&mut io::stdout().lock(), &plan), exit)?;
+    let result = live::run(&plan).await;
+    let exit = if result.connects() { exit } else { Exit::Failed };
+    written(live::write_result(&mut io::stdout().lock(), &plan, &result), exit)
 }
 
 fn written(result: io::Result<()>, exit: Exit) -> Result<Exit, Failure> {

@@ -117,7 +117,7 @@ enum Command {
     List(list::ListArgs),
     /// Show the claims of the documents with their cases, what came of them in the last run, and where they are wrong.
     Claims(claims::ClaimsArgs),
-    /// Check Kong's configuration, and the server's, without connecting.
+    /// Check Kong's configuration, and the server's beside it; with --live, connect as it would.
     Check(Box<check::CheckArgs>),
     /// Show which runtimes, servers and clients can be used here; for each that cannot, why.
     Env,
@@ -227,7 +227,7 @@ pub fn main() -> ExitCode {
             Command::Run(args) => run::run(&args).await,
             Command::List(args) => list::list(&args).await,
             Command::Claims(args) => claims::claims(&args),
-            Command::Check(args) => check::check(&args),
+            Command::Check(args) => check::check(&args).await,
             Command::Env => env::env().await,
             Command::Clean => clean::clean().await,
         }

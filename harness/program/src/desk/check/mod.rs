@@ -7,6 +7,7 @@ pub mod catalog;
 mod configuration;
 pub mod fault;
 mod input;
+pub mod live;
 mod material;
 pub mod output;
 mod rules;
