@@ -140,12 +140,14 @@ fn conf(kong: &Configuration) -> KongConf {
 /// Connects. Nothing is tried twice, and nothing takes longer than its limit.
 pub async fn run(plan: &Plan) -> LiveResult {
     let answer = probe::probe(plan).await;
-    if matches!(answer, Answer::Unreachable(_)) {
+    if matches!(answer, Answer::Unresolved(_)) {
         return LiveResult { answer, authorities: None, attempts: Vec::new(), libpq: None };
     }
     let authorities = match &answer {
         Answer::Tls(_) => authorities::ask_for_authorities(plan).await,
         _ => None,
     };
-    LiveResult { authorities, attempts: attempts::both(plan).await, libpq: libpq::connect(plan).await, answer }
+    let attempts = attempts::both(plan).await;
+    let libpq = if matches!(answer, Answer::Unreachable(_)) { None } else { libpq::connect(plan).await };
+    LiveResult { answer, authorities, attempts, libpq }
 }

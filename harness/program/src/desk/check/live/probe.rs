@@ -17,7 +17,9 @@ use super::Plan;
 /// What the server answers to the question whether it speaks TLS.
 #[derive(Debug)]
 pub enum Answer {
-    /// There is no connection: why.
+    /// The host's name leads nowhere: why.
+    Unresolved(String),
+    /// There is no connection, or no answer: why.
     Unreachable(String),
     /// Yes, and then this.
     Tls(Sent),
@@ -41,15 +43,19 @@ pub struct Sent {
 }
 
 /// Opens a connection and asks for TLS. The answer is one byte.
-pub(super) async fn ask(plan: &Plan) -> Result<(TcpStream, Option<u8>), String> {
+///
+/// # Errors
+/// There is no connection, or no answer.
+pub(super) async fn ask(plan: &Plan) -> Result<(TcpStream, Option<u8>), Answer> {
     let (host, port) = (plan.settings.host.as_str(), plan.settings.port);
     let resolved = within(plan.limit, tokio::net::lookup_host((host, port))).await;
     let addresses: Vec<_> = match resolved {
         Ok(addresses) => addresses.collect(),
-        Err(error) => return Err(format!("{host} cannot be resolved: {}", reason(&error))),
+        Err(error) => return Err(Answer::Unresolved(format!("{host} cannot be resolved: {}", reason(&error)))),
     };
     let connected = within(plan.limit, TcpStream::connect(addresses.as_slice())).await;
-    let mut stream = connected.map_err(|error| format!("no connection to {host}:{port}: {}", reason(&error)))?;
+    let mut stream = connected
+        .map_err(|error| Answer::Unreachable(format!("no connection to {host}:{port}: {}", reason(&error))))?;
     let mut request = BytesMut::new();
     frontend::ssl_request(&mut request);
     let mut answer = [0];
@@ -60,7 +66,7 @@ pub(super) async fn ask(plan: &Plan) -> Result<(TcpStream, Option<u8>), String> 
     match within(plan.limit, asked).await {
         Ok(0) => Ok((stream, None)),
         Ok(_) => Ok((stream, Some(answer[0]))),
-        Err(error) => Err(format!("no answer to the question for TLS: {}", reason(&error))),
+        Err(error) => Err(Answer::Unreachable(format!("no answer to the question for TLS: {}", reason(&error)))),
     }
 }
 
@@ -79,7 +85,7 @@ fn reason(error: &io::Error) -> String {
 pub(super) async fn probe(plan: &Plan) -> Answer {
     let (mut stream, answer) = match ask(plan).await {
         Ok(asked) => asked,
-        Err(why) => return Answer::Unreachable(why),
+        Err(answer) => return answer,
     };
     match answer {
         Some(b'S') => match handshake(stream, plan.limit).await {

@@ -6,6 +6,7 @@ use kong_pg_client::Stack;
 use openssl::x509::X509;
 
 use super::super::material;
+use super::super::output::wrap;
 use super::{Answer, LiveResult, Outcome, Plan};
 
 /// Says what is going to be done.
@@ -14,19 +15,25 @@ use super::{Answer, LiveResult, Outcome, Plan};
 /// It cannot be written.
 pub fn write_announcement(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     let settings = &plan.settings;
-    writeln!(
-        out,
-        "\nConnecting to {}:{} as {}, database {}, as Kong {} does: one login on each\n\
-         of its two stacks, one through psql if it is here, and handshakes without a\n\
-         login to see the certificates. Nothing is written and nothing is tried twice;\n\
-         each step is given {} s.",
+    let tls = match (settings.ssl, settings.ssl_required, settings.ssl_verify) {
+        (false, ..) => "without TLS (pg_ssl is off)",
+        (true, false, false) => "in TLS if the server has it, unverified",
+        (true, false, true) => "in TLS if the server has it, verified",
+        (true, true, false) => "in TLS, unverified",
+        (true, true, true) => "in TLS, verified",
+    };
+    let text = format!(
+        "Connecting to {}:{} as {}, database {}, {tls}, as Kong {} does: one login on each of its two stacks, one \
+         through psql if it is here, and handshakes without a login to see the certificates. Nothing is written and \
+         nothing is tried twice; each step is given {} s.",
         settings.host,
         settings.port,
         settings.user,
         settings.database,
         plan.profile,
         plan.limit.as_secs_f32(),
-    )?;
+    );
+    write!(out, "\n{}", wrap(&text, "", ""))?;
     if plan.password_elsewhere {
         writeln!(out, "The password is kept elsewhere: set KONG_PG_PASSWORD, or the login is made without.")?;
     }
@@ -40,7 +47,7 @@ pub fn write_announcement(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
 pub fn write_result(out: &mut dyn Write, plan: &Plan, result: &LiveResult) -> io::Result<()> {
     writeln!(out)?;
     match &result.answer {
-        Answer::Unreachable(why) => writeln!(out, "The server: {why}")?,
+        Answer::Unresolved(why) | Answer::Unreachable(why) => writeln!(out, "The server: {why}")?,
         Answer::No => writeln!(out, "The server: has no TLS (it answers N)")?,
         Answer::Strange(why) => writeln!(out, "The server: {why}")?,
         Answer::NoHandshake(why) => writeln!(out, "The server: has TLS, and no handshake comes about: {why}")?,

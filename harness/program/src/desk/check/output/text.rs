@@ -73,7 +73,7 @@ fn summary(faults: &[Fault]) -> String {
 }
 
 /// Breaks a text at blanks.
-fn wrap(text: &str, first: &str, rest: &str) -> String {
+pub(in super::super) fn wrap(text: &str, first: &str, rest: &str) -> String {
     let mut lines = String::new();
     let mut line = first.to_owned();
     let mut is_empty = true;
