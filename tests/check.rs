@@ -44,6 +44,7 @@ fn tree() -> Tree {
         bundles: [
             ("chain.crt", &["intermediate.crt", "root.crt"][..]),
             ("of-intermediate-chain.crt", &["of-intermediate.crt", "intermediate.crt"]),
+            ("deep-trust.crt", &["lower.crt", "intermediate.crt", "root.crt"]),
             ("deep-chain.crt", &["deep.crt", "lower.crt", "intermediate.crt"]),
         ]
         .into_iter()
@@ -157,6 +158,16 @@ fn a_wrong_trusted_file_is_found(#[case] file: &str, #[case] code: &str) {
     let place = with_certificates();
     let told = check(&place, &VERIFIED.replace("root.crt", file), &["--json"]);
     assert_eq!((told.status, counting(&told)), (Some(100), vec![code.to_owned()]), "{told:#?}");
+}
+
+#[test]
+fn a_chain_that_is_too_long_for_the_depth_is_found_in_the_trusted_file() {
+    let place = with_certificates();
+    let conf = VERIFIED.replace("root.crt", "deep-trust.crt");
+    let told = check(&place, &conf, &["--json", "--kong", "3.9-enterprise"]);
+    assert_eq!(counting(&told), ["chain-too-deep"], "{told:#?}");
+    let told = check(&place, &conf.replace("depth = 1", "depth = 2"), &["--json"]);
+    assert_eq!((told.status, counting(&told)), (Some(0), Vec::new()), "{told:#?}");
 }
 
 #[test]

@@ -27,6 +27,7 @@ Exit status:
   0 nothing wrong was found   100 there are errors or warnings   2 it cannot be read";
 
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_help = EXAMPLES)]
 pub(super) struct CheckArgs {
     /// kong.conf; also a file of variables, the output of `docker inspect`, a Compose file, a Kubernetes manifest or

@@ -289,11 +289,11 @@ impl Reader<'_> {
     /// A kong.conf that stands in a ConfigMap as a block of text.
     fn embedded(&self, value: &Node, source: &mut Source) {
         let text = value.text().unwrap_or_default();
-        // The text begins in the line behind the `|`.
+        // A block of text is where its first line is, not where its `|` is.
         let begins = value.line;
         let Ok(inner) = super::lines::kong_conf(self.file, text) else { return };
         source.settings.extend(inner.settings.into_iter().map(|setting| {
-            let line = setting.place.line.map(|line| line + begins);
+            let line = setting.place.line.map(|line| line + begins - 1);
             Setting { place: Place { line, ..setting.place }, ..setting }
         }));
     }
@@ -362,6 +362,10 @@ mod tests {
     #[case::helm(
         "image: {repository: kong}\nenv:\n  database: postgres\n  pg_ssl: on\n  pg_password:\n    valueFrom: {secretKeyRef: {name: a, key: b}}\ncustomEnv:\n  KONG_PG_SSL_VERIFY: \"on\"\n",
         &[("KONG_DATABASE", "postgres", 3), ("KONG_PG_SSL", "true", 4), ("KONG_PG_PASSWORD", "?", 6), ("KONG_PG_SSL_VERIFY", "on", 8)]
+    )]
+    #[case::embedded_kong_conf(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: kong}\ndata:\n  kong.conf: |\n    # Kong\n    pg_ssl = yes\n",
+        &[("pg_ssl", "yes", 7)]
     )]
     #[case::subchart("gateway:\n  env:\n    pg_ssl: \"on\"\n", &[("KONG_PG_SSL", "on", 3)])]
     fn settings_are_found_with_their_lines(#[case] text: &str, #[case] expected: &[(&str, &str, usize)]) {

@@ -1,6 +1,6 @@
 //! Inputs that are lines: kong.conf, files of variables, the environment.
 
-use kong_pg_client::conf::{KongConf, is_variable};
+use kong_pg_client::conf::{KEYS, KongConf, is_variable};
 
 use super::super::catalog::Code;
 use super::super::configuration::{Setting, Source, Value};
@@ -171,7 +171,16 @@ pub(super) fn variable(name: &str, value: &str, place: Place) -> Option<Setting>
         return None;
     }
     let key = name.strip_prefix("KONG_")?.to_lowercase();
+    // The entry point of Kong's image reads `KONG_PG_PASSWORD_FILE` and sets the variable without the ending.
+    if let Some(key) = key.strip_suffix("_file").filter(|key| is_secret(key)) {
+        return Some(Setting { key: key.to_owned(), name: name.to_owned(), value: Value::Elsewhere, place });
+    }
     Some(Setting { key, name: name.to_owned(), value: known(value), place })
+}
+
+/// Settings that are kept in files of their own; of those about TLS the value is the name of a file anyway.
+fn is_secret(key: &str) -> bool {
+    !key.contains("ssl") && KEYS.iter().any(|(known, _)| *known == key)
 }
 
 /// A value that stands there; one that names a vault does not.
@@ -192,7 +201,7 @@ mod tests {
 
     use super::*;
 
-    fn settings(source: Source) -> Vec<(String, Option<String>, Option<usize>)> {
+    fn settings(source: &Source) -> Vec<(String, Option<String>, Option<usize>)> {
         let text = |setting: &Setting| match &setting.value {
             Value::Known(text) => Some(text.clone()),
             Value::Elsewhere => None,
@@ -214,7 +223,7 @@ mod tests {
             .iter()
             .map(|(key, value, line)| ((*key).to_owned(), value.map(str::to_owned), Some(*line)))
             .collect();
-        assert_eq!(settings(kong_conf("kong.conf", text).expect("a kong.conf")), expected);
+        assert_eq!(settings(&kong_conf("kong.conf", text).expect("a kong.conf")), expected);
     }
 
     #[rstest]
@@ -240,6 +249,13 @@ mod tests {
         let source = env_file("kong.env", text).expect("variables");
         assert_eq!(source.settings[0].value, Value::Known(value.into()));
         assert_eq!(source.faults.len(), faults);
+    }
+
+    #[test]
+    fn a_secret_in_a_file_is_set_and_not_known() {
+        let setting = variable("KONG_PG_PASSWORD_FILE", "/run/secrets/pg", Place::file("environment"));
+        let setting = setting.expect("a setting");
+        assert_eq!((setting.key.as_str(), setting.value), ("pg_password", Value::Elsewhere));
     }
 
     #[test]

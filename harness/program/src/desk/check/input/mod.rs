@@ -117,11 +117,19 @@ pub(super) fn read_text(path: &Path) -> Result<String, InputError> {
     if bytes.len() as u64 > LIMIT {
         return Err(InputError::TooLarge(path.to_owned()));
     }
-    let text = String::from_utf8(bytes).map_err(|_| InputError::Binary(path.to_owned()))?;
-    if text.contains('\0') {
+    if is_binary(&bytes) {
         return Err(InputError::Binary(path.to_owned()));
     }
+    // Comments may be in any encoding.
+    let text = String::from_utf8_lossy(&bytes).into_owned();
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// Whether bytes are no text: control characters, or little that is UTF-8.
+fn is_binary(bytes: &[u8]) -> bool {
+    let control = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b);
+    let broken: usize = bytes.utf8_chunks().map(|chunk| chunk.invalid().len()).sum();
+    bytes.iter().any(control) || broken * 8 > bytes.len()
 }
 
 /// Reads the settings of a file, one source for each container in it.
@@ -194,6 +202,15 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[rstest]
+    #[case(b"pg_ssl = on # f\xfcr Kong\r\n", false)]
+    #[case(b"\x7fELF\x02\x01", true)]
+    #[case(b"\x89\xfa\xc3\xd0", true)]
+    #[case(b"", false)]
+    fn what_is_no_text_is_noticed(#[case] bytes: &[u8], #[case] expected: bool) {
+        assert_eq!(is_binary(bytes), expected);
+    }
 
     #[rstest]
     #[case("# all commented\n#pg_ssl = off\n", Kind::KongConf)]

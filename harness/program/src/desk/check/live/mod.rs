@@ -40,9 +40,6 @@ pub enum LiveError {
     /// Kong keeps its configuration elsewhere.
     #[error("this Kong does not use PostgreSQL: database = {0}")]
     NoPostgres(String),
-    /// The file has several Kongs, and only one can be connected as.
-    #[error("there are several Kongs in it ({0}); check --live takes one: name a file with one, or --env-file")]
-    Several(String),
     /// Kong would stop before it connects.
     #[error("Kong stops before it connects: {0}")]
     Refused(String),
@@ -59,6 +56,8 @@ pub struct Plan {
     pub profile: Profile,
     /// How long each step may take.
     pub limit: Duration,
+    /// The container whose settings these are.
+    pub label: Option<String>,
     /// Whether the password is set, and not known here.
     pub password_elsewhere: bool,
     /// The prefix, which goes with it.
@@ -92,17 +91,15 @@ impl LiveResult {
 /// The configuration cannot be read, or Kong would stop at it.
 pub fn plan(request: &Request, overrides: &Overrides) -> Result<Plan, LiveError> {
     let (_, kongs, _) = super::kongs(request)?;
-    let conf = match kongs.as_slice() {
-        [] if overrides.host.is_some() => KongConf::default(),
-        [] => return Err(InputError::Nothing.into()),
-        [kong] if !kong.uses_postgres() => {
-            return Err(LiveError::NoPostgres(kong.text("database").unwrap_or_default().to_owned()));
+    // Of several containers, such as one for the migrations and one for Kong itself, the first stands for all.
+    let kong = kongs.iter().find(|kong| kong.uses_postgres());
+    let conf = match (kong, kongs.first()) {
+        (Some(kong), _) => conf(kong),
+        (None, Some(other)) => {
+            return Err(LiveError::NoPostgres(other.text("database").unwrap_or_default().to_owned()));
         }
-        [kong] => conf(kong),
-        several => {
-            let labels: Vec<_> = several.iter().filter_map(|kong| kong.label.as_deref()).collect();
-            return Err(LiveError::Several(labels.join(", ")));
-        }
+        (None, None) if overrides.host.is_some() => KongConf::default(),
+        (None, None) => return Err(InputError::Nothing.into()),
     };
     let prefix = tempfile::tempdir()?;
     let profile = request.profile.clone();
@@ -114,9 +111,10 @@ pub fn plan(request: &Request, overrides: &Overrides) -> Result<Plan, LiveError>
     let own = conf.get("pg_timeout").map(|_| Duration::from_millis(settings.timeout_ms));
     let limit = overrides.limit.or(own).unwrap_or(Duration::from_secs(10));
     settings.timeout_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+    let label = kong.and_then(|kong| kong.label.clone());
     let password_elsewhere =
-        kongs.iter().any(|kong| kong.get("pg_password").is_some_and(|setting| setting.value == Value::Elsewhere));
-    Ok(Plan { settings, profile, limit, password_elsewhere, _prefix: prefix })
+        kong.is_some_and(|kong| kong.get("pg_password").is_some_and(|setting| setting.value == Value::Elsewhere));
+    Ok(Plan { settings, profile, limit, password_elsewhere, label, _prefix: prefix })
 }
 
 /// The settings as Kong's client takes them, with the paths of this machine.

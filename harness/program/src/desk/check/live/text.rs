@@ -22,8 +22,9 @@ pub fn write_announcement(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
         (true, true, false) => "in TLS, unverified",
         (true, true, true) => "in TLS, verified",
     };
+    let of = plan.label.as_ref().map(|label| format!(" ({label})")).unwrap_or_default();
     let text = format!(
-        "Connecting to {}:{} as {}, database {}, {tls}, as Kong {} does: one login on each of its two stacks, one \
+        "Connecting to {}:{} as {}, database {}, {tls}, as Kong {}{of} does: one login on each of its two stacks, one \
          through psql if it is here, and handshakes without a login to see the certificates. Nothing is written and \
          nothing is tried twice; each step is given {} s.",
         settings.host,
@@ -47,9 +48,10 @@ pub fn write_announcement(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
 pub fn write_result(out: &mut dyn Write, plan: &Plan, result: &LiveResult) -> io::Result<()> {
     writeln!(out)?;
     match &result.answer {
-        Answer::Unresolved(why) | Answer::Unreachable(why) => writeln!(out, "The server: {why}")?,
+        Answer::Unresolved(why) | Answer::Unreachable(why) | Answer::Strange(why) => {
+            writeln!(out, "The server: {why}")?
+        }
         Answer::No => writeln!(out, "The server: has no TLS (it answers N)")?,
-        Answer::Strange(why) => writeln!(out, "The server: {why}")?,
         Answer::NoHandshake(why) => writeln!(out, "The server: has TLS, and no handshake comes about: {why}")?,
         Answer::Tls(sent) => {
             writeln!(out, "The server: {}, {}", sent.version, sent.cipher)?;

@@ -81,7 +81,7 @@ pub(in super::super) fn wrap(text: &str, first: &str, rest: &str) -> String {
         if !is_empty && line.chars().count() + 1 + word.chars().count() > COLUMNS {
             lines.push_str(&line);
             lines.push('\n');
-            line = rest.to_owned();
+            rest.clone_into(&mut line);
             is_empty = true;
         }
         if !is_empty {

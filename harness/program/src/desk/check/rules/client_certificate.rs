@@ -4,7 +4,7 @@ use openssl::x509::{X509, X509PurposeId};
 
 use super::super::catalog::Code;
 use super::super::configuration::{Configuration, Setting};
-use super::super::fault::Fault;
+use super::super::fault::{Fault, Severity};
 use super::super::material::{self, Named};
 use super::{KongFiles, ServerFiles};
 
@@ -77,6 +77,10 @@ fn load(setting: &Setting, kong: &Configuration, days: u32, faults: &mut Vec<Fau
             named.path
         );
         faults.push(Fault::new(Code::WrongPurpose, named.place, what));
+    }
+    if let Some(name) = material::common_name(leaf).filter(|name| *name != kong.main.user) {
+        let what = format!("the client certificate is {name}'s, and Kong logs in as {}", kong.main.user);
+        faults.push(Fault::new(Code::NameMismatch, named.place, what).with_severity(Severity::Note));
     }
     let of = format!("the OpenSSL of {}", kong.profile);
     faults.extend(material::weak(leaf, kong.main.security_level, named, &of));

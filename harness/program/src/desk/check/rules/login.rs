@@ -78,7 +78,7 @@ fn line(kong: &Configuration, files: &KongFiles, server: &Server, tls: bool) -> 
         }
     }
     match possible.as_slice() {
-        [] => vec![no_line(kong, server, tls, valid.iter().find(|line| for_kong(line, !tls) == Some(true)).copied())],
+        [] => vec![no_line(kong, server, tls, valid.iter().find(|line| for_kong(line, !tls) != Some(false)).copied())],
         [line] => demands(kong, files, server, line, tls),
         // Which of them Kong meets depends on its address.
         _ => Vec::new(),
@@ -176,6 +176,7 @@ mod tests {
     #[case("hostssl all all all reject", KONG, "3.9-oss", &[Code::HbaRejects])]
     #[case("hostnossl all all all md5", KONG, "3.9-oss", &[Code::HbaPlaintextWanted])]
     #[case("hostssl all all all md5", "pg_host = db.example.com", "3.9-oss", &[Code::HbaTlsWanted])]
+    #[case("hostssl all all 10.0.0.0/8 md5", "pg_host = db.example.com", "3.9-oss", &[Code::HbaTlsWanted])]
     #[case("hostssl all other all md5", KONG, "3.9-oss", &[Code::HbaNoMatch])]
     #[case("hostssl all all 10.0.0.0/8 md5", KONG, "3.9-oss", &[])]
     #[case("host all all 127.0.0.1/32 trust\nhostssl all all all md5", KONG, "3.9-oss", &[])]

@@ -129,7 +129,9 @@ fn mode(conf: &PostgresqlConf, named: Named<'_>) -> Option<Fault> {
         let what = format!("private key file \"{}\" has group or world access (mode {mode:04o})", named.path);
         return Some(Fault::new(Code::ServerKeyMode, named.place, what));
     }
-    of_root.then(|| {
+    // Which groups the server is in cannot be told from here; root's it is not.
+    let unreadable = of_root && (metadata.gid() == 0 || mode & 0o040 == 0);
+    unreadable.then(|| {
         let what = format!("the key is root's (mode {mode:04o}): the server can read it only through its group");
         Fault::new(Code::ServerKeyOfRoot, named.place, what).with_severity(Severity::Note)
     })

@@ -37,6 +37,7 @@ pub(super) fn check(kong: &Configuration, days: u32, faults: &mut Vec<Fault>) ->
         faults.extend(times(&all, days, named, verifies));
         if complete && verifies {
             faults.extend(anchors(&all, kong, named));
+            faults.extend(depth(&all, kong));
         }
     }
     complete.then_some(all)
@@ -73,6 +74,22 @@ fn times(all: &[X509], days: u32, named: Named<'_>, verifies: bool) -> Vec<Fault
         .collect()
 }
 
+/// Whether the trusted intermediates alone make a longer chain than a cosocket accepts.
+fn depth(all: &[X509], kong: &Configuration) -> Option<Fault> {
+    let is_intermediate =
+        |certificate: &&X509| material::uses(certificate).ca && !material::is_self_signed(certificate);
+    let intermediates: Vec<_> = all.iter().filter(is_intermediate).collect();
+    let above =
+        |certificate: &X509| intermediates.iter().copied().find(|other| material::is_issued_by(certificate, other));
+    let length = |certificate: &&X509| std::iter::successors(Some(*certificate), |lower| above(lower)).take(9).count();
+    let longest = intermediates.iter().map(length).max()?;
+    let allowed = kong.main.depth;
+    (longest > allowed as usize).then(|| {
+        let what = format!("a chain of {longest} intermediates is trusted, and lua_ssl_verify_depth is {allowed}");
+        Fault::new(Code::ChainTooDeep, kong.place_of("lua_ssl_verify_depth"), what).with_severity(Severity::Warning)
+    })
+}
+
 /// OpenSSL's chains end in a certificate that is signed with its own key, and in no other.
 fn anchors(all: &[X509], kong: &Configuration, named: Named<'_>) -> Vec<Fault> {
     let roots: Vec<_> = all.iter().filter(|certificate| material::is_self_signed(certificate)).collect();
@@ -86,6 +103,15 @@ fn anchors(all: &[X509], kong: &Configuration, named: Named<'_>) -> Vec<Fault> {
         };
         let what = format!("{} has {kind} ({}): {}", named.name, material::subject(first), named.path);
         return vec![Fault::new(code, named.place, what)];
+    }
+    // Of version 3, one that says that it is no CA's is an anchor for itself only.
+    if roots.iter().all(|root| !material::uses(root).ca && root.version() == 2) {
+        let what = format!("{} has a certificate that is no CA's ({})", named.name, material::subject(first));
+        return vec![
+            Fault::new(Code::LeafAsCa, named.place, what)
+                .with_severity(Severity::Note)
+                .with_fix("Nothing, if it is the very certificate that the server shows; its CA's otherwise."),
+        ];
     }
     let level = kong.main.security_level;
     let weak: Vec<_> = roots

@@ -148,7 +148,7 @@ impl HbaLine {
         let mut options = Vec::new();
         for word in fields.flatten() {
             if let Some((name, value)) = word.text.split_once('=') {
-                options.push((name.to_owned(), value.to_owned()))
+                options.push((name.to_owned(), value.to_owned()));
             } else {
                 let text = format!("authentication option not in name=value format: {}", word.text);
                 refused.get_or_insert(text);
@@ -193,13 +193,12 @@ impl HbaLine {
             }
             "clientcert" => {
                 let known = match value {
-                    "verify-full" => true,
                     "verify-ca" if method == "cert" && major >= 14 => {
                         return Some(
                             "clientcert only accepts \"verify-full\" when using \"cert\" authentication".into(),
                         );
                     }
-                    "verify-ca" => true,
+                    "verify-full" | "verify-ca" => true,
                     "0" | "1" | "no-verify" => major < 14,
                     _ => false,
                 };

@@ -37,7 +37,9 @@ impl From<tokens::Line> for IdentLine {
         let whole = user.is_some();
         let empty = || Word { text: String::new(), quoted: false };
         let system = system.unwrap_or_else(empty);
-        let bad = system.text.strip_prefix('/').and_then(|expression| Regex::new(expression).err());
+        // What PostgreSQL's expressions can do besides begins with `(?`, or refers back.
+        let readable = |expression: &&str| !expression.contains("(?");
+        let bad = system.text.strip_prefix('/').filter(readable).and_then(|expression| Regex::new(expression).err());
         Self {
             place: line.place,
             map: map.unwrap_or_else(empty).text,
@@ -61,7 +63,7 @@ impl IdentLine {
         let mut wanted = self.user.text.clone();
         match self.system.text.strip_prefix('/') {
             Some(expression) => {
-                let Ok(expression) = Regex::new(expression) else { return Some(false) };
+                let Ok(expression) = Regex::new(expression) else { return None };
                 let Some(found) = expression.captures(name) else { return Some(false) };
                 if wanted.contains("\\1") {
                     let Some(group) = found.get(1) else { return Some(false) };

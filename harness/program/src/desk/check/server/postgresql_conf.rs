@@ -63,7 +63,7 @@ impl PostgresqlConf {
         };
         let is_conf = |path: &PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            name.ends_with(".conf") && !name.starts_with('.')
+            path.extension().is_some_and(|extension| extension == "conf") && !name.starts_with('.')
         };
         let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_conf).collect();
         files.sort();
