@@ -6,7 +6,7 @@ mod place;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use certificate_trees::{CertificateSpec, Forge, KeyType, Tree, Usage, Validity};
+use certificate_trees::{CertificateSpec, CrlSpec, Forge, KeyType, Tree, Usage, Validity};
 use kong_pg_client::{Edition, Stack, Stage};
 use kong_pg_tls::desk::check::catalog::{Code, Shows, entry};
 use kong_pg_tls::scenario::{Case, Expected, Suite};
@@ -37,6 +37,7 @@ fn tree() -> Tree {
         ("other", spec("/CN=somebody", Some("root"))),
         ("expired", CertificateSpec { valid: Some(Validity::Expired), ..kong() }),
         ("for-servers", CertificateSpec { usage: Some(vec![Usage::ServerAuth]), ..kong() }),
+        ("for-clients", CertificateSpec { usage: Some(vec![Usage::ClientAuth]), ..spec("/CN=db", Some("root")) }),
         ("weak", CertificateSpec { key: Some(KeyType::Rsa1024), ..kong() }),
     ];
     Tree {
@@ -50,6 +51,10 @@ fn tree() -> Tree {
         .into_iter()
         .map(|(name, parts)| (name.to_owned(), parts.iter().map(|part| (*part).to_owned()).collect()))
         .collect(),
+        crls: [("current", Validity::Now), ("outdated", Validity::Expired)]
+            .into_iter()
+            .map(|(name, valid)| (name.to_owned(), CrlSpec { issuer: "root".into(), revoked: Vec::new(), valid }))
+            .collect(),
         ..Tree::default()
     }
 }
@@ -241,6 +246,13 @@ const SERVER: [&str; 6] =
 #[case::versions("ssl_min_protocol_version = 'TLSv1.3'", "hostssl all all all cert", "", &["versions-never-meet"])]
 #[case::too_deep("ssl_cert_file = 'deep-chain.crt'\nssl_key_file = 'deep.key'", "hostssl all all all cert", "", &["chain-too-deep"])]
 #[case::no_intermediate("ssl_cert_file = 'deep.crt'\nssl_key_file = 'deep.key'", "hostssl all all all cert", "", &["server-not-verified"])]
+#[case::list("ssl_crl_file = 'current.crl'", "hostssl all all all cert", "", &[])]
+#[case::outdated_list("ssl_crl_file = 'outdated.crl'", "hostssl all all all cert", "", &["crl-expired"])]
+#[case::no_list("ssl_crl_file = 'garbage.crt'", "hostssl all all all cert", "", &["server-setting"])]
+#[case::crossed_versions("ssl_min_protocol_version = 'TLSv1.3'\nssl_max_protocol_version = 'TLSv1.2'", "hostssl all all all cert", "", &["server-setting"])]
+#[case::for_clients("ssl_cert_file = 'for-clients.crt'\nssl_key_file = 'for-clients.key'", "hostssl all all all cert", "", &["wrong-purpose"])]
+#[case::tls_off("ssl = off", "hostssl all all all cert", "", &["server-tls-off", "server-tls-off"])]
+#[case::wants_plaintext("", "hostnossl all all all scram-sha-256", "", &["hba-plaintext-wanted"])]
 #[case::map("", "hostssl all all all cert map=m", "m kong kong", &[])]
 #[case::map_that_does_not_fit("", "hostssl all all all cert map=m", "m somebody kong", &["map-mismatch"])]
 #[case::no_map("", "hostssl all all all cert map=m", "n kong kong", &["map-missing"])]

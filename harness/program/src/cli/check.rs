@@ -18,8 +18,8 @@ Examples:
   kong-pg-tls check /etc/kong/kong.conf                  as the newest release reads it
   kong-pg-tls check kong.conf --kong 3.9-oss --json      for a program
   kong-pg-tls check --env-file kong.env --root ./rootfs  a container's variables and files
-  docker inspect kong | kong-pg-tls check /dev/stdin     a running container
-  helm template . | kong-pg-tls check /dev/stdin         what would be deployed
+  docker inspect kong | kong-pg-tls check -              a running container
+  helm template . | kong-pg-tls check -                  what would be deployed
   kong-pg-tls check kong.conf --postgresql postgresql.conf --hba pg_hba.conf
   kong-pg-tls check kong.conf --live                     and connect as Kong does
 
@@ -31,7 +31,7 @@ Exit status:
 #[command(after_help = EXAMPLES)]
 pub(super) struct CheckArgs {
     /// kong.conf; also a file of variables, the output of `docker inspect`, a Compose file, a Kubernetes manifest or
-    /// Helm values. Without it, the kong.conf that Kong finds by itself, and the environment's KONG_* variables.
+    /// Helm values; `-` is standard input. Without it, the kong.conf that Kong finds by itself, and the environment's KONG_* variables.
     #[arg(value_name = "KONG.CONF")]
     file: Option<PathBuf>,
     /// What the file is, if it is not recognized.
@@ -76,6 +76,9 @@ pub(super) struct CheckArgs {
     /// How long each step may take; pg_timeout or 10 by default.
     #[arg(long, value_name = "SECONDS", requires = "live", value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: Option<u64>,
+    /// The server's log, to show what is written to it meanwhile.
+    #[arg(long, value_name = "FILE", requires = "live")]
+    log: Option<PathBuf>,
     /// One JSON document.
     #[arg(long, conflicts_with = "sarif")]
     json: bool,
@@ -155,7 +158,8 @@ pub(super) async fn check(args: &CheckArgs) -> Result<Exit, Failure> {
 
 async fn connect(args: &CheckArgs, request: &Request, exit: Exit) -> Result<Exit, Failure> {
     let limit = args.timeout.map(Duration::from_secs);
-    let plan = live::plan(request, &Overrides { host: args.host.clone(), port: args.port, limit })?;
+    let plan =
+        live::plan(request, &Overrides { host: args.host.clone(), port: args.port, log: args.log.clone(), limit })?;
     written(live::write_announcement(&mut io::stdout().lock(), &plan), exit)?;
     let result = live::run(&plan).await;
     let exit = if result.connects() { exit } else { Exit::Failed };

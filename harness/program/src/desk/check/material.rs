@@ -218,6 +218,11 @@ pub(super) fn verify(
     }
 }
 
+/// Whether OpenSSL's number is about time or purpose, which rules of their own look at.
+pub(super) fn is_of_the_certificate_itself(number: i32) -> bool {
+    matches!(number, 9 | 10 | 26)
+}
+
 /// A fault that is no more than a note because it has no effect as things stand.
 pub(super) fn unless(effective: bool, fault: Fault) -> Fault {
     if effective { fault } else { fault.with_severity(Severity::Note) }

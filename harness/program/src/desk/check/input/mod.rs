@@ -103,6 +103,7 @@ impl FromStr for Kind {
 /// # Errors
 /// It cannot be read, is too large, or is not text.
 pub(super) fn read_text(path: &Path) -> Result<String, InputError> {
+    let path = if path == Path::new("-") { Path::new("/dev/stdin") } else { path };
     let failed = |source| InputError::Io { path: path.to_owned(), source };
     let metadata = std::fs::metadata(path).map_err(failed)?;
     if metadata.is_dir() {

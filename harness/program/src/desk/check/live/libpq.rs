@@ -50,6 +50,7 @@ pub(super) async fn connect(plan: &Plan) -> Option<Libpq> {
     if let (Some(certificate), Some(key)) = (&settings.ssl_cert, &settings.ssl_cert_key) {
         command.env("PGSSLCERT", certificate).env("PGSSLKEY", key);
     } else {
+        // Not those in the home directory.
         command.env("PGSSLCERT", "/dev/null/none").env("PGSSLKEY", "/dev/null/none");
     }
     let said = match tokio::time::timeout(plan.limit.saturating_mul(2), command.output()).await {

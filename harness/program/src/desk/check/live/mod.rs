@@ -3,6 +3,7 @@
 mod attempts;
 mod authorities;
 mod libpq;
+mod log;
 mod probe;
 mod text;
 
@@ -27,6 +28,8 @@ pub struct Overrides {
     pub host: Option<String>,
     /// Port, instead of pg_port.
     pub port: Option<u16>,
+    /// The server's log, to show what it says of the attempts.
+    pub log: Option<PathBuf>,
     /// How long each step may take, instead of pg_timeout or 10 s.
     pub limit: Option<Duration>,
 }
@@ -43,6 +46,14 @@ pub enum LiveError {
     /// Kong would stop before it connects.
     #[error("Kong stops before it connects: {0}")]
     Refused(String),
+    /// The server's log cannot be read.
+    #[error("cannot read the log {}: {source}", path.display())]
+    Log {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// There is no folder for the files that Kong writes at its start.
     #[error("no folder for Kong's own files: {0}")]
     Folder(#[from] std::io::Error),
@@ -60,6 +71,8 @@ pub struct Plan {
     pub label: Option<String>,
     /// Whether the password is set, and not known here.
     pub password_elsewhere: bool,
+    /// The server's log.
+    log: Option<log::Log>,
     /// The prefix, which goes with it.
     _prefix: tempfile::TempDir,
 }
@@ -73,6 +86,8 @@ pub struct LiveResult {
     pub authorities: Option<Vec<String>>,
     /// The logins.
     pub attempts: Vec<Stacked>,
+    /// What the server has logged meanwhile, if its log was named.
+    pub log: Option<Vec<String>>,
     /// What libpq makes of the same settings, if psql is here.
     pub libpq: Option<Libpq>,
 }
@@ -108,13 +123,19 @@ pub fn plan(request: &Request, overrides: &Overrides) -> Result<Plan, LiveError>
         .map_err(LiveError::Refused)?;
     settings.host = overrides.host.clone().unwrap_or(settings.host);
     settings.port = overrides.port.unwrap_or(settings.port);
+    let password_elsewhere =
+        kong.and_then(|kong| kong.get("pg_password")).is_some_and(|setting| setting.value == Value::Elsewhere);
+    let given = std::env::var("KONG_PG_PASSWORD").ok().filter(|_| password_elsewhere);
+    let password_elsewhere = password_elsewhere && given.is_none();
+    settings.password = given.or(settings.password);
     let own = conf.get("pg_timeout").map(|_| Duration::from_millis(settings.timeout_ms));
     let limit = overrides.limit.or(own).unwrap_or(Duration::from_secs(10));
     settings.timeout_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+    let follow =
+        |path: &PathBuf| log::Log::follow(path).map_err(|source| LiveError::Log { path: path.clone(), source });
+    let log = overrides.log.as_ref().map(follow).transpose()?;
     let label = kong.and_then(|kong| kong.label.clone());
-    let password_elsewhere =
-        kong.is_some_and(|kong| kong.get("pg_password").is_some_and(|setting| setting.value == Value::Elsewhere));
-    Ok(Plan { settings, profile, limit, password_elsewhere, label, _prefix: prefix })
+    Ok(Plan { settings, profile, limit, password_elsewhere, label, log, _prefix: prefix })
 }
 
 /// The settings as Kong's client takes them, with the paths of this machine.
@@ -139,13 +160,17 @@ fn conf(kong: &Configuration) -> KongConf {
 pub async fn run(plan: &Plan) -> LiveResult {
     let answer = probe::probe(plan).await;
     if matches!(answer, Answer::Unresolved(_)) {
-        return LiveResult { answer, authorities: None, attempts: Vec::new(), libpq: None };
+        return LiveResult { answer, authorities: None, attempts: Vec::new(), log: None, libpq: None };
     }
     let authorities = match &answer {
         Answer::Tls(_) => authorities::ask_for_authorities(plan).await,
         _ => None,
     };
     let attempts = attempts::both(plan).await;
+    let log = match &plan.log {
+        Some(log) => Some(log.since().await),
+        None => None,
+    };
     let libpq = if matches!(answer, Answer::Unreachable(_)) { None } else { libpq::connect(plan).await };
-    LiveResult { answer, authorities, attempts, libpq }
+    LiveResult { answer, authorities, attempts, log, libpq }
 }

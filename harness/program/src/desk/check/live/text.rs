@@ -49,7 +49,7 @@ pub fn write_result(out: &mut dyn Write, plan: &Plan, result: &LiveResult) -> io
     writeln!(out)?;
     match &result.answer {
         Answer::Unresolved(why) | Answer::Unreachable(why) | Answer::Strange(why) => {
-            writeln!(out, "The server: {why}")?
+            writeln!(out, "The server: {why}")?;
         }
         Answer::No => writeln!(out, "The server: has no TLS (it answers N)")?,
         Answer::NoHandshake(why) => writeln!(out, "The server: has TLS, and no handshake comes about: {why}")?,
@@ -78,6 +78,11 @@ pub fn write_result(out: &mut dyn Write, plan: &Plan, result: &LiveResult) -> io
                 writeln!(out, "\n{name}: nothing, given up after {} s", plan.limit.saturating_mul(2).as_secs_f32())?;
             }
         }
+    }
+    if let Some(lines) = &result.log {
+        writeln!(out, "\nthe server's log:")?;
+        let shown = if lines.is_empty() { "(nothing)".to_owned() } else { lines.join("\n  ") };
+        writeln!(out, "  {shown}")?;
     }
     if let Some(libpq) = &result.libpq {
         writeln!(out, "\npsql, sslmode={}:\n  {}", libpq.mode, libpq.said.replace('\n', "\n  "))?;

@@ -89,7 +89,8 @@ fn of_server(conf: &PostgresqlConf) -> Option<Versions> {
 /// Whether both stacks have a version in common with the server.
 pub(super) fn check_server(kong: &Configuration, server: &Server) -> Vec<Fault> {
     let Some(conf) = server.conf.as_ref().filter(|conf| conf.is_on("ssl") && kong.main.ssl) else { return Vec::new() };
-    let Some(accepted) = of_server(conf) else { return Vec::new() };
+    // Limits that leave nothing are a fault of the server's own.
+    let Some(accepted) = of_server(conf).filter(|accepted| !accepted.is_empty()) else { return Vec::new() };
     let version = kong.place_of(if kong.get("pg_ssl_version").is_some() { "pg_ssl_version" } else { "pg_ssl" });
     let stacks = [
         ("LuaSec", "pg_ssl_version", version, of_luasec(&kong.main)),
