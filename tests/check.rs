@@ -305,6 +305,33 @@ fn containers_files_are_looked_for_below_their_root() {
 }
 
 #[test]
+fn what_is_mounted_into_a_container_is_looked_for_here() {
+    let place = with_certificates();
+    let tls = place.path().join("tls").display().to_string();
+    let inspected = |file: &str| {
+        format!(
+            "[{{\"Name\": \"/kong\", \"Config\": {{\"Env\": [\"KONG_PG_SSL=on\", \"KONG_PG_SSL_VERIFY=on\", \"KONG_PG_HOST=db\",\n\
+             \"KONG_LUA_SSL_TRUSTED_CERTIFICATE=/etc/tls/{file}\"]}},\n\
+             \"Mounts\": [{{\"Type\": \"bind\", \"Source\": \"{tls}\", \"Destination\": \"/etc/tls\"}}]}}]"
+        )
+    };
+    let compose = |file: &str| {
+        format!(
+            "services:\n  kong:\n    volumes: [./tls:/etc/tls:ro]\n    environment: [KONG_PG_SSL=on, KONG_PG_SSL_VERIFY=on, \
+             KONG_PG_HOST=db, KONG_LUA_SSL_TRUSTED_CERTIFICATE=/etc/tls/{file}]\n"
+        )
+    };
+    for (file, expected) in [("root.crt", &[][..]), ("missing.crt", &["file-missing"]), ("server.crt", &["leaf-as-ca"])]
+    {
+        for text in [inspected(file), compose(file)] {
+            write(&place.path().join("kong.yaml"), text.as_bytes(), 0o600);
+            let told = place.run(&["check", "kong.yaml", "--kong", "3.9-oss", "--json"]);
+            assert_eq!(counting(&told), expected, "{told:#?}");
+        }
+    }
+}
+
+#[test]
 fn the_environment_takes_the_place_of_the_file() {
     let place = with_certificates();
     write(&place.path().join("kong.conf"), b"pg_ssl = on\npg_ssl_verify = off\n", 0o600);

@@ -50,6 +50,8 @@ pub(super) struct Source {
     pub(super) settings: Vec<Setting>,
     /// Whether the paths in it are those of a container's file system.
     pub(super) of_container: bool,
+    /// Folders and files of this machine that the container has, by their paths there.
+    pub(super) mounts: Vec<(String, PathBuf)>,
     /// Faults of the source's own, such as a value that is no string.
     pub(super) faults: Vec<super::fault::Fault>,
 }
@@ -59,6 +61,8 @@ pub(super) struct Source {
 pub(super) struct Paths {
     /// The folder that the container's root directory is in.
     pub(super) root: Option<PathBuf>,
+    /// Folders and files of this machine that the container has, by their paths there.
+    pub(super) mounts: Vec<(String, PathBuf)>,
     /// Whether a path that is not here may well be there, in a container.
     pub(super) of_container: bool,
 }
@@ -67,16 +71,22 @@ impl Paths {
     /// Where a path leads to.
     #[must_use]
     pub(super) fn resolve(&self, path: &str) -> PathBuf {
-        match &self.root {
-            Some(root) => root.join(path.trim_start_matches('/')),
-            None => PathBuf::from(path),
+        if let Some(root) = &self.root {
+            return root.join(path.trim_start_matches('/'));
         }
+        let inside = |(there, here): &(String, PathBuf)| {
+            let below = Path::new(path).strip_prefix(there).ok().filter(|_| here.exists())?;
+            Some((there.len(), if below.as_os_str().is_empty() { here.clone() } else { here.join(below) }))
+        };
+        let mounted = self.mounts.iter().filter_map(inside).max_by_key(|(length, _)| *length);
+        mounted.map_or_else(|| PathBuf::from(path), |(_, here)| here)
     }
 
     /// Whether a file that is not found may be elsewhere.
     #[must_use]
     pub(super) fn is_uncertain(&self, path: &Path) -> bool {
-        self.of_container && self.root.is_none() && !path.exists()
+        let mounted = || self.mounts.iter().any(|(_, here)| here.exists() && path.starts_with(here));
+        self.of_container && self.root.is_none() && !path.exists() && !mounted()
     }
 }
 
@@ -147,6 +157,7 @@ impl Configuration {
             profile: profile.clone(),
             paths: Paths {
                 root: root.map(Path::to_owned),
+                mounts: sources.iter().flat_map(|source| source.mounts.clone()).collect(),
                 of_container: sources.iter().any(|source| source.of_container),
             },
             place,

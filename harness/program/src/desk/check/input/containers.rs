@@ -1,5 +1,6 @@
 //! Settings in the files of container engines: `docker inspect`, Compose, Kubernetes, Helm.
 
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::super::catalog::Code;
@@ -192,6 +193,9 @@ impl Reader<'_> {
     fn service(&mut self, name: &str, service: &Rc<Node>) {
         let mut source = Self::source(format!("service {name}"));
         let Some(environment) = service.get("environment") else { return };
+        for volume in service.get("volumes").map(|node| node.items()).unwrap_or_default() {
+            source.mounts.extend(self.volume(volume));
+        }
         for (name, value) in environment.entries() {
             self.take(name, value, &mut source);
         }
@@ -199,6 +203,19 @@ impl Reader<'_> {
             self.assignment(entry, &mut source);
         }
         self.sources.push(source);
+    }
+
+    /// A folder or file of this machine: `./certs:/etc/kong/certs:ro`, or the same spelled out.
+    fn volume(&self, volume: &Node) -> Option<(String, PathBuf)> {
+        let (here, there) = match volume.text() {
+            Some(text) => {
+                let mut parts = text.split(':');
+                (parts.next()?, parts.next()?)
+            }
+            None => (volume.get("source")?.text()?, volume.get("target")?.text()?),
+        };
+        let folder = Path::new(self.file).parent().unwrap_or(Path::new(""));
+        here.starts_with(['.', '/']).then(|| (there.to_owned(), folder.join(here)))
     }
 
     /// An entry like `KONG_PG_SSL=on`; without a value it is that of the shell.
@@ -215,6 +232,12 @@ impl Reader<'_> {
         let Some(env) = container.get("Config").and_then(|config| config.get("Env")) else { return };
         let name = container.get("Name").and_then(|name| name.text()).unwrap_or("without a name");
         let mut source = Self::source(format!("container {}", name.trim_start_matches('/')));
+        for mount in container.get("Mounts").map(|node| node.items()).unwrap_or_default() {
+            let text = |key: &str| mount.get(key).and_then(|node| node.text());
+            if let (Some(here), Some(there)) = (text("Source"), text("Destination")) {
+                source.mounts.push((there.to_owned(), PathBuf::from(here)));
+            }
+        }
         for entry in env.items() {
             self.assignment(entry, &mut source);
         }

@@ -28,6 +28,12 @@ impl Log {
         Ok(Self { path: path.to_owned(), end })
     }
 
+    /// The same log from here on.
+    pub(super) async fn skip_to_end(&self) -> Self {
+        tokio::time::sleep(PATIENCE).await;
+        Self::follow(&self.path).unwrap_or_else(|_| Self { path: self.path.clone(), end: self.end })
+    }
+
     /// The lines that have been written since.
     pub(super) async fn since(&self) -> Vec<String> {
         tokio::time::sleep(PATIENCE).await;

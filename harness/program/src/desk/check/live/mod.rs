@@ -141,7 +141,7 @@ pub fn plan(request: &Request, overrides: &Overrides) -> Result<Plan, LiveError>
 /// The settings as Kong's client takes them, with the paths of this machine.
 fn conf(kong: &Configuration) -> KongConf {
     let here = |key: &str, text: &str| {
-        if !FILE_KEYS.contains(&key) || kong.paths.root.is_none() {
+        if !FILE_KEYS.contains(&key) || (kong.paths.root.is_none() && kong.paths.mounts.is_empty()) {
             return text.to_owned();
         }
         let path = |entry: &str| match entry.trim() {
@@ -166,8 +166,13 @@ pub async fn run(plan: &Plan) -> LiveResult {
         Answer::Tls(_) => authorities::ask_for_authorities(plan).await,
         _ => None,
     };
-    let attempts = attempts::both(plan).await;
+    // What the handshakes before have left there is of no interest.
     let log = match &plan.log {
+        Some(log) => Some(log.skip_to_end().await),
+        None => None,
+    };
+    let attempts = attempts::both(plan).await;
+    let log = match &log {
         Some(log) => Some(log.since().await),
         None => None,
     };

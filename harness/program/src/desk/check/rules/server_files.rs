@@ -86,7 +86,7 @@ fn content(conf: &PostgresqlConf, named: Named<'_>) -> Result<Vec<u8>, Fault> {
     } else {
         conf.is_in_data_directory() || conf.get(named.name).is_some()
     };
-    material::read(named, &file, &Paths { root: None, of_container: !is_certain })
+    material::read(named, &file, &Paths { of_container: !is_certain, ..Paths::default() })
 }
 
 fn certificates(
