@@ -1,5 +1,6 @@
 //! The command line.
 
+mod check;
 mod claims;
 mod clean;
 mod diagnose;
@@ -170,6 +171,8 @@ enum Command {
     List(list::ListArgs),
     /// List the claims of the documents with their cases, their verdicts in the last run, and where they are wrong.
     Claims(claims::ClaimsArgs),
+    /// Check Kong's configuration, and the server's beside it; with --live, connect as it would.
+    Check(Box<check::CheckArgs>),
     /// Find the causes behind a message of Kong or a line of PostgreSQL's log.
     Diagnose(diagnose::DiagnoseArgs),
     /// Compare the results of two runs: what regressed, what was fixed, and what explains it.
@@ -296,6 +299,7 @@ pub fn main() -> ExitCode {
             Command::Diff(args) => diff::diff(&args),
             Command::Report(args) => report::report(&args),
             Command::Explain(args) => explain::explain(&args),
+            Command::Check(args) => check::check(&args).await,
             Command::Env => env::env().await,
             Command::Clean => clean::clean().await,
         }

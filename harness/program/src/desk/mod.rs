@@ -1,3 +1,4 @@
 //! The operator's desk: help for someone whose Kong does not connect, out of what the suite knows.
 
+pub mod check;
 pub mod diagnose;

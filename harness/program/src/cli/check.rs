@@ -1,0 +1,176 @@
+//! `check`
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{Exit, Failure};
+use crate::desk::check::live::{self, LiveError, Overrides};
+use crate::desk::check::output::{Look, write_codes, write_json, write_sarif, write_text};
+use crate::desk::check::{InputError, Kind, Report, Request, check as run_check};
+use kong_pg_client::Profile;
+use postgres_tls_server::Major;
+
+const EXAMPLES: &str = "\
+Examples:
+  kong-pg-tls check /etc/kong/kong.conf                  as the newest release reads it
+  kong-pg-tls check kong.conf --kong 3.9-oss --json      for a program
+  kong-pg-tls check --env-file kong.env --root ./rootfs  a container's variables and files
+  docker inspect kong | kong-pg-tls check -              a running container
+  helm template . | kong-pg-tls check -                  what would be deployed
+  kong-pg-tls check kong.conf --postgresql postgresql.conf --hba pg_hba.conf
+  kong-pg-tls check kong.conf --live                     and connect as Kong does
+
+Exit status:
+  0 nothing wrong was found   100 there are errors or warnings   2 it cannot be read";
+
+#[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[command(after_help = EXAMPLES)]
+pub(super) struct CheckArgs {
+    /// kong.conf; also a file of variables, the output of `docker inspect`, a Compose file, a Kubernetes manifest or
+    /// Helm values; `-` is standard input. Without it, the kong.conf that Kong finds by itself, and the environment's KONG_* variables.
+    #[arg(value_name = "KONG.CONF")]
+    file: Option<PathBuf>,
+    /// What the file is, if it is not recognized.
+    #[arg(long = "as", value_name = "kong.conf|env|docker-inspect|compose|kubernetes|helm")]
+    kind: Option<Kind>,
+    /// Variables from a file instead of the environment; may be given more than once.
+    #[arg(long, value_name = "FILE")]
+    env_file: Vec<PathBuf>,
+    /// Kong's prefix, with what an earlier start has left in it.
+    #[arg(long, value_name = "DIR")]
+    prefix: Option<PathBuf>,
+    /// The folder that has the files of Kong's container: `/etc/ca.crt` is looked for in `DIR/etc/ca.crt`.
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// The server's postgresql.conf.
+    #[arg(long, value_name = "FILE")]
+    postgresql: Option<PathBuf>,
+    /// The server's pg_hba.conf.
+    #[arg(long, value_name = "FILE")]
+    hba: Option<PathBuf>,
+    /// The server's pg_ident.conf.
+    #[arg(long, value_name = "FILE")]
+    ident: Option<PathBuf>,
+    /// The release of Kong; the newest Enterprise one by default.
+    #[arg(long, value_name = "RELEASE")]
+    kong: Option<Profile>,
+    /// The server's major version.
+    #[arg(long, value_name = "MAJOR", default_value = "18")]
+    postgres: Major,
+    /// Certificates that expire within so many days are warned of.
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    days: u32,
+    /// Connect as well, as Kong does, and show what the server sends.
+    #[arg(long, conflicts_with_all = ["json", "sarif"])]
+    live: bool,
+    /// Where to connect, instead of pg_host.
+    #[arg(long, value_name = "HOST", requires = "live")]
+    host: Option<String>,
+    /// The port, instead of pg_port.
+    #[arg(long, value_name = "PORT", requires = "live")]
+    port: Option<u16>,
+    /// How long each step may take; pg_timeout or 10 by default.
+    #[arg(long, value_name = "SECONDS", requires = "live", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    timeout: Option<u64>,
+    /// The server's log, to show what is written to it meanwhile.
+    #[arg(long, value_name = "FILE", requires = "live")]
+    log: Option<PathBuf>,
+    /// One JSON document.
+    #[arg(long, conflicts_with = "sarif")]
+    json: bool,
+    /// SARIF 2.1.0, for code scanning.
+    #[arg(long)]
+    sarif: bool,
+    /// Show all codes instead, as docs/check.md has them.
+    #[arg(long, conflicts_with_all = ["file", "json", "sarif"])]
+    codes: bool,
+}
+
+impl From<InputError> for Failure {
+    fn from(error: InputError) -> Self {
+        Self { exit: Exit::Usage, message: error.to_string() }
+    }
+}
+
+impl From<LiveError> for Failure {
+    fn from(error: LiveError) -> Self {
+        let exit = match &error {
+            LiveError::Refused(_) => Exit::Failed,
+            LiveError::Folder(_) => Exit::Environment,
+            _ => Exit::Usage,
+        };
+        Self { exit, message: error.to_string() }
+    }
+}
+
+impl CheckArgs {
+    fn request(&self) -> Request {
+        Request {
+            file: self.file.clone(),
+            kind: self.kind,
+            env_files: self.env_file.clone(),
+            prefix: self.prefix.clone(),
+            root: self.root.clone(),
+            postgresql: self.postgresql.clone(),
+            hba: self.hba.clone(),
+            ident: self.ident.clone(),
+            profile: self.kong.clone().unwrap_or_else(Profile::newest),
+            major: self.postgres.0,
+            days: self.days,
+        }
+    }
+
+    fn write(&self, report: &Report) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        if self.json {
+            write_json(&mut out, report)
+        } else if self.sarif {
+            write_sarif(&mut out, report)
+        } else {
+            let colour = anstream::AutoStream::choice(&out) != anstream::ColorChoice::Never;
+            write_text(&mut out, report, Look { colour })
+        }?;
+        out.flush()
+    }
+}
+
+pub(super) async fn check(args: &CheckArgs) -> Result<Exit, Failure> {
+    if args.codes {
+        return written(write_codes(&mut io::stdout().lock()), Exit::Success);
+    }
+    let request = args.request();
+    let only_a_host = args.live && args.host.is_some();
+    let exit = match run_check(&request) {
+        // A host alone is connected to as a Kong without a configuration would.
+        Err(InputError::Nothing) if only_a_host => Exit::Success,
+        checked => {
+            let report = checked?;
+            let exit = if report.is_faulty() { Exit::Failed } else { Exit::Success };
+            written(args.write(&report), exit)?
+        }
+    };
+    if args.live { connect(args, &request, exit).await } else { Ok(exit) }
+}
+
+async fn connect(args: &CheckArgs, request: &Request, exit: Exit) -> Result<Exit, Failure> {
+    let limit = args.timeout.map(Duration::from_secs);
+    let plan =
+        live::plan(request, &Overrides { host: args.host.clone(), port: args.port, log: args.log.clone(), limit })?;
+    written(live::write_announcement(&mut io::stdout().lock(), &plan), exit)?;
+    let result = live::run(&plan).await;
+    let exit = if result.connects() { exit } else { Exit::Failed };
+    written(live::write_result(&mut io::stdout().lock(), &plan, &result), exit)
+}
+
+fn written(result: io::Result<()>, exit: Exit) -> Result<Exit, Failure> {
+    match result {
+        Ok(()) => Ok(exit),
+        // The reader has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit),
+        Err(error) => Err(Failure::environment(format!("cannot write: {error}"))),
+    }
+}

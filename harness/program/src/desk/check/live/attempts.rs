@@ -1,0 +1,63 @@
+//! The logins, one on each of Kong's stacks.
+
+use kong_pg_client::{Kong, Refusal, Stack};
+
+use super::Plan;
+
+/// A login on a stack.
+#[derive(Debug)]
+pub struct Stacked {
+    /// The stack.
+    pub stack: Stack,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of a login.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Kong is connected.
+    Connected,
+    /// What Kong says, character for character, and at which step.
+    Refused {
+        /// `handshake`, `auth` and so on.
+        step: &'static str,
+        /// The text.
+        text: String,
+    },
+    /// Nothing came of it within the limit; Kong would wait on.
+    Hangs,
+}
+
+impl From<Refusal> for Outcome {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused { step: refusal.stage.as_str(), text: refusal.as_kong_prints_it() }
+    }
+}
+
+/// First as nginx starts, then as a worker or the command line.
+pub(super) async fn both(plan: &Plan) -> Vec<Stacked> {
+    let mut attempts = Vec::new();
+    for stack in Stack::ALL {
+        attempts.push(Stacked { stack, outcome: one(plan, stack).await });
+    }
+    attempts
+}
+
+async fn one(plan: &Plan, stack: Stack) -> Outcome {
+    let kong = match Kong::start(plan.settings.clone(), plan.profile.clone(), stack) {
+        Ok(kong) => kong,
+        Err(refusal) => return refusal.into(),
+    };
+    // Kong has a limit for each read, and LuaSec none in the handshake: this one is for the whole.
+    let attempt = tokio::time::timeout(plan.limit.saturating_mul(2), kong.connect());
+    match attempt.await.map(|attempt| attempt.result) {
+        Ok(Ok(connection)) => {
+            // A server that is slow to take the end of a connection has let Kong in all the same.
+            let _ = tokio::time::timeout(plan.limit, connection.close()).await;
+            Outcome::Connected
+        }
+        Ok(Err(refusal)) => refusal.into(),
+        Err(_) => Outcome::Hangs,
+    }
+}

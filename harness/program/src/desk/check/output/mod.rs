@@ -1,0 +1,10 @@
+//! What a check found, for people and for programs.
+
+mod json;
+mod sarif;
+mod text;
+
+pub use json::write_json;
+pub use sarif::write_sarif;
+pub(super) use text::wrap;
+pub use text::{Look, write_codes, write_text};
