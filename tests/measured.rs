@@ -17,10 +17,10 @@ use postgres_tls_server::RuntimeKind;
 
 /// What was measured: which situations, with which driver, on which stacks.
 const MEASURED: [(&str, &str, &[Stack]); 7] = [
-    ("kong/both-*", "pgmoon-kong-2.2.0", &Stack::ALL),
+    ("kong/both-*", "pgmoon-kong-2.2.0", Stack::ALL),
     ("kong/luasec-*", "pgmoon-kong-2.2.0", &[Stack::Luasec]),
     ("kong/cosocket-*", "pgmoon-kong-2.2.0", &[Stack::Cosocket]),
-    ("leafo/both-*", "pgmoon-leafo-1.16.0", &Stack::ALL),
+    ("leafo/both-*", "pgmoon-leafo-1.16.0", Stack::ALL),
     ("kong-any/luasec-*", "pgmoon-kong-any", &[Stack::Luasec]),
     ("kong-1.21.4/cosocket-*", "pgmoon-kong-1.21.4", &[Stack::Cosocket]),
     // The server alone: the driver does not matter.

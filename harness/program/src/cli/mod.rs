@@ -173,8 +173,8 @@ fn profiles(text: &str) -> Result<Named<Profile>, String> {
     if text == "all" { Ok(Named(Profile::all())) } else { list(text) }
 }
 
-fn list<T: std::str::FromStr<Err = String>>(text: &str) -> Result<Named<T>, String> {
-    text.split(',').map(str::parse).collect::<Result<_, _>>().map(Named)
+fn list<T: std::str::FromStr<Err: ToString>>(text: &str) -> Result<Named<T>, String> {
+    text.split(',').map(str::parse).collect::<Result<_, T::Err>>().map(Named).map_err(|error| error.to_string())
 }
 
 fn image(text: &str) -> Result<(Major, String), String> {

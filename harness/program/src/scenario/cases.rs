@@ -328,7 +328,7 @@ fn check_reasons(claims: &[String], releases: &[String], shared: &Shared) -> Vec
         Some((way("claims", number), message, help))
     });
     let releases = releases.iter().enumerate().filter_map(|(number, release)| {
-        let message = release.parse::<Profile>().err()?;
+        let message = release.parse::<Profile>().err()?.to_string();
         Some((way("releases", number), message, "name a release as `--kong` takes it".to_owned()))
     });
     claims.chain(releases).collect()

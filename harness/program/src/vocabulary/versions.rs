@@ -36,14 +36,15 @@ impl<V: Ord + Copy> Range<V> {
     }
 }
 
-impl<V: FromStr<Err = String> + Ord + Copy> FromStr for Range<V> {
+impl<V: FromStr<Err: ToString> + Ord + Copy> FromStr for Range<V> {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
+        let parse = |text: &str| text.parse::<V>().map_err(|error| error.to_string());
         if let Some(first) = text.strip_suffix('+') {
-            return Ok(Self { first: first.parse()?, last: None });
+            return Ok(Self { first: parse(first)?, last: None });
         }
         let (first, last) = text.split_once('-').unwrap_or((text, text));
-        let (first, last) = (first.parse()?, last.parse()?);
+        let (first, last) = (parse(first)?, parse(last)?);
         if first > last { Err(format!("`{text}` ends before it begins")) } else { Ok(Self { first, last: Some(last) }) }
     }
 }
@@ -58,7 +59,7 @@ impl<V: fmt::Display + PartialEq> fmt::Display for Range<V> {
     }
 }
 
-impl<'de, V: FromStr<Err = String> + Ord + Copy> Deserialize<'de> for Range<V> {
+impl<'de, V: FromStr<Err: ToString> + Ord + Copy> Deserialize<'de> for Range<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         /// YAML takes `15` for a number.
         #[derive(Deserialize)]

@@ -98,7 +98,7 @@ impl Answer {
         };
         let text = reword(&self.text("text").unwrap_or_default(), profile.openssl);
         Some(Refusal {
-            stage: self.text("stage").and_then(|name| stage(&name)).unwrap_or(Stage::Configure),
+            stage: self.text("stage").and_then(|name| name.parse().ok()).unwrap_or(Stage::Configure),
             delivery,
             x509: self.number("x509"),
             alert: alert(&text),
@@ -106,19 +106,6 @@ impl Answer {
             text,
         })
     }
-}
-
-fn stage(name: &str) -> Option<Stage> {
-    let all = [
-        Stage::Configure,
-        Stage::Connect,
-        Stage::SslRequest,
-        Stage::Handshake,
-        Stage::Verify,
-        Stage::Auth,
-        Stage::Query,
-    ];
-    all.into_iter().find(|stage| stage.as_str() == name)
 }
 
 /// The alert that a text of OpenSSL speaks of.

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
@@ -11,6 +12,9 @@ use tokio::process::{Child, Command};
 use super::channel::Channel;
 use super::installed::Installed;
 use crate::client::translate;
+
+/// How long a process may take to close its Lua VM.
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// The processes that have nothing to do.
 pub(super) struct Workers {
@@ -29,14 +33,21 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Ends the process, and with it its connection.
-    pub(super) async fn end(mut self) {
-        self.kill();
-        // It is not waited for when it is dropped.
+    /// Ends the process by closing its Lua VM, in which LuaSec's destructor shuts TLS down.
+    pub(super) async fn close_vm(mut self) {
+        // There is no answer: the channel ends with the process.
+        let _ = self.channel.ask("end", &[]).await;
+        let _ = tokio::time::timeout(LIMIT, self.process.wait()).await;
+    }
+
+    /// Kills the process; the operating system ends its connection.
+    pub(super) async fn kill(mut self) {
+        self.send_kill();
+        // Dropping it would not wait for it.
         let _ = self.process.wait().await;
     }
 
-    fn kill(&mut self) {
+    fn send_kill(&mut self) {
         // Once it has ended, its number may be another's.
         if let (Ok(None), Some(pid)) = (self.process.try_wait(), self.pid) {
             let _ = kill_process(pid, Signal::KILL);
@@ -46,7 +57,7 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.kill();
+        self.send_kill();
     }
 }
 

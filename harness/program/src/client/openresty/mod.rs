@@ -1,6 +1,6 @@
 //! Kong's own TLS stacks: a cosocket in nginx, and LuaSec, driven by Lua that does what Kong's driver does.
 //!
-//! Nothing of this program's re-creation speaks here, so that where both agree, two witnesses do.
+//! The code shares nothing with the emulated client, so that an agreement of the two is one of independent programs.
 
 mod channel;
 mod installed;
@@ -64,7 +64,7 @@ impl OpenResty {
     async fn cosocket(&self, task: &Task, trusted: Option<&Path>) -> Result<Channel, Trouble> {
         let directives = Directives {
             trusted: trusted.map(std::fs::read).transpose()?,
-            verify_depth: task.settings.verify_depth,
+            verify_depth: task.settings.verify_depth.clone(),
             protocols: offered_on_a_cosocket(&task.settings, &task.profile),
             security_level: task.settings.security_level,
         };
@@ -115,10 +115,13 @@ impl Line {
         }
     }
 
-    /// Ends what an error was raised in.
-    async fn end(self) {
-        if let Self::Luasec(worker, _) = self {
-            worker.end().await;
+    /// Ends the Lua VM in which an error was raised: in Kong it is closed while nginx gives up starting, where the
+    /// measured drivers were killed.
+    async fn end(self, in_kong: bool) {
+        match self {
+            Self::Luasec(worker, _) if in_kong => worker.close_vm().await,
+            Self::Luasec(worker, _) => worker.kill().await,
+            Self::Nginx(_) => {}
         }
     }
 }
@@ -142,7 +145,7 @@ impl Client for OpenResty {
         let (reached, certificate) = (answer.has("reached"), answer.certificate());
         let result = match answer.refusal(&task.profile) {
             Some(refusal) if refusal.delivery == ErrorDelivery::Raised => {
-                line.end().await;
+                line.end(task.profile.edition != Edition::Driver).await;
                 Err(refusal)
             }
             Some(refusal) => {

@@ -28,7 +28,8 @@ const LOCATIONS: usize = 4;
 pub(super) struct Directives {
     /// The content of the trusted file.
     pub(super) trusted: Option<Vec<u8>>,
-    pub(super) verify_depth: u32,
+    /// Empty where Kong makes nothing of it.
+    pub(super) verify_depth: String,
     pub(super) protocols: String,
     pub(super) security_level: u32,
 }
@@ -135,6 +136,8 @@ impl Nginx {
             let log = log_from(&self.folder, told);
             if let Some((_, why)) = log.lines().find_map(|line| line.split_once("[emerg] ")) {
                 let why = why.split_once(": ").filter(|(process, _)| process.contains('#')).map_or(why, |(_, why)| why);
+                // A fault of the configuration ends with its place in a file that is not Kong's.
+                let why = why.rsplit_once(" in /").map_or(why, |(why, _)| why);
                 return Err(Trouble::Refused(Refusal::raised(Stage::Configure, why)));
             }
             if let Some(status) = self.process.try_wait()? {
