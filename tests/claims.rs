@@ -42,8 +42,9 @@ fn every_refusal_says_how_far_kong_comes() {
     let vague = SUITE.cases().filter(|case| {
         let expectations = case.steps.iter().filter_map(|step| step.expect.as_ref());
         let mut expected = expectations.flat_map(|expectation| {
-            let editions = [Edition::Enterprise, Edition::Oss];
-            editions.into_iter().flat_map(|edition| Stack::ALL.iter().map(move |stack| expectation.on(*stack, edition)))
+            [Edition::Enterprise, Edition::Oss]
+                .map(|edition| [Stack::Luasec, Stack::Cosocket].map(|stack| expectation.on(stack, edition)))
+                .concat()
         });
         expected.any(|expected| matches!(expected, Expected::Refused { stage: None, .. }))
     });

@@ -262,9 +262,9 @@ fn list_shows_the_cells_that_run_would_run() {
     assert_eq!(
         ids,
         [
-            "mtls/cert::a-certificate.none.each-its-newest@pg17+kong-3.15-enterprise+kong-cosocket",
-            "mtls/cert::a-certificate.none.both-1-2@pg17+kong-3.15-enterprise+kong-cosocket",
-            "mtls/cert::a-certificate.none.both-1-3@pg17+kong-3.15-enterprise+kong-cosocket"
+            "mtls/cert::a-certificate.none.each-its-newest@pg17+kong-3.16-enterprise+kong-cosocket",
+            "mtls/cert::a-certificate.none.both-1-2@pg17+kong-3.16-enterprise+kong-cosocket",
+            "mtls/cert::a-certificate.none.both-1-3@pg17+kong-3.16-enterprise+kong-cosocket"
         ]
     );
     let told = place.run(&["list", "mtls/cert::a-certificate.none.*", "--postgres", "17", "--json"]);

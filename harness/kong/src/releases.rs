@@ -114,7 +114,9 @@ pub enum ReleaseError {
 fn hint(suggestion: Option<&str>, (oldest, newest): &(String, String)) -> String {
     let did_you_mean = suggestion.map(|name| format!("; did you mean {name}?")).unwrap_or_default();
     let separator = if did_you_mean.is_empty() { "; " } else { " " };
-    format!("{did_you_mean}{separator}releases run from {oldest} to {newest}, and a patch is written like 3.10.0.9-enterprise")
+    format!(
+        "{did_you_mean}{separator}releases run from {oldest} to {newest}, and a patch is written like 3.10.0.9-enterprise"
+    )
 }
 
 /// The files' own form.
@@ -203,8 +205,8 @@ impl Releases {
     /// # Errors
     /// If the file cannot be read, or is not one of releases.
     pub fn with_file(path: &Path) -> Result<Self, ReleasesError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ReleasesError::Read { path: path.to_owned(), source })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ReleasesError::Read { path: path.to_owned(), source })?;
         Self::built_in().clone().with_text(&text)
     }
 
@@ -258,7 +260,9 @@ impl Releases {
     /// All releases at their newest patches, oldest first.
     #[must_use]
     pub fn all(&self) -> Vec<Profile> {
-        let newest = |row: &&Row| self.rows.iter().rfind(|other| row.is_of_release(other)).is_some_and(|last| last.since == row.since);
+        let newest = |row: &&Row| {
+            self.rows.iter().rfind(|other| row.is_of_release(other)).is_some_and(|last| last.since == row.since)
+        };
         self.rows.iter().filter(newest).map(|row| row.profile.clone()).collect()
     }
 
@@ -287,7 +291,8 @@ impl Releases {
         if let Some(driver) = self.drivers.iter().find(|driver| driver.name == name) {
             return Ok(driver.clone());
         }
-        let (version, edition) = name.split_once('-').map_or((name, None), |(version, edition)| (version, Some(edition)));
+        let (version, edition) =
+            name.split_once('-').map_or((name, None), |(version, edition)| (version, Some(edition)));
         let Ok(version) = numbers(version) else { return Err(self.unknown(name)) };
         let is_meant = |row: &&Row| {
             let of_edition = edition.is_none_or(|edition| row.profile.edition.to_string() == edition);

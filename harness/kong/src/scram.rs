@@ -87,7 +87,10 @@ mod tests {
         let first = begin(mechanisms).expect("an exchange").first();
         let message = first.strip_prefix(mechanism).expect("the mechanism");
         let (length, message) = message.split_at(4);
-        assert_eq!(i32::from_be_bytes(length.try_into().expect("a length")), i32::try_from(message.len()).expect("small"));
+        assert_eq!(
+            i32::from_be_bytes(length.try_into().expect("a length")),
+            i32::try_from(message.len()).expect("small")
+        );
         assert!(message.starts_with(header));
     }
 

@@ -96,11 +96,8 @@ impl Session {
 
     async fn send_startup(&mut self, login: &Login) -> Result<(), Refusal> {
         let mut message = BytesMut::new();
-        let parameters = [
-            ("user", login.user.as_str()),
-            ("database", login.database.as_str()),
-            ("application_name", "pgmoon"),
-        ];
+        let parameters =
+            [("user", login.user.as_str()), ("database", login.database.as_str()), ("application_name", "pgmoon")];
         frontend::startup_message(parameters, &mut message)
             .map_err(|error| Refusal::raised(Stage::Auth, &error.to_string()))?;
         self.send(&message).await

@@ -3,8 +3,22 @@
 use crate::words::UnknownWord;
 
 /// One of Kong's two TLS stacks. One and the same kong.conf goes through both at every start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-#[derive(strum::Display, strum::EnumString, strum::VariantNames, strum::VariantArray)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::VariantNames,
+    strum::VariantArray,
+)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case", parse_err_ty = UnknownWord, parse_err_fn = unknown)]
@@ -36,6 +50,6 @@ mod tests {
             assert_eq!(stack.to_string().parse(), Ok(*stack));
         }
         let error = "nginx".parse::<Stack>().expect_err("no stack");
-        assert_eq!(error.to_string(), "`nginx` is not a stack; expected one of luasec, cosocket");
+        assert_eq!(error.to_string(), "`nginx` is not a stack; expected luasec or cosocket");
     }
 }

@@ -4,7 +4,7 @@ use strum::VariantNames;
 
 /// A word that is not in the list of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{word}` is not {kind}; expected one of {expected}")]
+#[error("`{word}` is not {kind}; expected {expected}")]
 pub struct UnknownWord {
     word: String,
     kind: &'static str,
@@ -14,6 +14,11 @@ pub struct UnknownWord {
 impl UnknownWord {
     /// The error for a word that names none of `T`'s variants. `kind` has its article: "a stack".
     pub(crate) fn of<T: VariantNames>(word: &str, kind: &'static str) -> Self {
-        Self { word: word.to_owned(), kind, expected: T::VARIANTS.join(", ") }
+        let expected = match T::VARIANTS {
+            [] => String::new(),
+            [only] => (*only).to_owned(),
+            [others @ .., last] => format!("{} or {last}", others.join(", ")),
+        };
+        Self { word: word.to_owned(), kind, expected }
     }
 }

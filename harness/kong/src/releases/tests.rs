@@ -127,5 +127,7 @@ fn a_mistake_in_a_file_is_reported(#[case] text: &str, #[case] expected: &str) {
 fn a_fact_without_a_source_is_a_mistake() {
     let error = with("[[release]]\nname = '4.0'\nedition = 'oss'\nlike = '3.9-oss'\nopenssl = { is = '3.5' }");
     let error = error.expect_err("no source");
-    assert!(std::error::Error::source(&error).is_some_and(|source| source.to_string().contains("missing field `from`")));
+    assert!(
+        std::error::Error::source(&error).is_some_and(|source| source.to_string().contains("missing field `from`"))
+    );
 }

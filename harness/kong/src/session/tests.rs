@@ -45,7 +45,8 @@ async fn log_in(answers: Vec<Vec<u8>>) -> (Result<i32, Refusal>, Vec<String>) {
         messages
     });
     let limit = Duration::from_secs(5);
-    let socket = Socket::connect("127.0.0.1", port, Stack::Cosocket, OpensslLine(3, 4), limit).await.expect("connected");
+    let socket =
+        Socket::connect("127.0.0.1", port, Stack::Cosocket, OpensslLine(3, 4), limit).await.expect("connected");
     let login = Login {
         user: "kong".into(),
         password: None,
@@ -63,11 +64,8 @@ async fn kong_sets_the_schema_and_the_time_zone_before_it_asks_for_the_version()
     let (outcome, messages) = log_in(vec![welcome(), row, ready(), ready()]).await;
     assert_eq!(outcome, Ok(7));
     let queries: Vec<_> = messages[1..].iter().map(|message| message[5..].trim_end_matches('\0')).collect();
-    let expected = [
-        "SELECT CURRENT_SCHEMA AS schema",
-        "SET SCHEMA 'ko''g';\nSET TIME ZONE 'UTC';",
-        "SHOW server_version_num;",
-    ];
+    let expected =
+        ["SELECT CURRENT_SCHEMA AS schema", "SET SCHEMA 'ko''g';\nSET TIME ZONE 'UTC';", "SHOW server_version_num;"];
     assert_eq!(queries, expected);
 }
 

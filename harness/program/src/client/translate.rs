@@ -16,8 +16,9 @@ pub(super) fn offered(task: &Task) -> Result<Vec<TlsVersion>, ClientError> {
     let settings = &task.settings;
     let offered = match task.stack {
         Stack::Cosocket => {
-            let named =
-                |version: &TlsVersion| settings.protocols.split_whitespace().any(|name| name.eq_ignore_ascii_case(version.as_str()));
+            let named = |version: &TlsVersion| {
+                settings.protocols.split_whitespace().any(|name| name.eq_ignore_ascii_case(version.as_str()))
+            };
             VERSIONS.into_iter().filter(named).collect()
         }
         Stack::Luasec => match settings.ssl_version.as_str() {
