@@ -24,7 +24,7 @@ const BASE: &str = "debian:bookworm-slim";
 const BUILD_LIMIT: Duration = Duration::from_secs(600);
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// What there is of Kong's stacks.
+/// The programs of Kong's stacks.
 pub(super) struct Installed {
     place: Place,
     pub(super) nginx: PathBuf,
@@ -61,7 +61,7 @@ impl Installed {
     fn probe(place: Place) -> Result<Self, String> {
         let find = |name| place.program(name).ok_or_else(|| format!("there is no {name} here"));
         let (nginx, luajit) = (find("nginx")?, find("luajit")?);
-        // nginx tells its versions and its options on stderr.
+        // nginx prints its versions and options on stderr.
         let said = place.command(&nginx, &[]).arg("-V").output().map_err(|error| format!("nginx: {error}"))?;
         let said = String::from_utf8_lossy(&said.stderr).into_owned();
         let modules = said.split_whitespace().find_map(|word| word.strip_prefix("--modules-path="));

@@ -1,4 +1,4 @@
-//! LuaSec in processes that stay for the next attempt. It may wait without end, and is killed then.
+//! LuaSec in processes that are kept for the next attempt. One that waits without end is killed.
 
 use std::io;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use crate::client::translate;
 /// How long a process may take to close its Lua VM.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// The processes that have nothing to do.
+/// The idle processes.
 pub(super) struct Workers {
     installed: Arc<Installed>,
     folder: PathBuf,
@@ -27,7 +27,7 @@ pub(super) struct Workers {
 pub(super) struct Worker {
     pub(super) channel: Channel,
     security_level: u32,
-    /// The process itself, or what stands for it outside of its container.
+    /// The process itself, or the program that started it in its container.
     process: Box<Child>,
     pid: Option<Pid>,
 }
@@ -48,7 +48,7 @@ impl Worker {
     }
 
     fn send_kill(&mut self) {
-        // Once it has ended, its number may be another's.
+        // After its end, another process may have its id.
         if let (Ok(None), Some(pid)) = (self.process.try_wait(), self.pid) {
             let _ = kill_process(pid, Signal::KILL);
         }
@@ -81,7 +81,7 @@ impl Workers {
         Arc::new(Self { installed, folder, idle: Mutex::default() })
     }
 
-    /// One that has nothing to do, or a new one.
+    /// An idle process, or a new one.
     pub(super) async fn take(&self, security_level: u32) -> io::Result<Worker> {
         let idle = {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -99,7 +99,7 @@ impl Workers {
     }
 
     async fn start(&self, security_level: u32) -> io::Result<Worker> {
-        // Kong's OpenSSL has its level by default; LuaSec loads certificates before it could be told one.
+        // Kong's OpenSSL has its level by default; LuaSec loads certificates before a level could be set.
         let conf = self.folder.join(format!("openssl-{security_level}.cnf"));
         std::fs::write(&conf, translate::openssl_conf(security_level))?;
         let lua = format!("{}/?.lua;;", self.folder.display());

@@ -32,7 +32,7 @@ use kong_pg_client::{
 #[include = "*.lua"]
 struct Lua;
 
-/// Kong's own stacks, started when they are first needed.
+/// Kong's own stacks, started on first use.
 pub(super) struct OpenResty {
     installed: Arc<Installed>,
     folder: PathBuf,
@@ -76,13 +76,13 @@ impl OpenResty {
         nginx.open(&directives, trusted).await
     }
 
-    /// A line to the driver on a task's stack, and the trusted file that LuaSec is told of.
+    /// A line to the driver on a task's stack, and the trusted file for LuaSec.
     async fn line(&self, task: &Task) -> Result<(Line, Option<PathBuf>), Trouble> {
         let trusted = combine(&task.settings).map_err(Trouble::Refused)?;
         Ok(match task.stack {
             Stack::Cosocket => (Line::Nginx(self.cosocket(task, trusted.as_deref()).await?), None),
             Stack::Luasec => {
-                // nginx speaks through LuaSec while it starts, and only if it has taken its configuration.
+                // nginx uses LuaSec while it starts, and only if it has accepted its configuration.
                 let in_nginx = task.profile.edition != Edition::Driver;
                 if in_nginx {
                     self.cosocket(task, trusted.as_deref()).await?;
@@ -108,7 +108,7 @@ impl Line {
         }
     }
 
-    /// Keeps what can be used again.
+    /// Keeps a process that can be used again.
     fn done(self) {
         if let Self::Luasec(worker, workers) = self {
             workers.put_back(worker);
@@ -150,8 +150,8 @@ impl Client for OpenResty {
             }
             Some(refusal) => {
                 line.done();
-                let said = answer.text("connection").map(|connection| Nginx::said(&self.folder, mark, &connection));
-                Err(Refusal { alert: refusal.alert.or_else(|| alert(&said?)), ..refusal })
+                let logged = answer.text("connection").map(|connection| Nginx::logged(&self.folder, mark, &connection));
+                Err(Refusal { alert: refusal.alert.or_else(|| alert(&logged?)), ..refusal })
             }
             None => {
                 let pid = answer.number("pid").unwrap_or_default();
@@ -171,7 +171,7 @@ impl Client for OpenResty {
     }
 }
 
-/// Where to connect, as a number: Kong looks names up by itself.
+/// The address to connect to as a number, as Kong resolves names itself.
 async fn address(task: &Task) -> String {
     let host = (task.settings.host.as_str(), task.settings.port);
     let found = tokio::net::lookup_host(host).await.into_iter().flatten().min_by_key(std::net::SocketAddr::is_ipv6);

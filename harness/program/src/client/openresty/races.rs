@@ -1,15 +1,15 @@
-//! Where what Kong's own stacks say is not a function of the configuration: all that may differ from what is expected,
-//! and why.
+//! Races: where the outcome of Kong's own stacks is not a function of the configuration, the outcomes that may replace
+//! the expected one, and why.
 
 use crate::judge::{Expectation, Observation, Outcome, judge};
 use kong_pg_client::{ErrorDelivery, Stack};
 
-/// A race, and the words of its other end.
+/// A race and its other outcomes.
 struct Race {
     stack: Stack,
-    /// Whether a text is what is said where nothing interferes.
+    /// Whether a text is that of the usual outcome.
     is_regular: fn(&str) -> bool,
-    /// What may be said instead, and how.
+    /// The texts that may come instead, and how they are delivered.
     instead: &'static [(&'static str, ErrorDelivery)],
     because: &'static str,
 }
@@ -52,7 +52,7 @@ fn is_about_a_message(text: &str) -> bool {
     text.starts_with("receive_message: failed to get type: ")
 }
 
-/// Why what Kong said is not what was expected, if a race is all there is to it: the server tells of the same.
+/// Why Kong's text is not the expected one, if a race explains it and the server's log is as expected.
 pub(crate) fn race(stack: Stack, expected: &Expectation, observed: &Observation) -> Option<&'static str> {
     let Some(Outcome::Refused { kong, .. }) = &expected.outcome else { return None };
     let refusal = observed.outcome.as_ref().err()?;
