@@ -1,7 +1,7 @@
-//! What was measured on Kong's own driver, replayed: its text and the server's log, to the letter.
+//! Replays of measurements of Kong's own driver: its text and the server's log, verbatim.
 //!
-//! `tests/measured` holds some 290 situations, measured with Kong's fork of pgmoon and with leafo's, on an nginx cosocket
-//! and on LuaSec, against PostgreSQL 15. Where the measurement itself varied between runs, every outcome seen is listed.
+//! `tests/measured/README.md` says how they were made, with which versions, and what they need. Without it they are
+//! ignored, or fail with `KONG_PG_TLS_REQUIRE_MEASURED=1`.
 
 mod cells;
 
@@ -11,26 +11,26 @@ use std::process::ExitCode;
 use cells::Cells;
 use kong_pg_client::Stack;
 use kong_pg_tls::session::{CellRequest, Options, RuntimeChoice, SessionError};
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::{Arguments, Failed, Trial};
 use postgres_tls_server::Major;
 
-/// What was measured: which situations, with which driver, on which stacks.
+/// The measurements: the situations, the driver, and the stacks.
 const MEASURED: [(&str, &str, &[Stack]); 7] = [
-    ("kong/both-*", "pgmoon-kong-2.2.0", &Stack::ALL),
+    ("kong/both-*", "pgmoon-kong-2.2.0", Stack::ALL),
     ("kong/luasec-*", "pgmoon-kong-2.2.0", &[Stack::Luasec]),
     ("kong/cosocket-*", "pgmoon-kong-2.2.0", &[Stack::Cosocket]),
-    ("leafo/both-*", "pgmoon-leafo-1.16.0", &Stack::ALL),
+    ("leafo/both-*", "pgmoon-leafo-1.16.0", Stack::ALL),
     ("kong-any/luasec-*", "pgmoon-kong-any", &[Stack::Luasec]),
     ("kong-1.21.4/cosocket-*", "pgmoon-kong-1.21.4", &[Stack::Cosocket]),
-    // The server alone: the driver does not matter.
+    // The server alone; the driver does not matter.
     ("start/*", "pgmoon-kong-2.2.0", &[Stack::Luasec]),
 ];
 
-/// Makes a machine without that server fail instead of ignoring the measurements.
-const REQUIRE: &str = "KONG_PG_TLS_REQUIRE_MEASURED";
-
-/// The server that everything was measured on: a process on the loopback, which the lines of pg_hba.conf speak of.
+/// The server of all measurements: a process on the loopback, which the lines of pg_hba.conf name.
 const POSTGRES: Major = Major(15);
+
+/// The environment variable with which missing replays are failures.
+const REQUIRE: &str = "KONG_PG_TLS_REQUIRE_MEASURED";
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -64,12 +64,17 @@ fn trials(cells: &mut Cells) -> Result<Vec<Trial>, Box<dyn std::error::Error>> {
         options.runtime.choice = RuntimeChoice::Local;
         match cells.trials(&options) {
             Ok(trials) => all.extend(trials),
-            Err(SessionError::Runtime(error)) if std::env::var_os(REQUIRE).is_none() => {
-                eprintln!("not replayed: {glob}: measured on PostgreSQL {POSTGRES}, and {error}");
-                all.push(Trial::test(format!("measured {glob}"), || Ok(())).with_ignored_flag(true));
-            }
+            Err(SessionError::Runtime(error)) => all.push(not_replayed(glob, &error.to_string())),
             Err(error) => return Err(error.into()),
         }
     }
     Ok(all)
+}
+
+/// The test that stands for measurements which cannot be replayed here: ignored, unless they are required.
+fn not_replayed(glob: &str, why: &str) -> Trial {
+    let is_required = std::env::var_os(REQUIRE).is_some_and(|value| value == "1");
+    let why = format!("NOT REPLAYED: the measurements of {glob} need the binaries of PostgreSQL {POSTGRES}: {why}");
+    eprintln!("{why}{}", if is_required { "" } else { "; with KONG_PG_TLS_REQUIRE_MEASURED=1 this is a failure" });
+    Trial::test(format!("measured {glob}"), move || Err(Failed::from(why))).with_ignored_flag(!is_required)
 }

@@ -1,8 +1,8 @@
-//! kong.conf, read as Kong reads it.
+//! kong.conf and its variables in the environment, read as Kong reads them.
 
 use std::collections::BTreeMap;
 
-/// The settings that bear on the connection to PostgreSQL, and what they mean.
+/// The settings of the connection to PostgreSQL, and what they mean.
 pub const KEYS: &[(&str, &str)] = &[
     ("pg_host", "Host of the server; the suite's own server, if not set."),
     ("pg_port", "Port of the server; the suite's own server, if not set."),
@@ -32,8 +32,8 @@ pub const KEYS: &[(&str, &str)] = &[
 /// The settings whose values name files.
 pub const FILE_KEYS: &[&str] = &["lua_ssl_trusted_certificate", "pg_ssl_cert", "pg_ssl_cert_key"];
 
-/// The files that a value names: not `system`, not absolute paths, and without quotes that Kong would not remove. A
-/// file whose content stands there itself is one of them.
+/// The relative file names in a value: without `system`, absolute paths, and the quotes that Kong would not remove. The
+/// file of an entry in base64 is one of them.
 pub fn file_names(value: &str) -> impl Iterator<Item = &str> {
     let bare = |name: &'_ str| -> bool { !name.is_empty() && name != "system" && !name.starts_with('/') };
     value
@@ -42,25 +42,25 @@ pub fn file_names(value: &str) -> impl Iterator<Item = &str> {
         .filter(move |name| bare(name))
 }
 
-/// The file of an entry that stands for its content: `{root.crt in base64}`.
+/// The file whose content an entry stands for: `{root.crt in base64}`.
 #[must_use]
 pub fn in_base64(entry: &str) -> Option<&str> {
     entry.strip_prefix('{')?.strip_suffix(" in base64}")
 }
 
-/// Whether a name is that of a variable of the environment.
+/// Whether a name is that of an environment variable of Kong's.
 #[must_use]
 pub fn is_variable(name: &str) -> bool {
     name.starts_with("KONG_")
 }
 
-/// What a setting is called in the environment.
+/// The environment variable of a setting: `KONG_PG_SSL`.
 #[must_use]
 pub fn variable(key: &str) -> String {
     format!("KONG_{}", key.to_uppercase())
 }
 
-/// A kong.conf and what the environment has in its place: the settings by name.
+/// The settings of a kong.conf and of the environment, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KongConf(BTreeMap<String, Value>);
 
@@ -72,8 +72,8 @@ struct Value {
 }
 
 impl KongConf {
-    /// Reads the text of a kong.conf. A `#` begins a comment unless it is written `\#`; quotes are never removed; of
-    /// a key that is there twice the later one counts.
+    /// Reads the text of a kong.conf. A `#` begins a comment unless it is written `\#`; quotes are never removed; the
+    /// last of several lines with the same key counts.
     #[must_use]
     pub fn read(text: &str) -> Self {
         let setting = |line: &str| {
@@ -85,7 +85,7 @@ impl KongConf {
         Self(text.lines().filter_map(setting).collect())
     }
 
-    /// The same with a variable of the environment, which takes the place of what the file says. In it, a `#` is a `#`.
+    /// The same with an environment variable, which overrides the file. In it, a `#` begins no comment.
     #[must_use]
     pub fn with_variable(mut self, variable: &str, value: &str) -> Self {
         if let Some(key) = variable.strip_prefix("KONG_") {
@@ -95,7 +95,7 @@ impl KongConf {
         self
     }
 
-    /// The same with all settings of one kind, by the beginning of their names, as another configuration has them.
+    /// The same with all settings whose names have a prefix taken from another configuration.
     #[must_use]
     pub fn with_those_of(mut self, other: &Self, beginning: &str) -> Self {
         self.0.retain(|key, _| !key.starts_with(beginning));
@@ -104,19 +104,19 @@ impl KongConf {
         self
     }
 
-    /// A setting; an empty one counts as none, as it does for Kong.
+    /// The value of a setting. An empty one counts as none, as it does for Kong.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(|value| value.text.as_str()).filter(|value| !value.is_empty())
     }
 
-    /// Whether a setting is there and has no value.
+    /// Whether a setting is present without a value.
     #[must_use]
     pub fn is_emptied(&self, key: &str) -> bool {
         self.0.get(key).is_some_and(|value| value.text.is_empty())
     }
 
-    /// All settings, those without a value as well, and whether they came from the environment.
+    /// All settings with their values, empty ones included, and whether they came from the environment.
     pub fn all(&self) -> impl Iterator<Item = (&str, &str, bool)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value.text.as_str(), value.of_environment))
     }
@@ -135,10 +135,21 @@ fn without_comment(line: &str) -> String {
     kept + rest
 }
 
-/// Whether a value switches something on. Only these two do; everything else is off, and Kong does not say so.
+/// Whether a value is on. Only these two are; everything else is off, and Kong does not report it.
 #[must_use]
 pub fn is_on(value: &str) -> bool {
     matches!(value, "on" | "true")
+}
+
+/// A value as Lua's `tonumber` reads it. Kong makes nothing of a value that is no number, and does not report it.
+#[must_use]
+pub fn number(value: &str) -> Option<f64> {
+    let value = value.trim();
+    let (sign, digits) = value.strip_prefix('-').map_or((1.0, value), |digits| (-1.0, digits));
+    if let Some(hex) = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+        return u32::from_str_radix(hex, 16).ok().map(|number| sign * f64::from(number));
+    }
+    value.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 #[cfg(test)]
@@ -161,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_takes_the_place_of_the_file() {
+    fn the_environment_overrides_the_file() {
         let conf = KongConf::read("pg_ssl = on\npg_password = a").with_variable("KONG_PG_PASSWORD", "b # c");
         let conf = conf.with_variable("KONG_PG_SSL", "").with_variable("PG_SSL", "on");
         assert_eq!((conf.get("pg_ssl"), conf.get("pg_password")), (None, Some("b # c")));
@@ -178,6 +189,19 @@ mod tests {
     #[case("'on'", false)]
     fn only_on_and_true_are_on(#[case] value: &str, #[case] on: bool) {
         assert_eq!(is_on(value), on);
+    }
+
+    #[rstest]
+    #[case("5000", Some(5000.0))]
+    #[case("1e3", Some(1000.0))]
+    #[case("0x10", Some(16.0))]
+    #[case("-1", Some(-1.0))]
+    #[case("1.5", Some(1.5))]
+    #[case("5s", None)]
+    #[case("abc", None)]
+    #[case("'5'", None)]
+    fn a_number_is_read_as_lua_reads_it(#[case] value: &str, #[case] expected: Option<f64>) {
+        assert_eq!(number(value), expected);
     }
 
     #[rstest]

@@ -1,7 +1,7 @@
 //! TLS on an nginx cosocket: nginx's OpenSSL context, lua-nginx-module's handshake.
 //!
-//! The certificate is looked at after the handshake, which a callback lets pass whatever is wrong; what is reported is
-//! the last fault seen, with its number. The server is sent no alert, and has the client's certificate by then.
+//! The certificate is checked after the handshake, in which a callback accepts it whatever is wrong; the report is the
+//! last fault seen, with its number. The server is sent no alert, and has the client's certificate by then.
 
 use std::path::Path;
 
@@ -10,136 +10,166 @@ use openssl::pkey::{PKey, Private};
 use openssl::ssl::{Ssl, SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions, SslVerifyMode};
 use openssl::x509::{X509, X509VerifyResult};
 
-use super::driver::Fault;
-use super::profile::Driver;
-use super::settings::{self, Settings};
-use super::socket::{HandshakeError, Socket, TlsSession, reason};
-use super::spelling::to_release_wording;
-use super::start::Kong;
-use crate::OpensslLine;
-use crate::Stage;
+use crate::openssl_line::OpensslLine;
+use crate::profile::Profile;
+use crate::refusal::Refusal;
+use crate::settings::{self, Settings};
+use crate::socket::{HandshakeError, Socket, TlsSession, reason};
+use crate::stage::Stage;
+use crate::wording::to_release_wording;
 
 /// nginx sends the certificates of the client's file and never completes the chain itself.
 const NO_AUTO_CHAIN: SslMode = SslMode::from_bits_retain(0x8);
-/// nginx takes an end without a goodbye for an end.
+/// nginx takes an end of the stream without close_notify for an ordinary end.
 const IGNORE_UNEXPECTED_EOF: SslOptions = SslOptions::from_bits_retain(1 << 7);
 
-/// The client certificate and key, as pgmoon reads them before it connects.
+/// The versions that nginx's directive takes, in any case, and OpenSSL's options that exclude them.
+const PROTOCOLS: [(&str, SslOptions); 6] = [
+    ("SSLv2", SslOptions::NO_SSLV2),
+    ("SSLv3", SslOptions::NO_SSLV3),
+    ("TLSv1", SslOptions::NO_TLSV1),
+    ("TLSv1.1", SslOptions::NO_TLSV1_1),
+    ("TLSv1.2", SslOptions::NO_TLSV1_2),
+    ("TLSv1.3", SslOptions::NO_TLSV1_3),
+];
+
+/// The client certificate, as pgmoon has it before it connects.
 #[derive(Default)]
-pub(super) struct ClientCertificate {
-    chain: Option<Vec<X509>>,
-    key: Option<PKey<Private>>,
+pub(crate) enum ClientCertificate {
+    /// No certificate is set, whether or not a key is.
+    #[default]
+    Absent,
+    /// A certificate is set and no key; pgmoon reads neither file then.
+    WithoutKey,
+    /// Both are set and have been read.
+    Pair { chain: Vec<X509>, key: PKey<Private> },
 }
 
 impl ClientCertificate {
-    /// Reads both files. pgmoon raises where it cannot.
-    pub(super) fn read(settings: &Settings) -> Result<Self, Fault> {
-        let read = |path: &Path| {
-            let nothing = "attempt to get length of local 'pem' (a nil value)";
-            settings::read(path).map_err(|_| Fault::raised(Stage::Configure, nothing))
+    /// Reads both files if both are set. pgmoon raises where it cannot.
+    pub(crate) fn read(settings: &Settings) -> Result<Self, Refusal> {
+        let (certificate, key) = match (&settings.ssl_cert, &settings.ssl_cert_key) {
+            (None, _) => return Ok(Self::Absent),
+            (Some(_), None) => return Ok(Self::WithoutKey),
+            (Some(certificate), Some(key)) => (certificate, key),
         };
-        let key = settings.ssl_cert_key.as_deref().map(|path| {
-            // Without a terminal to ask on, an encrypted key is one that cannot be read.
-            let key = PKey::private_key_from_pem_callback(&read(path)?, |_| Ok(0));
-            key.map_err(|_| Fault::raised(Stage::Configure, "PEM_read_bio_PrivateKey() failed"))
-        });
-        let chain = settings.ssl_cert.as_deref().map(|path| {
-            let failed = Fault::raised(Stage::Configure, "PEM_read_bio_X509_AUX() failed");
-            X509::stack_from_pem(&read(path)?).ok().filter(|chain| !chain.is_empty()).ok_or(failed)
-        });
-        Ok(Self { key: key.transpose()?, chain: chain.transpose()? })
+        let raised = |text| Refusal::raised(Stage::Configure, text);
+        let read = |path: &Path| {
+            settings::read_as_kong(path).map_err(|_| raised("attempt to get length of local 'pem' (a nil value)"))
+        };
+        // Without a terminal to ask on, an encrypted key is one that cannot be read.
+        let key = PKey::private_key_from_pem_callback(&read(key)?, |_| Ok(0));
+        let key = key.map_err(|_| raised("PEM_read_bio_PrivateKey() failed"))?;
+        let chain = X509::stack_from_pem(&read(certificate)?).ok().filter(|chain| !chain.is_empty());
+        let chain = chain.ok_or_else(|| raised("PEM_read_bio_X509_AUX() failed"))?;
+        Ok(Self::Pair { chain, key })
     }
 }
 
 /// nginx's part: what fails here keeps it from starting at all.
-pub(super) fn context(settings: &Settings, trusted: Option<&Path>, openssl: OpensslLine) -> Result<SslContext, Fault> {
+pub(crate) fn context(
+    settings: &Settings,
+    trusted: Option<&Path>,
+    openssl: OpensslLine,
+) -> Result<SslContext, Refusal> {
+    let emergency = |text: &str| Refusal::raised(Stage::Configure, text);
+    let verify_depth = verify_depth(&settings.verify_depth).map_err(emergency)?;
+    let excluded = excluded(&settings.protocols).map_err(|word| emergency(&format!("invalid value \"{word}\"")))?;
     let build = || -> Result<SslContextBuilder, ErrorStack> {
         let mut builder = SslContext::builder(SslMethod::tls_client())?;
         builder.set_mode(SslMode::RELEASE_BUFFERS | NO_AUTO_CHAIN);
-        builder.set_options(SslOptions::NO_COMPRESSION | IGNORE_UNEXPECTED_EOF | excluded(&settings.protocols));
+        builder.set_options(SslOptions::NO_COMPRESSION | IGNORE_UNEXPECTED_EOF | excluded);
         builder.set_min_proto_version(None)?;
         builder.set_verify(SslVerifyMode::NONE);
         builder.set_security_level(settings.security_level);
         Ok(builder)
     };
-    let mut builder = build().map_err(|errors| Fault::raised(Stage::Configure, &reason(&errors, openssl)))?;
+    let mut builder = build().map_err(|errors| emergency(&reason(&errors, openssl)))?;
     if let Some(file) = trusted {
         builder.set_verify_callback(SslVerifyMode::NONE, |_, _| true);
-        builder.set_verify_depth(settings.verify_depth);
+        builder.set_verify_depth(verify_depth);
         builder.set_ca_file(file).map_err(|errors| {
             let why = nginx_reasons(&errors, openssl);
-            let text = format!("SSL_CTX_load_verify_locations(\"{}\") failed (SSL: {why})", file.display());
-            Fault::raised(Stage::Configure, &text)
+            emergency(&format!("SSL_CTX_load_verify_locations(\"{}\") failed (SSL: {why})", file.display()))
         })?;
     }
     Ok(builder.build())
 }
 
+/// The argument of nginx's `lua_ssl_verify_depth`, or why nginx does not start.
+fn verify_depth(argument: &str) -> Result<u32, &'static str> {
+    match argument {
+        "" => Err("invalid number of arguments in \"lua_ssl_verify_depth\" directive"),
+        number => number.parse().map_err(|_| "\"lua_ssl_verify_depth\" directive invalid number"),
+    }
+}
+
+/// The versions that the arguments of nginx's `lua_ssl_protocols` do not name, or the argument that it does not know.
+fn excluded(arguments: &str) -> Result<SslOptions, &str> {
+    let mut excluded = PROTOCOLS.into_iter().fold(SslOptions::empty(), |options, (_, no)| options | no);
+    for argument in arguments.split_whitespace() {
+        let known = PROTOCOLS.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(argument));
+        excluded.remove(known.ok_or(argument)?.1);
+    }
+    Ok(excluded)
+}
+
 /// OpenSSL's errors as nginx logs them, all of them.
 fn nginx_reasons(errors: &ErrorStack, openssl: OpensslLine) -> String {
-    let told = errors.errors().iter().map(|error| {
+    let reasons = errors.errors().iter().map(|error| {
         let (library, reason) = (error.library().unwrap_or_default(), error.reason().unwrap_or_default());
         let data = error.data().map(|data| format!(":{data}")).unwrap_or_default();
         format!("error:{:08X}:{library}::{}{data}", error.code(), to_release_wording(reason, openssl))
     });
-    told.collect::<Vec<_>>().join(" ")
-}
-
-/// The versions that `lua_ssl_protocols` does not name.
-fn excluded(protocols: &str) -> SslOptions {
-    let all = [
-        ("TLSv1", SslOptions::NO_TLSV1),
-        ("TLSv1.1", SslOptions::NO_TLSV1_1),
-        ("TLSv1.2", SslOptions::NO_TLSV1_2),
-        ("TLSv1.3", SslOptions::NO_TLSV1_3),
-    ];
-    let named = |name: &str| protocols.split_whitespace().any(|protocol| protocol == name);
-    all.into_iter().filter(|(name, _)| !named(name)).fold(SslOptions::NO_SSLV3, |options, (_, no)| options | no)
+    reasons.collect::<Vec<_>>().join(" ")
 }
 
 /// lua-nginx-module's part.
-pub(super) async fn handshake(
+pub(crate) async fn handshake(
     socket: Socket,
     context: &SslContext,
     certificate: &ClientCertificate,
-    kong: &Kong,
-) -> (Socket, Result<(), Fault>) {
-    let settings = &kong.settings;
-    // Kong's handshake of that time reads another option than its driver sets.
-    let on_1_21_4 = kong.profile.driver == Driver::KongOn1_21_4;
-    let mut ssl = match present(context, certificate, on_1_21_4) {
+    settings: &Settings,
+    profile: &Profile,
+) -> (Socket, Result<(), Refusal>) {
+    let never_verifies = profile.driver.never_verifies();
+    let mut ssl = match present(context, certificate, never_verifies) {
         Ok(ssl) => ssl,
-        Err(fault) => return (socket, Err(fault)),
+        Err(refusal) => return (socket, Err(refusal)),
     };
-    let offers = |version| settings.protocols.split_whitespace().any(|protocol| protocol == version);
+    let offers = |version: &str| settings.protocols.split_whitespace().any(|name| name.eq_ignore_ascii_case(version));
     let first = if offers("TLSv1") { Some(1) } else { offers("TLSv1.1").then_some(2) };
-    let refuses_from = first.filter(|_| kong.profile.offers_old_versions(settings.security_level));
+    let refuses_from = first.filter(|_| profile.offers_old_versions(settings.security_level));
     if refuses_from.is_some() {
         ssl.set_security_level(0);
     }
     let (socket, done) = socket.handshake(TlsSession { ssl, refuses_from }).await;
     let result = match done {
-        Err(HandshakeError::Timeout) => Err(Fault::returned(Stage::Handshake, "timeout")),
+        Err(HandshakeError::Timeout) => Err(Refusal::returned(Stage::Handshake, "timeout")),
         Err(HandshakeError::Failed(error)) => {
-            Err(Fault { alert: error.alert, ..Fault::returned(Stage::Handshake, "handshake failed") })
+            Err(Refusal { alert: error.alert, ..Refusal::returned(Stage::Handshake, "handshake failed") })
         }
-        Ok(()) if settings.ssl_verify && !on_1_21_4 => verdict(&socket, kong.profile.openssl),
+        Ok(()) if settings.ssl_verify && !never_verifies => check(&socket, profile.openssl),
         Ok(()) => Ok(()),
     };
     (socket, result)
 }
 
-/// A TLS session with the client's certificate.
-fn present(context: &SslContext, certificate: &ClientCertificate, own_handshake: bool) -> Result<Ssl, Fault> {
-    let returned = |text: &'static str| move |_: ErrorStack| Fault::returned(Stage::Handshake, text);
+/// A TLS session with the client's certificate. Kong's handshake of OpenResty 1.21.4 returns what others raise.
+fn present(context: &SslContext, certificate: &ClientCertificate, of_1_21_4: bool) -> Result<Ssl, Refusal> {
+    let returned = |text: &'static str| move |_: ErrorStack| Refusal::returned(Stage::Handshake, text);
     let mut ssl = Ssl::new(context).map_err(returned("handshake failed"))?;
-    let ClientCertificate { chain: Some(chain), key } = certificate else { return Ok(ssl) };
-    let Some(key) = key else {
-        return Err(if own_handshake {
-            Fault::returned(Stage::Handshake, "client certificate must be supplied with corresponding private key")
-        } else {
-            Fault::raised(Stage::Handshake, "client certificate supplied without corresponding private key")
-        });
+    let (chain, key) = match certificate {
+        ClientCertificate::Absent => return Ok(ssl),
+        ClientCertificate::WithoutKey if of_1_21_4 => {
+            let text = "client certificate must be supplied with corresponding private key";
+            return Err(Refusal::returned(Stage::Handshake, text));
+        }
+        ClientCertificate::WithoutKey => {
+            let text = "client certificate supplied without corresponding private key";
+            return Err(Refusal::raised(Stage::Handshake, text));
+        }
+        ClientCertificate::Pair { chain, key } => (chain, key),
     };
     let certificate_failed = returned("ssl set client certificate failed");
     for (position, certificate) in chain.iter().enumerate() {
@@ -153,13 +183,38 @@ fn present(context: &SslContext, certificate: &ClientCertificate, own_handshake:
     Ok(ssl)
 }
 
-fn verdict(socket: &Socket, openssl: OpensslLine) -> Result<(), Fault> {
+/// Checks the server's certificate.
+fn check(socket: &Socket, openssl: OpensslLine) -> Result<(), Refusal> {
     let result = socket.ssl().map_or(X509VerifyResult::OK, openssl::ssl::SslRef::verify_result);
     if result == X509VerifyResult::OK {
         return Ok(());
     }
     let code = result.as_raw();
-    let fault =
-        Fault::returned(Stage::Verify, &format!("{code}: {}", to_release_wording(result.error_string(), openssl)));
-    Err(Fault { x509: Some(code), ..fault })
+    let text = format!("{code}: {}", to_release_wording(result.error_string(), openssl));
+    Err(Refusal { x509: Some(code), ..Refusal::returned(Stage::Verify, &text) })
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("TLSv1.2 TLSv1.3", Ok(SslOptions::NO_SSLV3 | SslOptions::NO_TLSV1 | SslOptions::NO_TLSV1_1))]
+    #[case("tlsv1.3", Ok(SslOptions::NO_SSLV3 | SslOptions::NO_TLSV1 | SslOptions::NO_TLSV1_1 | SslOptions::NO_TLSV1_2))]
+    #[case("TLSv1.2 TLSv1.4", Err("TLSv1.4"))]
+    #[case("TLSv1.2,TLSv1.3", Err("TLSv1.2,TLSv1.3"))]
+    fn nginx_knows_its_words(#[case] arguments: &str, #[case] expected: Result<SslOptions, &str>) {
+        assert_eq!(excluded(arguments), expected.map(|options| options | SslOptions::NO_SSLV2));
+    }
+
+    #[rstest]
+    #[case("5", Ok(5))]
+    #[case("", Err("invalid number of arguments in \"lua_ssl_verify_depth\" directive"))]
+    #[case("1.5", Err("\"lua_ssl_verify_depth\" directive invalid number"))]
+    #[case("-1", Err("\"lua_ssl_verify_depth\" directive invalid number"))]
+    fn nginx_reads_a_depth(#[case] argument: &str, #[case] expected: Result<u32, &'static str>) {
+        assert_eq!(verify_depth(argument), expected);
+    }
 }

@@ -1,76 +1,61 @@
-//! Kong's side: how it reads its configuration, what its releases know, and how its driver connects.
+#![doc = include_str!("../README.md")]
+//!
+//! # How it imitates Kong
 //!
 //! Kong talks to PostgreSQL through pgmoon, a driver in Lua, over one of two TLS stacks. Both are thin layers over
-//! OpenSSL and what they report is OpenSSL's, but they ask it different questions at different times: see
-//! [`Stack`]. So this client speaks through OpenSSL too; a library with its own ideas about certificates would
-//! decide otherwise (X.509 version 1, a trusted certificate that is its own issuer, an intermediate as an anchor).
+//! OpenSSL and report OpenSSL's texts, but ask it different questions at different times: see [`Stack`]. So this crate
+//! uses OpenSSL too; a TLS library with a verifier of its own would decide otherwise (X.509 version 1, a trusted
+//! certificate that is its own issuer, an intermediate as trust anchor).
+//!
+//! # Which OpenSSL
+//!
+//! The crate needs OpenSSL 3, and works with that of the system or, with the feature `vendored`, with one it builds.
+//! The wording of texts, security levels and lookups of a release's own OpenSSL line are imitated, whichever is linked.
+//! What is *not* imitated, while releases with OpenSSL 3.5 (3.4.3.24, 3.10.0.9, 3.11.0.8, 3.12.0.4, 3.13.0.2, 3.14.0.0
+//! and later patches of these lines) run on an older one:
+//!
+//! - the key share `X25519MLKEM768`, which OpenSSL 3.5 offers first: Kong's ClientHello then exceeds a TCP segment, and
+//!   a PostgreSQL that prefers another group (prime256v1, up to version 17) answers with a HelloRetryRequest,
+//! - ML-DSA and SLH-DSA signatures, which older versions do not know at all.
+//!
+//! Neither changes who connects, or a text that was seen.
 
+mod channel_binding;
 pub mod conf;
 mod cosocket;
 mod driver;
+mod generation;
 mod luasec;
 mod openssl_line;
 mod profile;
-mod protocol;
+mod refusal;
+mod releases;
 mod remarks;
 mod scram;
+mod session;
 mod settings;
 mod socket;
-mod spelling;
+mod stack;
 mod stage;
 mod start;
 mod terms;
+mod trusted;
 mod wire;
+mod wording;
+mod words;
 
-use std::fmt;
-use std::str::FromStr;
-
-pub use driver::PREFIX;
-pub use driver::{Attempt, Connection, ErrorDelivery, Refusal};
-pub use openssl_line::OpensslLine;
+pub use driver::{Attempt, Connection};
+pub use openssl_line::{NotOpenssl, OpensslLine};
 pub use profile::{Edition, Profile};
+pub use refusal::{ErrorDelivery, PREFIX, Refusal};
+pub use releases::{ReleaseError, Releases, ReleasesError};
 pub use remarks::remarks;
-pub use settings::read as read_file;
-pub use settings::{ConnectionRole, Settings, Trusted, TrustedEntry};
+pub use settings::{ConnectionRole, Settings, SettingsError, Trusted, TrustedEntry, read_as_kong};
 pub use socket::ALERTS;
-pub use spelling::reword;
+pub use stack::Stack;
 pub use stage::Stage;
 pub use start::Kong;
-pub use start::{combine, unwritten};
 pub use terms::{offered_on_a_cosocket, terms};
-
-/// Which of Kong's two TLS stacks speaks. One and the same kong.conf goes through both at every start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Stack {
-    /// LuaSec, while nginx starts: verifies during the handshake, obeys `pg_ssl_version`, knows no depth.
-    Luasec,
-    /// An nginx cosocket, in the workers and on the command line since 3.5: verifies after the handshake, obeys
-    /// `lua_ssl_protocols` and `lua_ssl_verify_depth`.
-    Cosocket,
-}
-
-impl Stack {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Luasec, Self::Cosocket];
-}
-
-impl fmt::Display for Stack {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Luasec => "luasec",
-            Self::Cosocket => "cosocket",
-        })
-    }
-}
-
-impl FromStr for Stack {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|stack| stack.to_string() == text)
-            .ok_or_else(|| format!("`{text}` is not a stack; expected luasec or cosocket"))
-    }
-}
+pub use trusted::{combine, unwritten};
+pub use wording::reword;
+pub use words::UnknownWord;

@@ -1,21 +1,34 @@
-//! Lines of OpenSSL releases: what differs between two of them is the wording of their texts.
+//! Lines of OpenSSL releases. The wording of texts, the default security level and a few lookups differ between them.
 
 use std::fmt;
 use std::str::FromStr;
 
 /// A line of OpenSSL releases: `1.1.1`, `3.0`, `3.4`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub struct OpensslLine(pub u8, pub u8);
 
+/// A text that is not the version of an OpenSSL release.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an OpenSSL release; one looks like 3.0 or 1.1.1")]
+pub struct NotOpenssl(String);
+
 impl FromStr for OpensslLine {
-    type Err = String;
+    type Err = NotOpenssl;
     /// Takes a full version as well: `3.0.19` and `1.1.1w` belong to the lines 3.0 and 1.1.
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, NotOpenssl> {
         let mut numbers = text.split('.').map(str::parse);
         match (numbers.next(), numbers.next()) {
             (Some(Ok(major)), Some(Ok(minor))) => Ok(Self(major, minor)),
-            _ => Err(format!("`{text}` is not an OpenSSL release; one looks like 3.0 or 1.1.1")),
+            _ => Err(NotOpenssl(text.to_owned())),
         }
+    }
+}
+
+impl TryFrom<String> for OpensslLine {
+    type Error = NotOpenssl;
+    fn try_from(text: String) -> Result<Self, NotOpenssl> {
+        text.parse()
     }
 }
 

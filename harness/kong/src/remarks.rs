@@ -1,14 +1,16 @@
-//! What an operator may not know of a configuration: settings that mean something else than they look like, or
-//! nothing, without Kong saying so.
+//! Settings that have another effect than they seem to have, or none, without a message from Kong.
 
-use super::conf::{KongConf, is_on, variable};
-use super::profile::{Edition, Profile};
+use crate::conf::{KongConf, is_on, number, variable};
+use crate::profile::{Edition, Profile};
 
-/// The settings that switch something.
+/// The settings that are on or off.
 const SWITCHES: [&str; 6] =
     ["pg_ssl", "pg_ssl_required", "pg_ssl_verify", "pg_ro_ssl", "pg_ro_ssl_required", "pg_ro_ssl_verify"];
 
-/// What is to be said of a configuration, as a release reads it.
+/// The settings that are numbers.
+const NUMBERS: [&str; 5] = ["pg_port", "pg_timeout", "pg_ro_port", "pg_ro_timeout", "lua_ssl_verify_depth"];
+
+/// The remarks on a configuration, as a release reads it.
 #[must_use]
 pub fn remarks(conf: &KongConf, profile: &Profile) -> Vec<String> {
     let mut remarks = Vec::new();
@@ -18,6 +20,8 @@ pub fn remarks(conf: &KongConf, profile: &Profile) -> Vec<String> {
             remarks.push(format!("{name} is ignored by the open-source edition"));
         } else if SWITCHES.contains(&key) && !is_on(value) && !matches!(value, "off" | "false" | "") {
             remarks.push(format!("{name} = {value} is off: only on and true, in lower case and bare, switch it on"));
+        } else if NUMBERS.contains(&key) && !value.is_empty() && number(value).is_none() {
+            remarks.push(format!("{name} = {value} is no number: Kong takes it for nothing"));
         } else if value.len() > 1 && matches!(value.as_bytes(), [b'\'', .., b'\''] | [b'"', .., b'"']) {
             remarks.push(format!("the quotes around {name} are a part of its value"));
         }
@@ -28,7 +32,7 @@ pub fn remarks(conf: &KongConf, profile: &Profile) -> Vec<String> {
     remarks
 }
 
-/// Settings that lack another one.
+/// Settings that have no effect without another one.
 fn without_effect(conf: &KongConf, profile: &Profile) -> Vec<String> {
     let is_set = |key: &str| conf.get(key).is_some_and(is_on) && !profile.ignores(key);
     let mut remarks = Vec::new();
@@ -48,26 +52,29 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::releases::Releases;
 
     #[rstest]
     #[case("pg_ssl = on\npg_ssl_required = on\npg_ssl_verify = on\npg_ssl_cert = /c.crt", &[])]
     #[case("pg_ssl = off", &[])]
     #[case("pg_ssl = yes", &["pg_ssl = yes is off: only on and true, in lower case and bare, switch it on"])]
     #[case("pg_ssl = 'on'", &["pg_ssl = 'on' is off: only on and true, in lower case and bare, switch it on"])]
+    #[case("pg_timeout = 5s", &["pg_timeout = 5s is no number: Kong takes it for nothing"])]
+    #[case("pg_timeout = 1e3", &[])]
     #[case("pg_password = 'secret'", &["the quotes around pg_password are a part of its value"])]
     #[case("pg_ssl_required = on", &["pg_ssl_required does nothing without pg_ssl = on"])]
     #[case(
         "pg_ssl = on\npg_ssl_verify = on",
         &["pg_ssl_verify does nothing where the server says that it has no TLS, without pg_ssl_required"]
     )]
-    fn what_is_not_what_it_looks_like_is_told(#[case] conf: &str, #[case] expected: &[&str]) {
-        assert_eq!(remarks(&KongConf::read(conf), &Profile::newest()), expected);
+    fn a_setting_that_misleads_gets_a_remark(#[case] conf: &str, #[case] expected: &[&str]) {
+        assert_eq!(remarks(&KongConf::read(conf), &Releases::built_in().newest()), expected);
     }
 
     #[test]
-    fn what_an_edition_ignores_is_told_by_the_name_it_was_given() {
+    fn a_setting_that_an_edition_ignores_gets_a_remark_under_its_given_name() {
         let conf = KongConf::read("pg_ssl = on\npg_ssl_required = on").with_variable("KONG_PG_SSL_CERT", "/c.crt");
-        let profile = "3.9-oss".parse().expect("a release");
+        let profile = Releases::built_in().find("3.9-oss").expect("a release");
         let expected = ["KONG_PG_SSL_CERT", "pg_ssl_required"];
         assert_eq!(
             remarks(&conf, &profile),

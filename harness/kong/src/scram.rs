@@ -1,82 +1,115 @@
-//! SCRAM-SHA-256 as pgmoon does it: with channel binding whenever the server offers that.
+//! SCRAM-SHA-256 as pgmoon does it, as a state machine over the bodies of messages.
 
-use openssl::hash::MessageDigest;
-use openssl::nid::Nid;
-use openssl::x509::X509Ref;
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256};
 
-use super::driver::Fault;
-use super::profile::Binding;
-use super::protocol::{Message, Session, server_error};
-use crate::Stage;
-
-/// What pgmoon says of every end but a good one; the server's own words are not shown.
-const UNSUCCESSFUL: &str = "authentication exchange unsuccessful";
-
-/// Authenticates after the server has asked for SASL.
-pub(super) async fn authenticate(
-    session: &mut Session,
-    request: &Message,
-    password: &[u8],
-    certificate: Option<&X509Ref>,
-    binding: Binding,
-) -> Result<(), Fault> {
-    let offered: Vec<_> = request.rest().split(|byte| *byte == 0).collect();
-    let offers = |mechanism: &str| offered.contains(&mechanism.as_bytes());
-    let (mechanism, channel) = if offers(SCRAM_SHA_256_PLUS) {
-        let hash = certificate.map(|certificate| end_point(certificate, binding)).transpose()?.unwrap_or_default();
-        (SCRAM_SHA_256_PLUS, ChannelBinding::tls_server_end_point(hash))
-    } else if offers(SCRAM_SHA_256) {
-        (SCRAM_SHA_256, ChannelBinding::unsupported())
-    } else {
-        let names = String::from_utf8_lossy(request.rest()).into_owned();
-        return Err(Fault::raised(Stage::Auth, &format!("unsupported SCRAM mechanism name: {names}")));
-    };
-    let unsuccessful = || Fault::returned(Stage::Auth, UNSUCCESSFUL);
-    let mut scram = ScramSha256::new(password, channel);
-    let first = scram.message();
-    let length = i32::try_from(first.len()).unwrap_or(i32::MAX).to_be_bytes();
-    session.answer(&[mechanism.as_bytes(), b"\0", &length, first].concat()).await?;
-
-    let challenge = session.receive().await?;
-    match (challenge.kind, challenge.code()) {
-        (b'R', Some(11)) => scram.update(challenge.rest()).map_err(|_| unsuccessful())?,
-        (b'E', _) => return Err(server_error(Stage::Auth, &challenge)),
-        _ => return Err(unsuccessful()),
-    }
-    session.answer(scram.message()).await?;
-
-    let end = session.receive().await?;
-    let refused = || Fault { sqlstate: server_error(Stage::Auth, &end).sqlstate, ..unsuccessful() };
-    match (end.kind, end.code()) {
-        (b'R', Some(12)) => scram.finish(end.rest()).map_err(|_| unsuccessful())?,
-        (b'E', _) => return Err(refused()),
-        _ => return Err(unsuccessful()),
-    }
-    session.accepted().await
+/// Why pgmoon does not go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ScramError<E> {
+    /// The server offers none of the mechanisms.
+    #[error("unsupported SCRAM mechanism name: {0}")]
+    Mechanism(String),
+    /// There is nothing to bind to.
+    #[error(transparent)]
+    Binding(E),
+    /// The password is wrong on one of the sides, or the server's message is none of SCRAM's.
+    #[error("authentication exchange unsuccessful")]
+    Unsuccessful,
 }
 
-/// `tls-server-end-point`: the hash of the server's certificate, with the digest it is signed with.
-fn end_point(certificate: &X509Ref, binding: Binding) -> Result<Vec<u8>, Fault> {
-    let signature = certificate.signature_algorithm().object().nid();
-    let digest = match signature {
-        _ if binding == Binding::NoSession => None,
-        // MD5 and SHA-1 are taken for SHA-256 here, says RFC 5929.
-        Nid::MD5WITHRSAENCRYPTION | Nid::SHA1WITHRSAENCRYPTION | Nid::SHA256WITHRSAENCRYPTION => {
-            Some(MessageDigest::sha256())
-        }
-        Nid::SHA224WITHRSAENCRYPTION => Some(MessageDigest::sha224()),
-        Nid::SHA384WITHRSAENCRYPTION => Some(MessageDigest::sha384()),
-        Nid::SHA512WITHRSAENCRYPTION => Some(MessageDigest::sha512()),
-        Nid::ECDSA_WITH_SHA256 if binding != Binding::Rsa => Some(MessageDigest::sha256()),
-        Nid::ECDSA_WITH_SHA384 if binding != Binding::Rsa => Some(MessageDigest::sha384()),
-        Nid::ECDSA_WITH_SHA512 if binding != Binding::Rsa => Some(MessageDigest::sha512()),
-        _ => None,
-    };
-    let digest = digest.ok_or_else(|| {
-        let name = signature.long_name().unwrap_or_default().to_lowercase();
-        Fault::raised(Stage::Auth, &binding.raises().replace("{signature}", &name))
-    })?;
-    let hash = certificate.digest(digest).map_err(|errors| Fault::raised(Stage::Auth, &errors.to_string()))?;
-    Ok(hash.to_vec())
+/// An exchange that has begun.
+pub(crate) struct Exchange {
+    scram: ScramSha256,
+    mechanism: &'static str,
+}
+
+impl Exchange {
+    /// Begins, with channel binding wherever the server offers that. `mechanisms` is the server's list, each of which
+    /// ends with a zero byte; `end_point` yields what the exchange is bound to.
+    pub(crate) fn begin<E>(
+        mechanisms: &[u8],
+        password: &[u8],
+        end_point: impl FnOnce() -> Result<Vec<u8>, E>,
+    ) -> Result<Self, ScramError<E>> {
+        let offered: Vec<_> = mechanisms.split(|byte| *byte == 0).collect();
+        let offers = |mechanism: &str| offered.contains(&mechanism.as_bytes());
+        let (mechanism, channel) = if offers(SCRAM_SHA_256_PLUS) {
+            let end_point = end_point().map_err(ScramError::Binding)?;
+            (SCRAM_SHA_256_PLUS, ChannelBinding::tls_server_end_point(end_point))
+        } else if offers(SCRAM_SHA_256) {
+            (SCRAM_SHA_256, ChannelBinding::unsupported())
+        } else {
+            return Err(ScramError::Mechanism(String::from_utf8_lossy(mechanisms).into_owned()));
+        };
+        Ok(Self { scram: ScramSha256::new(password, channel), mechanism })
+    }
+
+    /// The first message: the mechanism, and the client's nonce with its length.
+    pub(crate) fn first(&self) -> Vec<u8> {
+        let first = self.scram.message();
+        let length = i32::try_from(first.len()).unwrap_or(i32::MAX).to_be_bytes();
+        [self.mechanism.as_bytes(), b"\0", &length, first].concat()
+    }
+
+    /// The answer to the server's challenge: the proof of the password.
+    pub(crate) fn answer<E>(&mut self, challenge: &[u8]) -> Result<Vec<u8>, ScramError<E>> {
+        self.scram.update(challenge).map_err(|_| ScramError::Unsuccessful)?;
+        Ok(self.scram.message().to_vec())
+    }
+
+    /// Checks the server's own proof.
+    pub(crate) fn finish<E>(&mut self, end: &[u8]) -> Result<(), ScramError<E>> {
+        self.scram.finish(end).map_err(|_| ScramError::Unsuccessful)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use rstest::rstest;
+
+    use super::*;
+
+    const BOTH: &[u8] = b"SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0";
+
+    fn begin(mechanisms: &[u8]) -> Result<Exchange, ScramError<Infallible>> {
+        Exchange::begin(mechanisms, b"kong", || Ok(b"hash".to_vec()))
+    }
+
+    #[rstest]
+    #[case(BOTH, b"SCRAM-SHA-256-PLUS\0", b"p=tls-server-end-point,,n=,r=")]
+    #[case(b"SCRAM-SHA-256\0\0", b"SCRAM-SHA-256\0", b"n,,n=,r=")]
+    fn the_channel_is_bound_wherever_that_is_offered(
+        #[case] mechanisms: &[u8],
+        #[case] mechanism: &[u8],
+        #[case] header: &[u8],
+    ) {
+        let first = begin(mechanisms).expect("an exchange").first();
+        let message = first.strip_prefix(mechanism).expect("the mechanism");
+        let (length, message) = message.split_at(4);
+        assert_eq!(
+            i32::from_be_bytes(length.try_into().expect("a length")),
+            i32::try_from(message.len()).expect("small")
+        );
+        assert!(message.starts_with(header));
+    }
+
+    #[test]
+    fn other_mechanisms_are_unknown() {
+        let error = begin(b"OAUTHBEARER\0\0").err().expect("no exchange").to_string();
+        assert_eq!(error, "unsupported SCRAM mechanism name: OAUTHBEARER\0\0");
+    }
+
+    #[test]
+    fn a_challenge_that_is_none_ends_it() {
+        let mut exchange = begin(BOTH).expect("an exchange");
+        let error = exchange.answer::<Infallible>(b"r=another nonce,s=c2FsdA==,i=4096").expect_err("no answer");
+        assert_eq!(error.to_string(), "authentication exchange unsuccessful");
+    }
+
+    #[test]
+    fn without_a_binding_nothing_is_sent() {
+        let begun = Exchange::begin(BOTH, b"kong", || Err("no certificate"));
+        assert!(matches!(begun, Err(ScramError::Binding("no certificate"))));
+    }
 }

@@ -12,10 +12,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
-use super::Stack;
-use super::spelling::to_release_wording;
-use super::wire::Wire;
-use crate::OpensslLine;
+use crate::openssl_line::OpensslLine;
+use crate::refusal::Refusal;
+use crate::stack::Stack;
+use crate::stage::Stage;
+use crate::wire::Wire;
+use crate::wording::to_release_wording;
 
 enum Transport {
     Plain(TcpStream),
@@ -23,12 +25,12 @@ enum Transport {
 }
 
 /// What went wrong with a read or a write.
-#[derive(Debug)]
-pub(super) struct SocketError {
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct SocketError {
     /// The stack's text.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// The TLS alert behind it, if the server sent one.
-    pub(super) alert: Option<&'static str>,
+    pub(crate) alert: Option<&'static str>,
 }
 
 impl From<&str> for SocketError {
@@ -37,29 +39,36 @@ impl From<&str> for SocketError {
     }
 }
 
-/// What goes into a handshake.
-pub(super) struct TlsSession {
-    pub(super) ssl: Ssl,
-    /// The first of the versions below TLS 1.2 that the OpenSSL which is imitated offers and then refuses, in TLS's own
-    /// numbering: 1 is TLS 1.0.
-    pub(super) refuses_from: Option<u8>,
+impl SocketError {
+    /// The refusal of a driver that returns this error, with its own words before it.
+    pub(crate) fn into_refusal(self, stage: Stage, before: &str) -> Refusal {
+        Refusal { alert: self.alert, ..Refusal::returned(stage, &format!("{before}{}", self.text)) }
+    }
 }
 
-/// What OpenSSL says of the signatures of TLS 1.0 and 1.1 on a security level that forbids them.
+/// What a handshake needs.
+pub(crate) struct TlsSession {
+    pub(crate) ssl: Ssl,
+    /// The first of the versions below TLS 1.2 that the imitated OpenSSL offers and then refuses, in TLS's own
+    /// numbering: 1 is TLS 1.0.
+    pub(crate) refuses_from: Option<u8>,
+}
+
+/// OpenSSL's text for the signatures of TLS 1.0 and 1.1 on a security level that forbids them.
 const OLD_SIGNATURE: &str = "legacy sigalg disallowed or unsupported";
 
 /// A connection on one of the stacks.
-pub(super) struct Socket {
+pub(crate) struct Socket {
     transport: Transport,
     stack: Stack,
     openssl: OpensslLine,
     timeout: Duration,
-    /// What is read already and not yet asked for.
+    /// What has been read and not yet been asked for.
     pending: BytesMut,
 }
 
 impl Socket {
-    pub(super) async fn connect(
+    pub(crate) async fn connect(
         host: &str,
         port: u16,
         stack: Stack,
@@ -73,7 +82,7 @@ impl Socket {
         Ok(Self { transport: Transport::Plain(stream), stack, openssl, timeout, pending: BytesMut::new() })
     }
 
-    /// LuaSec has no time limit once TLS has begun, neither in the handshake nor behind it.
+    /// LuaSec has no time limit once TLS has begun, neither in the handshake nor after it.
     fn limit(&self) -> Duration {
         match (&self.transport, self.stack) {
             (Transport::Tls(_), Stack::Luasec) => Duration::MAX,
@@ -81,7 +90,7 @@ impl Socket {
         }
     }
 
-    pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<(), SocketError> {
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), SocketError> {
         let limit = self.limit();
         let sending = async {
             match &mut self.transport {
@@ -95,8 +104,8 @@ impl Socket {
         }
     }
 
-    /// Receives exactly as many bytes.
-    pub(super) async fn receive(&mut self, count: usize) -> Result<BytesMut, SocketError> {
+    /// Receives exactly `count` bytes.
+    pub(crate) async fn receive(&mut self, count: usize) -> Result<BytesMut, SocketError> {
         let limit = self.limit();
         while self.pending.len() < count {
             let pending = &mut self.pending;
@@ -116,9 +125,9 @@ impl Socket {
         Ok(self.pending.split_to(count))
     }
 
-    /// Goes over to TLS. Bytes that came together with the server's `S` are dropped by LuaSec, whose object is a new
-    /// one; a cosocket keeps them and hands them out as if they had been decrypted.
-    pub(super) async fn handshake(mut self, session: TlsSession) -> (Self, Result<(), HandshakeError>) {
+    /// Switches to TLS. LuaSec drops bytes that arrived together with the server's `S`, as its object is a new one; a
+    /// cosocket keeps them and hands them out as if they had been decrypted.
+    pub(crate) async fn handshake(mut self, session: TlsSession) -> (Self, Result<(), HandshakeError>) {
         let TlsSession { ssl, refuses_from } = session;
         let Transport::Plain(stream) = self.transport else { return (self, Ok(())) };
         let (limit, stack) = (self.timeout, self.stack);
@@ -144,7 +153,7 @@ impl Socket {
         (self, result)
     }
 
-    /// What the stack says when a read, a write or a handshake fails.
+    /// The stack's text for a read, a write or a handshake that fails.
     fn error(&self, error: &io::Error) -> SocketError {
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<openssl::ssl::Error>());
         if let Some(errors) = inner.and_then(openssl::ssl::Error::ssl_error) {
@@ -158,7 +167,7 @@ impl Socket {
         }
         let of_socket = inner.and_then(openssl::ssl::Error::io_error);
         if inner.is_some() && of_socket.is_none() {
-            // Neither an error of OpenSSL's nor one of the socket's: the stream has ended.
+            // Neither OpenSSL nor the socket reports an error: the stream has ended.
             return if self.openssl < OpensslLine(3, 0) { "closed" } else { "unexpected eof while reading" }.into();
         }
         let error = of_socket.unwrap_or(error);
@@ -177,7 +186,7 @@ impl Socket {
     }
 
     /// The TLS session, if there is one.
-    pub(super) fn ssl(&self) -> Option<&SslRef> {
+    pub(crate) fn ssl(&self) -> Option<&SslRef> {
         match &self.transport {
             Transport::Plain(_) => None,
             Transport::Tls(stream) => Some(stream.ssl()),
@@ -185,14 +194,14 @@ impl Socket {
     }
 
     /// The certificate the server showed.
-    pub(super) fn server_certificate(&self) -> Option<X509> {
+    pub(crate) fn server_certificate(&self) -> Option<X509> {
         self.ssl().and_then(SslRef::peer_certificate)
     }
 
-    /// Ends the connection as the stack does: LuaSec says goodbye in TLS, a cosocket just closes.
-    pub(super) async fn close(mut self) {
+    /// Ends the connection as the stack does: LuaSec sends TLS's close_notify, a cosocket just closes.
+    pub(crate) async fn close(mut self) {
         if let (Transport::Tls(stream), Stack::Luasec) = (&mut self.transport, self.stack) {
-            // The server may be gone already, or never answer; either way there is nothing left to do.
+            // The server may be gone already, or never answer: nothing is left to do in either case.
             let _ = tokio::time::timeout(self.timeout, stream.shutdown()).await;
         }
     }
@@ -204,27 +213,27 @@ async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
 
 /// Why a handshake failed.
 #[derive(Debug)]
-pub(super) enum HandshakeError {
+pub(crate) enum HandshakeError {
     /// It took too long.
     Timeout,
     /// OpenSSL or the socket failed.
     Failed(SocketError),
 }
 
-/// What a stack says of a server that closes in the middle of the handshake.
+/// A stack's text for a server that closes in the middle of the handshake.
 fn end_of_stream(stack: Stack, openssl: OpensslLine) -> &'static str {
     match stack {
-        // Older ones take it for an error of the system's, and LuaSec finds none.
+        // Older OpenSSL takes it for an error of the system's, and LuaSec finds none.
         Stack::Luasec if openssl >= OpensslLine(3, 0) => "unexpected eof while reading",
         _ => "closed",
     }
 }
 
-/// What a stack says of an error of the system's.
+/// A stack's text for an error of the system's.
 fn system_error(stack: Stack, error: &io::Error) -> SocketError {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     match (stack, error.kind()) {
-        // LuaSocket has one name for every way in which a connection is gone.
+        // LuaSocket has one word for every way in which a connection may be gone.
         (_, UnexpectedEof) | (Stack::Luasec, ConnectionReset | BrokenPipe | ConnectionAborted) => "closed".into(),
         // The system's words, without what Rust adds to them.
         _ => error.to_string().split(" (os error").next().unwrap_or_default().to_lowercase().as_str().into(),
@@ -234,8 +243,8 @@ fn system_error(stack: Stack, error: &io::Error) -> SocketError {
 /// OpenSSL's number for errors of the system.
 const ERR_LIB_SYS: i32 = 2;
 
-/// The first error's reason, as `ERR_reason_error_string(ERR_get_error())` tells it: `(null)` for the system's own.
-pub(super) fn reason(errors: &ErrorStack, openssl: OpensslLine) -> String {
+/// The first error's reason, as `ERR_reason_error_string(ERR_get_error())` has it: `(null)` for the system's own.
+pub(crate) fn reason(errors: &ErrorStack, openssl: OpensslLine) -> String {
     let first = errors.errors().first().and_then(openssl::error::Error::reason);
     first.map_or_else(|| "(null)".to_owned(), |reason| to_release_wording(reason, openssl))
 }
@@ -264,4 +273,65 @@ pub const ALERTS: [(i32, &str); 17] = [
 /// The alert behind an error: OpenSSL's reasons for received alerts are their numbers plus a thousand.
 fn alert(error: &openssl::error::Error) -> Option<&'static str> {
     ALERTS.into_iter().find(|(number, _)| error.reason_code() == number + 1000).map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A socket whose peer writes `bytes` and closes, or stays silent.
+    async fn socket(stack: Stack, bytes: &'static [u8], closes: bool) -> Socket {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            stream.write_all(bytes).await.expect("written");
+            if !closes {
+                std::future::pending::<()>().await;
+            }
+        });
+        let limit = Duration::from_millis(200);
+        Socket::connect("127.0.0.1", port, stack, OpensslLine(3, 4), limit).await.expect("connected")
+    }
+
+    #[tokio::test]
+    async fn bytes_are_received_in_the_pieces_that_are_asked_for() {
+        let mut socket = socket(Stack::Cosocket, b"abc", true).await;
+        assert_eq!(socket.receive(1).await.expect("a byte"), &b"a"[..]);
+        assert_eq!(socket.receive(2).await.expect("two bytes"), &b"bc"[..]);
+        assert_eq!(socket.receive(1).await, Err("closed".into()));
+    }
+
+    #[tokio::test]
+    async fn a_silent_server_runs_into_the_limit() {
+        assert_eq!(socket(Stack::Luasec, b"", false).await.receive(1).await, Err("timeout".into()));
+    }
+
+    #[tokio::test]
+    async fn nobody_listening_is_a_refused_connection() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        drop(listener);
+        let limit = Duration::from_secs(1);
+        let error = Socket::connect("127.0.0.1", port, Stack::Luasec, OpensslLine(3, 4), limit).await.err();
+        assert_eq!(error.map(|error| error.text).as_deref(), Some("connection refused"));
+    }
+
+    #[rstest]
+    #[case(Stack::Luasec, io::ErrorKind::ConnectionReset, "closed")]
+    #[case(Stack::Luasec, io::ErrorKind::BrokenPipe, "closed")]
+    #[case(Stack::Cosocket, io::ErrorKind::UnexpectedEof, "closed")]
+    fn a_connection_that_is_gone_has_a_text(#[case] stack: Stack, #[case] kind: io::ErrorKind, #[case] text: &str) {
+        assert_eq!(system_error(stack, &kind.into()), text.into());
+    }
+
+    #[test]
+    fn a_cosocket_has_the_systems_text_in_lower_case() {
+        let error = io::Error::from_raw_os_error(104);
+        assert_eq!(system_error(Stack::Cosocket, &error), "connection reset by peer".into());
+    }
 }

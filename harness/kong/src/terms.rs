@@ -1,11 +1,12 @@
-//! What a release makes of kong.conf, in terms that a driver outside this program can be told.
+//! A release's reading of kong.conf, in terms that a driver outside this crate understands.
 
-use super::Stack;
-use super::profile::{AnyVersion, Binding, Driver, Profile};
-use super::settings::Settings;
+use crate::openssl_line::OpensslLine;
+use crate::profile::Profile;
+use crate::settings::Settings;
+use crate::stack::Stack;
 
-/// The terms of an attempt: what is to be done, and what sets this release's driver apart from others. What is off is
-/// left out.
+/// The terms of an attempt: what to do, and how this release's driver differs from others. What is off is left out.
+#[must_use]
 pub fn terms(settings: &Settings, profile: &Profile, stack: Stack) -> Vec<(&'static str, String)> {
     let driver = profile.driver;
     let mut terms = vec![
@@ -15,10 +16,9 @@ pub fn terms(settings: &Settings, profile: &Profile, stack: Stack) -> Vec<(&'sta
         ("database", settings.database.clone()),
         ("ssl_version", settings.ssl_version.clone()),
         ("excluded_versions", excluded_versions(settings, profile).join(" ")),
-        ("handshake", handshake(driver).to_owned()),
+        ("driver", driver.to_string()),
+        ("x509_library", profile.x509_library.to_string()),
     ];
-    let binding = driver.binding(stack);
-    terms.extend([("bindable", bindable(binding).to_owned()), ("unbindable", binding.raises().to_owned())]);
     terms.extend(settings.password.clone().map(|password| ("password", password)));
     let path = |path: &std::path::Path| path.to_string_lossy().into_owned();
     terms.extend(settings.ssl_cert.as_deref().map(|cert| ("ssl_cert", path(cert))));
@@ -27,49 +27,35 @@ pub fn terms(settings: &Settings, profile: &Profile, stack: Stack) -> Vec<(&'sta
         ("ssl", settings.ssl),
         ("ssl_required", settings.ssl_required),
         ("ssl_verify", settings.ssl_verify),
-        ("shows_certificate", stack == Stack::Luasec || driver.has_client_certificates()),
-        ("goodbye", driver.says_goodbye()),
+        ("sends_certificate", stack == Stack::Luasec || driver.has_client_certificates()),
+        ("terminates", driver.sends_terminate()),
+        ("finds_tls_session", stack == Stack::Luasec || profile.finds_tls_session),
+        ("fetches_digests", profile.openssl >= OpensslLine(3, 0)),
+        ("raises_unknown_mechanism", driver.raises_unknown_mechanism()),
     ];
     terms.extend(switches.into_iter().filter(|(_, on)| *on).map(|(name, _)| (name, "on".to_owned())));
     terms
 }
 
-/// How the driver calls the cosocket's handshake.
-fn handshake(driver: Driver) -> &'static str {
-    match driver {
-        Driver::Kong => "tlshandshake",
-        Driver::KongOn1_21_4 => "tlshandshake of 1.21.4",
-        Driver::Leafo | Driver::Oss | Driver::OssOf3_6 => "sslhandshake",
-    }
-}
-
-/// The keys whose signatures on a certificate SCRAM can be bound to.
-fn bindable(binding: Binding) -> &'static str {
-    match binding {
-        Binding::Rsa => "rsaEncryption",
-        Binding::RsaAndEcdsa | Binding::RsaAndEcdsaNew => "rsaEncryption id-ecPublicKey",
-        Binding::NoSession => "",
-    }
-}
-
 /// The versions that LuaSec is told to leave out, or that the release's OpenSSL leaves out by itself.
 fn excluded_versions(settings: &Settings, profile: &Profile) -> Vec<&'static str> {
-    let any_without_1_0 = settings.ssl_version == "any" && profile.any_version == AnyVersion::From1_1;
+    let any = matches!(settings.ssl_version.as_str(), "any" | "sslv23");
     if refuses_old_versions(settings, profile) {
         vec!["tlsv1", "tlsv1_1"]
-    } else if any_without_1_0 || !profile.driver.has_tls_1_0() {
+    } else if (any && !profile.any_is_from_1_0()) || !profile.driver.has_tls_1_0() {
         vec!["tlsv1"]
     } else {
         Vec::new()
     }
 }
 
-/// The versions of `lua_ssl_protocols` that the release's OpenSSL offers. With none of them left it offers nothing, as
-/// with SSLv3, which no OpenSSL has any more.
+/// The words of `lua_ssl_protocols` without those that the release's OpenSSL does not offer. With none of them left it
+/// offers nothing, as with SSLv3, which no OpenSSL has any more.
+#[must_use]
 pub fn offered_on_a_cosocket(settings: &Settings, profile: &Profile) -> String {
     let refuses = refuses_old_versions(settings, profile);
-    let offered =
-        settings.protocols.split_whitespace().filter(|name| !refuses || !matches!(*name, "TLSv1" | "TLSv1.1"));
+    let is_old = |name: &str| name.eq_ignore_ascii_case("TLSv1") || name.eq_ignore_ascii_case("TLSv1.1");
+    let offered = settings.protocols.split_whitespace().filter(|name| !refuses || !is_old(name));
     match offered.collect::<Vec<_>>() {
         none if none.is_empty() => "SSLv3".to_owned(),
         some => some.join(" "),

@@ -1,4 +1,4 @@
-//! The TCP connection below TLS, and what OpenSSL alone would not tell or do.
+//! The TCP connection below TLS, which keeps the system's errors and refuses old versions as Debian's OpenSSL does.
 
 use std::io;
 use std::pin::Pin;
@@ -7,39 +7,39 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// The TCP connection below TLS. It keeps the system's last error: since 3.2, OpenSSL reports what could not be
-/// written as an error of its own, and which it was is lost on the way.
+/// The TCP connection below TLS. It keeps the system's last error: since 3.2, OpenSSL reports a failed write as an error
+/// of its own, which does not name the system's.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(crate) struct Wire {
     stream: TcpStream,
     error: Option<i32>,
     old: Old,
 }
 
-/// What becomes of a server that answers with TLS 1.0 or 1.1.
+/// How a server that answers with TLS 1.0 or 1.1 is treated.
 ///
-/// OpenSSL as it is released offers them on security level 0 only. Debian's 3.0, which the drivers were measured with,
-/// offers them on level 2 and refuses the server's signature then, with an alert.
+/// OpenSSL as released offers these versions on security level 0 only. Debian's 3.0, with which the drivers were measured,
+/// offers them on level 2 and then refuses the server's signature with an alert.
 #[derive(Debug, PartialEq, Eq)]
 enum Old {
     Accepted,
-    /// Those that were offered are refused: from this minor version of TLS's own numbering on.
+    /// The offered ones are refused, from this minor version in TLS's own numbering on.
     RefusedFrom(u8),
     HasBeenRefused,
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream, refuses_from: Option<u8>) -> Self {
+    pub(crate) fn new(stream: TcpStream, refuses_from: Option<u8>) -> Self {
         Self { stream, error: None, old: refuses_from.map_or(Old::Accepted, Old::RefusedFrom) }
     }
 
     /// The number of the system's last error.
-    pub(super) fn last_error(&self) -> i32 {
+    pub(crate) fn last_error(&self) -> i32 {
         self.error.unwrap_or_default()
     }
 
     /// Whether the server's version was refused.
-    pub(super) fn has_refused(&self) -> bool {
+    pub(crate) fn has_refused(&self) -> bool {
         self.old == Old::HasBeenRefused
     }
 
@@ -57,7 +57,7 @@ impl Wire {
             ([], _) => Ok(()),
             ([HANDSHAKE, 3, minor @ ..3, ..], Old::RefusedFrom(first)) if minor >= first => {
                 self.old = Old::HasBeenRefused;
-                // A fatal alert, `internal_error`. Whether it arrives is no longer of interest here.
+                // The fatal alert `internal_error`. It does not matter here whether it arrives.
                 let _ = self.stream.try_write(&[21, 3, *minor, 0, 2, 2, 80]);
                 Err(io::Error::other("an old version"))
             }
@@ -90,5 +90,47 @@ impl AsyncWrite for Wire {
     }
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A server's first record in TLS 1.1, and one in TLS 1.2.
+    const TLS_1_1: &[u8] = &[22, 3, 2, 0, 1, 0];
+    const TLS_1_2: &[u8] = &[22, 3, 3, 0, 1, 0];
+
+    #[rstest]
+    #[case(Some(1), TLS_1_1, true)]
+    #[case(Some(2), TLS_1_1, true)]
+    #[case(None, TLS_1_1, false)]
+    #[case(Some(1), TLS_1_2, false)]
+    #[tokio::test]
+    async fn an_old_version_is_refused_with_an_alert(
+        #[case] refuses_from: Option<u8>,
+        #[case] record: &'static [u8],
+        #[case] refused: bool,
+    ) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            stream.write_all(record).await.expect("written");
+            let mut alert = Vec::new();
+            stream.read_to_end(&mut alert).await.map(|_| alert)
+        });
+        let stream = TcpStream::connect(address).await.expect("connected");
+        let mut wire = Wire::new(stream, refuses_from);
+        let mut read = vec![0; record.len()];
+        assert_eq!(wire.read_exact(&mut read).await.is_err(), refused);
+        assert_eq!(wire.has_refused(), refused);
+        drop(wire);
+        let alert = server.await.expect("the server").expect("the end of the connection");
+        assert_eq!(alert, if refused { vec![21, 3, 2, 0, 2, 2, 80] } else { Vec::new() });
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::format::{Documented, Scope};
 use crate::suite::{Case, Difference, Suite};
 use crate::vocabulary::{BadGlob, ClientKind, Globs};
-use kong_pg_client::{Edition, Profile, Stack};
+use kong_pg_client::{Edition, Profile, ReleaseError, Stack};
 use postgres_tls_server::Major;
 
 /// A case at one point of the axes.
@@ -114,11 +114,7 @@ impl FromStr for KongRelease {
         if text == "latest" {
             return Ok(Self::Latest);
         }
-        text.parse().map(|profile| Self::Named(Arc::new(profile))).map_err(|_: String| {
-            let names = Profile::all().into_iter().map(|profile| profile.to_string());
-            let similar: Vec<_> = names.filter(|name| name.split('-').next() == text.split('-').next()).collect();
-            PlanError::UnknownRelease { name: text.to_owned(), similar }
-        })
+        Ok(Self::Named(Arc::new(text.parse()?)))
     }
 }
 
@@ -132,20 +128,8 @@ pub enum PlanError {
     #[error("`{0}` is not a shard; the second of four is 2/4")]
     Shard(String),
     /// A release that the program does not know.
-    #[error("no Kong release is known as `{name}`; {}", suggestion(.similar))]
-    UnknownRelease {
-        /// As it was given.
-        name: String,
-        /// The names of releases with the same number.
-        similar: Vec<String>,
-    },
-}
-
-fn suggestion(similar: &[String]) -> String {
-    match similar {
-        [] => "`kong-pg-tls env` lists them".into(),
-        similar => format!("did you mean {}?", similar.join(" or ")),
-    }
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
 }
 
 /// Which cells are wanted.
@@ -292,15 +276,6 @@ mod tests {
         };
         let cells = plan(&suite, &axes, &Selection::default());
         assert_eq!(cells[0].documented().map(|entry| entry.happens.as_str()).collect::<Vec<_>>(), happens);
-    }
-
-    #[rstest]
-    #[case("3.9", "did you mean 3.9-oss or 3.9-enterprise?")]
-    #[case("3.9-openresty", "did you mean 3.9-oss or 3.9-enterprise?")]
-    #[case("nine", "`kong-pg-tls env` lists them")]
-    fn an_unknown_release_is_an_error_that_names_similar_ones(#[case] name: &str, #[case] suggestion: &str) {
-        let error = name.parse::<KongRelease>().expect_err("an error");
-        assert!(error.to_string().ends_with(suggestion), "{error}");
     }
 
     #[test]

@@ -240,8 +240,8 @@ where
 }
 
 fn stack() -> impl TypedValueParser<Value = Stack> {
-    let names = Stack::ALL.map(|stack| stack.to_string());
-    PossibleValuesParser::new(names).try_map(|text| text.parse::<Stack>().map_err(io::Error::other))
+    PossibleValuesParser::new(Stack::ALL.iter().map(Stack::to_string))
+        .try_map(|text| text.parse::<Stack>().map_err(io::Error::other))
 }
 
 fn majors(text: &str) -> Result<Listed<Major>, InvalidMajor> {

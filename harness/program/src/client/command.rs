@@ -111,7 +111,7 @@ fn cell(task: &Task) -> Result<Value, ClientError> {
         "tls_verify": settings.ssl_verify,
         "tls_versions": versions.iter().map(|version| version.as_str()).collect::<Vec<_>>(),
         "trusted": path(&trusted),
-        "verify_depth": settings.verify_depth,
+        "verify_depth": settings.verify_depth(),
         "certificate": path(&settings.ssl_cert),
         "key": path(&settings.ssl_cert_key),
     }))

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{ClientError, Task};
 use crate::vocabulary::TlsVersion;
-use kong_pg_client::{Stack, read_file};
+use kong_pg_client::{Stack, read_as_kong};
 
 const VERSIONS: [TlsVersion; 4] = [TlsVersion::V1_0, TlsVersion::V1_1, TlsVersion::V1_2, TlsVersion::V1_3];
 
@@ -16,13 +16,14 @@ pub(super) fn offered(task: &Task) -> Result<Vec<TlsVersion>, ClientError> {
     let settings = &task.settings;
     let offered = match task.stack {
         Stack::Cosocket => {
-            let named =
-                |version: &TlsVersion| settings.protocols.split_whitespace().any(|name| name == version.as_str());
+            let named = |version: &TlsVersion| {
+                settings.protocols.split_whitespace().any(|name| name.eq_ignore_ascii_case(version.as_str()))
+            };
             VERSIONS.into_iter().filter(named).collect()
         }
         Stack::Luasec => match settings.ssl_version.as_str() {
-            "any" if task.profile.any_is_from_1_0() => VERSIONS.to_vec(),
-            "any" => VERSIONS[1..].to_vec(),
+            "any" | "sslv23" if task.profile.any_is_from_1_0() => VERSIONS.to_vec(),
+            "any" | "sslv23" => VERSIONS[1..].to_vec(),
             name => VERSIONS.into_iter().filter(|version| luasec_name(*version) == name).collect(),
         },
     };
@@ -48,7 +49,7 @@ fn luasec_name(version: TlsVersion) -> &'static str {
 
 /// A file of Kong's, read as Kong would.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, ClientError> {
-    match read_file(path) {
+    match read_as_kong(path) {
         Ok(content) => Ok(Some(content)),
         // We may be root, who reads every file.
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {

@@ -78,6 +78,7 @@ impl Runner {
         let (host, port) = server.address();
         let role = if step.change == Change::ReadOnly { ConnectionRole::ReadOnly } else { ConnectionRole::Main };
         let settings = Settings::read(&conf, &cell.profile, role, (&host, port), folder.path().to_owned());
+        let settings = settings.map_err(|error| error.to_string());
         let task = settings.map(|mut settings| {
             settings.security_level = kong.security_level.unwrap_or(settings.security_level);
             let container = server.container();

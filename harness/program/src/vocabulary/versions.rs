@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use kong_pg_client::OpensslLine;
+use kong_pg_client::{NotOpenssl, OpensslLine};
 use postgres_tls_server::{Major, ServerFacts};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
@@ -35,7 +35,7 @@ impl FromStr for OpensslRelease {
     type Err = String;
     /// The releases of 1.1.1, which differ by a letter, are not told apart.
     fn from_str(text: &str) -> Result<Self, String> {
-        let line: OpensslLine = text.parse()?;
+        let line: OpensslLine = text.parse().map_err(|error: NotOpenssl| error.to_string())?;
         let patch = text.split('.').nth(2).filter(|_| line >= OpensslLine(3, 0)).map(str::parse).transpose();
         let patch = patch.map_err(|_| format!("`{text}` is not an OpenSSL release; one looks like 3.5.9"))?;
         Ok(Self { line, patch })

@@ -1,4 +1,4 @@
-//! How the Lua side is spoken to: lines of a name and a percent-encoded value, until an empty line.
+//! The protocol of the Lua programs: lines of a name and a percent-encoded value, up to an empty line.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWrite
 use kong_pg_client::Stage;
 use kong_pg_client::{ALERTS, ErrorDelivery, Profile, Refusal, reword};
 
-/// Both directions to somebody who answers.
+/// A channel to a Lua program that answers commands.
 pub(super) struct Channel {
     reader: Box<dyn AsyncBufRead + Send + Sync + Unpin>,
     writer: Box<dyn AsyncWrite + Send + Sync + Unpin>,
@@ -68,7 +68,7 @@ fn decode(value: &str) -> Vec<u8> {
     bytes
 }
 
-/// What the Lua side answers.
+/// The answer of a Lua program.
 pub(super) struct Answer(HashMap<String, Vec<u8>>);
 
 impl Answer {
@@ -84,12 +84,12 @@ impl Answer {
         self.0.contains_key(name)
     }
 
-    /// The certificate the server showed.
+    /// The certificate that the server sent.
     pub(super) fn certificate(&self) -> Option<X509> {
         X509::from_der(self.0.get("certificate")?).ok()
     }
 
-    /// What Kong says, if it did not connect.
+    /// How the attempt ended, if it did not connect.
     pub(super) fn refusal(&self, profile: &Profile) -> Option<Refusal> {
         let delivery = match self.text("outcome")?.as_str() {
             "returned" => ErrorDelivery::Returned,
@@ -98,7 +98,7 @@ impl Answer {
         };
         let text = reword(&self.text("text").unwrap_or_default(), profile.openssl);
         Some(Refusal {
-            stage: self.text("stage").and_then(|name| stage(&name)).unwrap_or(Stage::Configure),
+            stage: self.text("stage").and_then(|name| name.parse().ok()).unwrap_or(Stage::Configure),
             delivery,
             x509: self.number("x509"),
             alert: alert(&text),
@@ -108,20 +108,7 @@ impl Answer {
     }
 }
 
-fn stage(name: &str) -> Option<Stage> {
-    let all = [
-        Stage::Configure,
-        Stage::Connect,
-        Stage::SslRequest,
-        Stage::Handshake,
-        Stage::Verify,
-        Stage::Auth,
-        Stage::Query,
-    ];
-    all.into_iter().find(|stage| stage.as_str() == name)
-}
-
-/// The alert that a text of OpenSSL speaks of.
+/// The alert in a text of OpenSSL.
 pub(super) fn alert(text: &str) -> Option<&'static str> {
     let (_, words) = text.split_once(" alert ")?;
     let name = words.replace(' ', "_");
@@ -133,14 +120,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_come_back_as_they_went() {
+    fn a_value_is_decoded_from_its_encoding() {
         for value in ["", "kong", "a b%\n\0ü"] {
             assert_eq!(decode(&encode(value)), value.as_bytes());
         }
     }
 
     #[test]
-    fn an_alert_is_known_by_its_words() {
+    fn an_alert_is_found_in_a_text() {
         assert_eq!(alert("tlsv1 alert unknown ca"), Some("unknown_ca"));
         assert_eq!(
             alert(

@@ -4,7 +4,7 @@ local ffi = require "ffi"
 local ssl = require "ngx.ssl"
 local libcrypto, libssl = ffi.load "libcrypto.so.3", ffi.load "libssl.so.3"
 
--- What a cosocket does not tell is asked of the connection below it. These are the beginnings of nginx's and the
+-- What a cosocket does not show is read from the connection below it. These are the beginnings of nginx's and the
 -- module's own structures.
 ffi.cdef [[
 typedef struct { struct ssl_st *connection; } kpt_ssl_connection;
@@ -49,12 +49,15 @@ local function forget_faults(sock)
     end
 end
 
--- The driver reads the client certificate before it connects, and raises where it cannot.
+-- The driver reads the client certificate before it connects, if both files are set, and raises where it cannot.
 function socket.new(settings)
     local self = setmetatable({ sock = ngx.socket.tcp() }, socket)
-    if settings.shows_certificate then
-        if settings.ssl_cert_key then self.key = assert(ssl.parse_pem_priv_key(read(settings.ssl_cert_key))) end
-        if settings.ssl_cert then self.cert = assert(ssl.parse_pem_cert(read(settings.ssl_cert))) end
+    if settings.sends_certificate then
+        self.cert, self.key = settings.ssl_cert, settings.ssl_cert_key
+        if self.cert and self.key then
+            self.key = assert(ssl.parse_pem_priv_key(read(self.key)))
+            self.cert = assert(ssl.parse_pem_cert(read(self.cert)))
+        end
     end
     self.sock:settimeout(tonumber(settings.timeout_ms))
     forget_faults(self.sock)
@@ -82,10 +85,13 @@ end
 -- Kong's drivers call the handshake in three ways.
 function socket:start_tls(settings)
     local verify = settings.ssl_verify
-    if settings.handshake == "sslhandshake" then return self.sock:sslhandshake(false, nil, verify) end
-    if settings.handshake == "tlshandshake of 1.21.4" then
-        -- It reads another option than the driver sets.
+    if not settings.sends_certificate then return self.sock:sslhandshake(false, nil, verify) end
+    if settings.driver == "kong-2.2.0-on-openresty-1.21.4" then
+        -- It reads another option than the driver sets, and returns what others raise.
         verify = false
+        if self.cert and not self.key then
+            return nil, "client certificate must be supplied with corresponding private key"
+        end
     elseif self.cert and not self.key then
         error("client certificate supplied without corresponding private key", 0)
     end
@@ -112,11 +118,6 @@ function socket:certificate()
 end
 
 function socket:close()
-    return self.sock:close()
-end
-
--- What becomes of it when an error is raised: it ends with its request.
-function socket:abandon()
     return self.sock:close()
 end
 

@@ -5,6 +5,9 @@ local libcrypto = ffi.load "libcrypto.so.3"
 
 ffi.cdef [[
 typedef struct evp_md_st EVP_MD;
+typedef struct ossl_lib_ctx_st OSSL_LIB_CTX;
+EVP_MD *EVP_MD_fetch(OSSL_LIB_CTX *context, const char *algorithm, const char *properties);
+void EVP_MD_free(EVP_MD *md);
 typedef struct x509_st X509;
 const EVP_MD *EVP_get_digestbyname(const char *name);
 int EVP_Digest(const void *data, size_t count, unsigned char *md, unsigned int *size, const EVP_MD *type, void *impl);
@@ -20,7 +23,6 @@ void X509_free(X509 *x);
 int X509_get_signature_nid(const X509 *x);
 int OBJ_find_sigid_algs(int signature, int *digest, int *key);
 const char *OBJ_nid2sn(int nid);
-const char *OBJ_nid2ln(int nid);
 void ERR_clear_error(void);
 ]]
 
@@ -77,23 +79,57 @@ function crypto.from_base64(text)
     return ffi.string(into, count - #text:match "=*$")
 end
 
--- `tls-server-end-point`: the hash of the certificate, with the digest it is signed with; or what the driver raises of
--- a signature that it cannot bind to.
+-- How each generation of the driver makes the name of a digest out of the name of a signature. PostgreSQL hashes with the
+-- signature's digest, and with SHA-256 where that is MD5 or SHA-1.
+local digest_names = {}
+
+digest_names["kong-2.2.0"] = function(signature)
+    local name = signature:lower()
+    return (name:match "md5" or name:match "sha1") and "sha256" or name
+end
+digest_names["kong-2.2.0-on-openresty-1.21.4"] = digest_names["kong-2.2.0"]
+
+digest_names["leafo-1.15.0"] = function(signature)
+    local name = signature:lower()
+    return (name:match "^md5" or name:match "^sha1") and "sha256" or name
+end
+
+digest_names["leafo-1.16.0"] = function(signature)
+    local name = signature:lower()
+    name = name:match "%-with%-(.*)" or name
+    return (name:match "^md5" or name:match "^sha1" or name:match "sha1$") and "sha256" or name
+end
+
+digest_names["kong-1.16.2"] = function(signature, nid)
+    local name = signature:lower()
+    if name:match "^md5" or name:match "^sha1" or name:match "sha1$" or name:match "sha256$" then return "sha256" end
+    local digest_nid, key = ffi.new "int[1]", ffi.new "int[1]"
+    libcrypto.OBJ_find_sigid_algs(nid, digest_nid, key)
+    return ffi.string(libcrypto.OBJ_nid2sn(digest_nid[0]))
+end
+
+-- OpenSSL's digest of a name, as the driver's library asks for it: newer ones fetch, which knows fewer names.
+local function find_digest(name, settings)
+    if settings.x509_library == "lua-resty-openssl" then
+        local type = settings.fetches_digests and ffi.gc(libcrypto.EVP_MD_fetch(nil, name, nil), libcrypto.EVP_MD_free)
+            or libcrypto.EVP_get_digestbyname(name)
+        if type == nil then error(('x509:digest: invalid digest type "%s"'):format(name), 0) end
+        return type
+    end
+    local type = libcrypto.EVP_get_digestbyname(name)
+    if type == nil then error(("x509.cert:digest: %s: invalid digest type"):format(name), 0) end
+    return type
+end
+
+-- `tls-server-end-point`: the hash of the certificate.
 function crypto.end_point(der, settings)
+    if not settings.finds_tls_session then error("attempt to index local 'ssl' (a nil value)", 0) end
     local from = ffi.new("const unsigned char *[1]", { ffi.cast("const unsigned char *", der) })
     local certificate = ffi.gc(libcrypto.d2i_X509(nil, from, #der), libcrypto.X509_free)
-    local signature = libcrypto.X509_get_signature_nid(certificate)
-    local of, key = ffi.new "int[1]", ffi.new "int[1]"
-    local known = libcrypto.OBJ_find_sigid_algs(signature, of, key) == 1 and of[0] ~= 0
-    local kind = known and ffi.string(libcrypto.OBJ_nid2sn(key[0]))
-    if not known or not (" " .. settings.bindable .. " "):find(" " .. kind .. " ", 1, true) then
-        local name = ffi.string(libcrypto.OBJ_nid2ln(signature)):lower()
-        error((settings.unbindable:gsub("{signature}", name)), 0)
-    end
-    local name = ffi.string(libcrypto.OBJ_nid2sn(of[0]))
-    -- MD5 and SHA-1 are taken for SHA-256 here, says RFC 5929.
-    if name == "MD5" or name == "SHA1" then name = "SHA256" end
-    return digest(libcrypto.EVP_get_digestbyname(name), der)
+    local nid = libcrypto.X509_get_signature_nid(certificate)
+    if nid == 0 then error("attempt to index local 'signature' (a nil value)", 0) end
+    local name = digest_names[settings.driver](ffi.string(libcrypto.OBJ_nid2sn(nid)), nid)
+    return digest(find_digest(name, settings), der)
 end
 
 function crypto.forget_errors()

@@ -1,6 +1,6 @@
 -- Kong's driver, pgmoon, from the TCP connection to `SHOW server_version_num`, on whichever stack it is given.
 --
--- What is returned as nil and a text, Kong puts its prefix before; what is raised, it prints bare. pgmoon raises
+-- Kong puts its prefix before an error that is returned (nil and a text), and prints a raised one bare. pgmoon raises
 -- where it asserts, and where it meets what it does not know.
 
 local crypto = require "crypto"
@@ -22,7 +22,7 @@ local function to_int(bytes)
     return ((a * 256 + b) * 256 + c) * 256 + d
 end
 
--- An error of the server: severity and message, and the detail on a line of its own.
+-- An error of the server: severity, message, the position in the query, and the detail on a line of its own.
 local function server_error(self, body)
     local fields = {}
     for kind, value in (body or ""):gmatch "(%Z)(%Z*)%z" do
@@ -30,6 +30,7 @@ local function server_error(self, body)
     end
     self.sqlstate = fields.C
     local text = (fields.S or "") .. ": " .. (fields.M or "")
+    if fields.P then text = text .. " (" .. fields.P .. ")" end
     return fields.D and text .. "\n" .. fields.D or text
 end
 
@@ -37,7 +38,7 @@ function driver.new(stack, settings)
     return setmetatable({ stack = stack, settings = settings, stage = "configure" }, driver)
 end
 
--- Connects, and asks for the server's version.
+-- Connects, and asks what Kong asks first.
 function driver:connect()
     local settings = self.settings
     self.sock = self.stack.new(settings)
@@ -55,6 +56,12 @@ function driver:connect()
     ok, err = self:authenticate()
     if not ok then return nil, err end
     ok, err = self:until_ready()
+    if not ok then return nil, err end
+    self.stage = "query"
+    -- Of this query Kong ignores the error.
+    local schema = self:query "SELECT CURRENT_SCHEMA AS schema"
+    schema = (type(schema) == "string" and schema or "public"):gsub("'", "''")
+    ok, err = self:query("SET SCHEMA '" .. schema .. "';\nSET TIME ZONE 'UTC';")
     if not ok then return nil, err end
     return self:version()
 end
@@ -144,11 +151,13 @@ function driver:scram(password, mechanisms)
     elseif ("\0" .. mechanisms):find("\0SCRAM-SHA-256\0", 1, true) then
         mechanism, header, channel = "SCRAM-SHA-256", "n,,", ""
     else
-        error("unsupported SCRAM mechanism name: " .. mechanisms, 0)
+        local text = "unsupported SCRAM mechanism name: " .. mechanisms
+        if self.settings.raises_unknown_mechanism then error(text, 0) end
+        return nil, text
     end
 
     local nonce = crypto.base64(crypto.random(18))
-    local first = "n=" .. self.settings.user .. ",r=" .. nonce
+    local first = "n=,r=" .. nonce
     local ok, err = self:send("p", mechanism .. "\0" .. int32(#header + #first) .. header .. first)
     if not ok then return nil, err end
     local kind, challenge = self:receive()
@@ -192,23 +201,32 @@ function driver:until_ready()
     end
 end
 
--- One row of one column: two bytes of count, four of length, the value.
-function driver:version()
-    self.stage = "query"
-    local ok, err = self:send("Q", "SHOW server_version_num\0")
-    if not ok then return nil, err end
-    local version
+-- Sends a query, and returns the last row's first value, or true. An error of the server is kept and reading goes on
+-- until the server is ready; where the connection ends first, that is what is reported.
+function driver:query(query)
+    -- pgmoon only sees that sending fails when it reads.
+    self:send("Q", query .. "\0")
+    local value, failure = true, nil
     while true do
         local kind, body = self:receive()
         if not kind then return nil, body end
-        if kind == "E" then return nil, server_error(self, body) end
-        if kind == "D" then version = body:sub(7) end
-        if kind == "Z" then return version end
+        if kind == "E" then failure = server_error(self, body) end
+        -- Two bytes of the number of columns, four of the first one's length.
+        if kind == "D" then value = body:sub(7) end
+        if kind == "Z" then
+            if failure then return nil, failure end
+            return value
+        end
     end
 end
 
+function driver:version()
+    self.stage = "query"
+    return self:query "SHOW server_version_num;"
+end
+
 function driver:close()
-    if self.settings.goodbye then self:send("X", "") end
+    if self.settings.terminates then self:send("X", "") end
     self.sock:close()
 end
 

@@ -8,7 +8,7 @@ local socket = {}
 socket.__index = socket
 
 function socket.new(settings)
-    -- LuaSec tells the first error of OpenSSL's queue. Every attempt here is the first of its process.
+    -- LuaSec reports the first error of OpenSSL's queue. Every attempt here is the first of its process.
     crypto.forget_errors()
     local self = setmetatable({ sock = tcp() }, socket)
     self.sock:settimeout(settings.timeout_ms / 1000)
@@ -56,8 +56,5 @@ end
 function socket:close()
     return self.sock:close()
 end
-
--- What becomes of it when an error is raised: it ends with the process.
-function socket:abandon() end
 
 return socket

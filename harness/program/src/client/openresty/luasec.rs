@@ -1,9 +1,10 @@
-//! LuaSec in processes that stay for the next attempt. It may wait without end, and is killed then.
+//! LuaSec in processes that are kept for the next attempt. One that waits without end is killed.
 
 use std::ffi::OsStr;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -12,7 +13,10 @@ use super::installed::Installed;
 use super::program::Program;
 use crate::client::translate;
 
-/// The processes that have nothing to do.
+/// How long a process may take to close its Lua VM.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// The idle processes.
 pub(super) struct Workers {
     installed: Arc<Installed>,
     folder: PathBuf,
@@ -23,19 +27,28 @@ pub(super) struct Workers {
 pub(super) struct Worker {
     pub(super) channel: Channel,
     security_level: u32,
+    /// The process itself, or the program that started it in its container.
     process: Program,
     pid: Option<Pid>,
 }
 
 impl Worker {
-    /// Ends the process, and with it its connection.
-    pub(super) async fn end(mut self) {
-        self.kill();
-        // Dropping it does not wait for it.
+    /// Ends the process by closing its Lua VM, in which LuaSec's destructor shuts TLS down.
+    pub(super) async fn close_vm(mut self) {
+        // There is no answer: the channel ends with the process.
+        let _ = self.channel.ask("end", &[]).await;
+        let _ = tokio::time::timeout(LIMIT, self.process.wait()).await;
+    }
+
+    /// Kills the process; the operating system ends its connection.
+    pub(super) async fn kill(mut self) {
+        self.send_kill();
+        // Dropping it would not wait for it.
         self.process.wait().await;
     }
 
-    fn kill(&mut self) {
+    fn send_kill(&mut self) {
+        // After its end, another process may have its id.
         if let (false, Some(pid)) = (self.process.has_ended(), self.pid) {
             let _ = kill_process(pid, Signal::KILL);
         }
@@ -44,7 +57,7 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.kill();
+        self.send_kill();
     }
 }
 
@@ -68,7 +81,7 @@ impl Workers {
         Arc::new(Self { installed, folder, idle: Mutex::default() })
     }
 
-    /// One that has nothing to do, or a new one.
+    /// An idle process, or a new one.
     pub(super) async fn take(&self, security_level: u32) -> io::Result<Worker> {
         let idle = {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,7 +99,7 @@ impl Workers {
     }
 
     async fn start(&self, security_level: u32) -> io::Result<Worker> {
-        // Kong's OpenSSL has its level by default; LuaSec loads certificates before it could be told one.
+        // Kong's OpenSSL has its level by default; LuaSec loads certificates before a level could be set.
         let conf = self.folder.join(format!("openssl-{security_level}.cnf"));
         std::fs::write(&conf, translate::openssl_conf(security_level))?;
         let lua = format!("{}/?.lua;;", self.folder.display());

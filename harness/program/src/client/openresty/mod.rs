@@ -1,6 +1,6 @@
 //! Kong's own TLS stacks: a cosocket in nginx, and LuaSec, driven by Lua that does what Kong's driver does.
 //!
-//! Nothing of this program's re-creation speaks here, so that where both agree, two witnesses do.
+//! The code shares nothing with the emulated client, so that an agreement of the two is one of independent programs.
 
 mod channel;
 mod installed;
@@ -31,7 +31,7 @@ use kong_pg_client::{
 #[include = "*.lua"]
 struct Lua;
 
-/// Kong's own stacks, started when they are first needed.
+/// Kong's own stacks, started on first use.
 pub(super) struct OpenResty {
     installed: Arc<Installed>,
     folder: PathBuf,
@@ -63,7 +63,7 @@ impl OpenResty {
     async fn cosocket(&self, task: &Task, trusted: Option<&Path>) -> Result<Channel, Trouble> {
         let directives = Directives {
             trusted: trusted.map(std::fs::read).transpose()?,
-            verify_depth: task.settings.verify_depth,
+            verify_depth: task.settings.verify_depth.clone(),
             protocols: offered_on_a_cosocket(&task.settings, &task.profile),
             security_level: task.settings.security_level,
         };
@@ -75,13 +75,13 @@ impl OpenResty {
         nginx.open(&directives, trusted).await
     }
 
-    /// A line to the driver on a task's stack, and the trusted file that LuaSec is told of.
+    /// A line to the driver on a task's stack, and the trusted file for LuaSec.
     async fn line(&self, task: &Task) -> Result<(Line, Option<PathBuf>), Trouble> {
         let trusted = combine(&task.settings).map_err(Trouble::Refused)?;
         Ok(match task.stack {
             Stack::Cosocket => (Line::Nginx(self.cosocket(task, trusted.as_deref()).await?), None),
             Stack::Luasec => {
-                // nginx speaks through LuaSec while it starts, and only if it has taken its configuration.
+                // nginx uses LuaSec while it starts, and only if it has accepted its configuration.
                 let in_nginx = task.profile.edition != Edition::Driver;
                 if in_nginx {
                     self.cosocket(task, trusted.as_deref()).await?;
@@ -107,17 +107,20 @@ impl Line {
         }
     }
 
-    /// Keeps what can be used again.
+    /// Keeps a process that can be used again.
     fn done(self) {
         if let Self::Luasec(worker, workers) = self {
             workers.put_back(worker);
         }
     }
 
-    /// Ends what an error was raised in.
-    async fn end(self) {
-        if let Self::Luasec(worker, _) = self {
-            worker.end().await;
+    /// Ends the Lua VM in which an error was raised: in Kong it is closed while nginx gives up starting, where the
+    /// measured drivers were killed.
+    async fn end(self, in_kong: bool) {
+        match self {
+            Self::Luasec(worker, _) if in_kong => worker.close_vm().await,
+            Self::Luasec(worker, _) => worker.kill().await,
+            Self::Nginx(_) => {}
         }
     }
 }
@@ -141,13 +144,13 @@ impl Client for OpenResty {
         let (reached, certificate) = (answer.has("reached"), answer.certificate());
         let result = match answer.refusal(&task.profile) {
             Some(refusal) if refusal.delivery == ErrorDelivery::Raised => {
-                line.end().await;
+                line.end(task.profile.edition != Edition::Driver).await;
                 Err(refusal)
             }
             Some(refusal) => {
                 line.done();
-                let said = answer.text("connection").map(|connection| Nginx::said(&self.folder, mark, &connection));
-                Err(Refusal { alert: refusal.alert.or_else(|| alert(&said?)), ..refusal })
+                let logged = answer.text("connection").map(|connection| Nginx::logged(&self.folder, mark, &connection));
+                Err(Refusal { alert: refusal.alert.or_else(|| alert(&logged?)), ..refusal })
             }
             None => {
                 let pid = answer.number("pid").unwrap_or_default();
@@ -170,7 +173,7 @@ impl Client for OpenResty {
     }
 }
 
-/// Where to connect, as a number: Kong looks names up by itself.
+/// The address to connect to as a number, as Kong resolves names itself.
 async fn address(task: &Task) -> String {
     let host = (task.settings.host.as_str(), task.settings.port);
     let found = tokio::net::lookup_host(host).await.into_iter().flatten().min_by_key(std::net::SocketAddr::is_ipv6);

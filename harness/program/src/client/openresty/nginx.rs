@@ -1,6 +1,6 @@
 //! One nginx for a run. Its TLS settings for cosockets are directives, so that each combination of them has a location
-//! of its own, which comes with a reload when it is asked for. Only the latest ones stay: a reload reads the trusted
-//! files of all, and the system's takes 15 ms.
+//! of its own, which a reload adds when it is needed. Only the latest ones are kept: a reload reads the trusted files of
+//! all, and the system's takes 15 ms.
 
 use std::fmt::Write as _;
 use std::io;
@@ -28,12 +28,13 @@ const LOCATIONS: usize = 4;
 pub(super) struct Directives {
     /// The content of the trusted file.
     pub(super) trusted: Option<Vec<u8>>,
-    pub(super) verify_depth: u32,
+    /// Empty where Kong makes nothing of it.
+    pub(super) verify_depth: String,
     pub(super) protocols: String,
     pub(super) security_level: u32,
 }
 
-/// A combination of settings that nginx has taken, or is asked to.
+/// A combination of settings that nginx has loaded, or is about to.
 struct Location {
     number: u32,
     directives: Directives,
@@ -41,11 +42,11 @@ struct Location {
     trusted: Option<PathBuf>,
 }
 
-/// Why nginx does not serve an attempt.
+/// Why nginx cannot serve an attempt.
 pub(super) enum Trouble {
-    /// Kong or nginx does not start.
+    /// Kong or nginx does not start, which is an outcome.
     Refused(Refusal),
-    /// It has failed.
+    /// The client itself has failed.
     Failed(String),
 }
 
@@ -62,7 +63,7 @@ pub(super) struct Nginx {
     modules: PathBuf,
     /// The latest last.
     locations: Vec<Location>,
-    /// How many there have been; number 0 is for us to see that nginx is there.
+    /// The number of locations so far; number 0 only shows that nginx runs.
     count: u32,
 }
 
@@ -83,16 +84,16 @@ impl Nginx {
         Ok(nginx)
     }
 
-    /// A channel to the driver in the location with these directives. `trusted` is where the trusted file is, by which
-    /// name nginx speaks of it.
+    /// A channel to the driver in the location with these directives. `trusted` is the path of the trusted file, which
+    /// nginx names in its errors.
     pub(super) async fn open(&mut self, directives: &Directives, trusted: Option<&Path>) -> Result<Channel, Trouble> {
-        let told = end_of_log(&self.folder);
+        let mark = end_of_log(&self.folder);
         let known = self.locations.iter().position(|location| location.directives == *directives);
         let mut location = match known {
             Some(place) => self.locations.remove(place),
             None => self.add(directives, trusted)?,
         };
-        let channel = self.reach(location.number, told).await?;
+        let channel = self.reach(location.number, mark).await?;
         if let (None, Some(content)) = (known, &directives.trusted) {
             // Kong's own goes with its folder.
             let copy = self.folder.join(format!("trusted-{}.pem", location.number));
@@ -103,7 +104,7 @@ impl Nginx {
         Ok(channel)
     }
 
-    /// Has nginx take a new location, instead of the one that has not been asked for for longest.
+    /// Has nginx load a new location, in place of the one that has been unused for longest.
     fn add(&mut self, directives: &Directives, trusted: Option<&Path>) -> Result<Location, Trouble> {
         let dropped = (self.locations.len() == LOCATIONS).then(|| self.locations.remove(0));
         if let Some(file) = dropped.and_then(|location| location.trusted) {
@@ -117,23 +118,25 @@ impl Nginx {
         Ok(new)
     }
 
-    /// What nginx has logged of a connection of the harness' to it, from a place in its log on.
-    pub(super) fn said(folder: &Path, from: u64, connection: &str) -> String {
+    /// nginx's log lines about one of its connections, from a position in the log on.
+    pub(super) fn logged(folder: &Path, from: u64, connection: &str) -> String {
         let about = format!(" *{connection} ");
         let lines = log_from(folder, from);
         lines.lines().filter(|line| line.contains(&about)).collect::<Vec<_>>().join("\n")
     }
 
-    /// Waits until a location is there, or nginx has said in its log, beyond a place, why it will not be.
-    async fn reach(&mut self, location: u32, told: u64) -> Result<Channel, Trouble> {
+    /// Waits until a location is there, or nginx has logged after a position why it will not be.
+    async fn reach(&mut self, location: u32, mark: u64) -> Result<Channel, Trouble> {
         let begun = Instant::now();
         loop {
             if let Some(channel) = self.try_reach(location).await {
                 return Ok(channel);
             }
-            let log = log_from(&self.folder, told);
+            let log = log_from(&self.folder, mark);
             if let Some((_, why)) = log.lines().find_map(|line| line.split_once("[emerg] ")) {
                 let why = why.split_once(": ").filter(|(process, _)| process.contains('#')).map_or(why, |(_, why)| why);
+                // A fault of the configuration ends with its place in a file that is not Kong's.
+                let why = why.rsplit_once(" in /").map_or(why, |(why, _)| why);
                 return Err(Trouble::Refused(Refusal::raised(Stage::Configure, why)));
             }
             if self.process.has_ended() {
@@ -157,6 +160,7 @@ impl Nginx {
     fn signal(&mut self, signal: Signal) {
         let pid = std::fs::read_to_string(self.folder.join("nginx.pid"));
         let pid = pid.ok().and_then(|pid| Pid::from_raw(pid.trim().parse().ok()?));
+        // After its end, another process may have its id.
         if let (false, Some(pid)) = (self.process.has_ended(), pid) {
             let _ = kill_process(pid, signal);
         }
@@ -171,7 +175,7 @@ impl Nginx {
     }
 
     fn terminate(&mut self) {
-        // One that has just begun may not have written its number yet. It ends with its standard input.
+        // One that has just started may not have written its process id; it ends with its standard input.
         self.process.stdin = None;
         self.signal(Signal::TERM);
     }
@@ -196,7 +200,7 @@ fn log_from(folder: &Path, from: u64) -> String {
 
 fn configuration(folder: &Path, modules: &Path, all: &[&Location]) -> String {
     let (here, modules) = (folder.display(), modules.display());
-    // Files of Kong's belong to whoever runs the harness.
+    // Kong's files belong to the user who runs the harness.
     let user = if rustix::process::geteuid().is_root() { "user root;\n" } else { "" };
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|name| format!("  {name}_temp_path {here}/temporary;\n"))

@@ -1,4 +1,4 @@
--- What a process of ours is, that Kong's would be by itself.
+-- Makes a process like Kong's: without a terminal, and without root's power to read every file.
 
 local ffi = require "ffi"
 
@@ -25,17 +25,17 @@ local SIGTERM, POLLHUP = 15, 16
 
 local process = {}
 
--- Its number.
+-- Its id.
 function process.id()
     return ffi.C.getpid()
 end
 
--- Leaves the terminal: OpenSSL would ask there for the password of an encrypted key.
+-- Leaves the terminal, on which OpenSSL would ask for the password of an encrypted key.
 function process.leave_terminal()
     ffi.C.setsid()
 end
 
--- Leaves standard input, where OpenSSL would ask next. The harness is at the other end of another descriptor then.
+-- Leaves standard input, on which OpenSSL would ask next. The harness is then at the other end of another descriptor.
 function process.leave_standard_input()
     process.harness = ffi.C.dup(0)
     local nothing = ffi.C.open("/dev/null", 0)
@@ -43,7 +43,7 @@ function process.leave_standard_input()
     ffi.C.close(nothing)
 end
 
--- Gives up root's power to read everything, which Kong, who is not root, does not have.
+-- Gives up root's power to read everything, as Kong does not run as root.
 function process.read_like_kong()
     local header = ffi.new("kpt_capability_header", CAPABILITY_VERSION_3, 0)
     local data = ffi.new "kpt_capability_data[2]"

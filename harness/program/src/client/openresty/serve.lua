@@ -1,5 +1,5 @@
--- The harness' side: commands come in, answers go out, both as lines of a name and a percent-encoded value that end
--- with an empty line.
+-- The channel to the harness: commands come in, answers go out, both as lines of a name and a percent-encoded value, up
+-- to an empty line.
 
 local driver = require "driver"
 
@@ -30,8 +30,8 @@ local function write(channel, answer)
     return channel.write(table.concat(lines) .. "\n")
 end
 
--- Runs a step of the driver, and tells what came of it.
-local function told(attempt, step)
+-- Runs a step of the driver, and answers with its outcome.
+local function run(attempt, step)
     local ran, value, err = pcall(step, attempt)
     local answer = { stage = attempt.stage, reached = attempt.reached and "on" or nil, pid = attempt.pid }
     answer.x509, answer.sqlstate = attempt.sock and attempt.sock.x509 or nil, attempt.sqlstate
@@ -40,7 +40,7 @@ local function told(attempt, step)
     elseif ran then
         answer.outcome, answer.text = "returned", err
     else
-        -- Kong prints what is raised without the place where that was.
+        -- Kong prints what is raised without the place where it was raised.
         answer.outcome, answer.text = "raised", value:gsub("^%S+:%d+: ", "")
     end
     return answer
@@ -51,15 +51,18 @@ return function(stack, channel)
     while true do
         local command = read(channel)
         if not command then break end
+        -- The VM is closed at the end of the program, and every socket in it.
+        if command.verb == "end" then break end
         local answer = {}
         if command.verb == "connect" then
             attempt = driver.new(stack, command)
-            answer = told(attempt, attempt.connect)
+            answer = run(attempt, attempt.connect)
             answer.certificate = attempt.sock and attempt.sock:certificate()
+            -- After a raised error the socket is left to its owner: nginx ends it with its request, and LuaSec's with
+            -- the Lua VM, or with the process.
             if answer.outcome == "returned" then attempt.sock:close() end
-            if answer.outcome == "raised" and attempt.sock then attempt.sock:abandon() end
         elseif command.verb == "ask" then
-            answer = told(attempt, attempt.version)
+            answer = run(attempt, attempt.version)
         elseif command.verb == "close" then
             attempt:close()
         end

@@ -1,4 +1,4 @@
--- What nginx's worker does for a connection of the harness: it forgets HTTP, and talks.
+-- What nginx's worker does for a connection of the harness: it leaves HTTP and answers commands.
 
 local process = require "process"
 local serve = require "serve"
@@ -21,7 +21,7 @@ function worker.serve()
     sock:send "ready\n"
     serve(require "cosocket", {
         read = function() return sock:receive() end,
-        -- nginx's log tells its connections apart by these numbers.
+        -- nginx's log names its connections by these numbers.
         write = function(text) return sock:send("connection " .. ngx.var.connection .. "\n" .. text) end,
     })
 end

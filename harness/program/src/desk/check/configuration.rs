@@ -231,12 +231,13 @@ impl Connection {
             read.or_else(|_| Settings::read(&KongConf::default(), profile, role, ("127.0.0.1", 5432), PathBuf::new()));
         let Ok(settings) = read else { unreachable!("a release can read its own defaults") };
         Self {
+            // With one that is no whole number nginx does not start, which is a fault of its own.
+            depth: settings.verify_depth().unwrap_or(u32::MAX),
             ssl: settings.ssl,
             required: settings.ssl_required,
             verify: settings.ssl_verify,
             version: settings.ssl_version,
             protocols: settings.protocols,
-            depth: settings.verify_depth,
             security_level: settings.security_level,
             user: settings.user,
             database: settings.database,
@@ -248,5 +249,7 @@ impl Connection {
 #[must_use]
 pub(super) fn refusal_of_version(value: &str, profile: &Profile) -> Option<String> {
     let conf = KongConf::default().with_variable("KONG_PG_SSL_VERSION", value);
-    Settings::read(&conf, profile, ConnectionRole::Main, ("127.0.0.1", 5432), PathBuf::new()).err()
+    Settings::read(&conf, profile, ConnectionRole::Main, ("127.0.0.1", 5432), PathBuf::new())
+        .err()
+        .map(|error| error.to_string())
 }

@@ -39,7 +39,7 @@ pub(super) fn read(named: Named<'_>, file: &Path, paths: &Paths) -> Result<Vec<u
     if paths.is_uncertain(file) {
         return Err(named.fault(Code::FileNotLookedAt, "names a file of a container that is not on this machine"));
     }
-    match kong_pg_client::read_file(file) {
+    match kong_pg_client::read_as_kong(file) {
         Ok(bytes) if bytes.is_empty() => Err(named.fault(Code::FileEmpty, "names an empty file")),
         Ok(bytes) => Ok(bytes),
         Err(_) if file.is_dir() => Err(named.fault(Code::FileIsFolder, "names a folder")),

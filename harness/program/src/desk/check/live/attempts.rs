@@ -38,7 +38,7 @@ impl From<Refusal> for Outcome {
 /// First as nginx starts, then as a worker or the command line.
 pub(super) async fn both(plan: &Plan) -> Vec<Stacked> {
     let mut attempts = Vec::new();
-    for stack in Stack::ALL {
+    for &stack in Stack::ALL {
         attempts.push(Stacked { stack, outcome: one(plan, stack).await });
     }
     attempts

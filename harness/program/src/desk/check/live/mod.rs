@@ -120,7 +120,7 @@ pub fn plan(request: &Request, overrides: &Overrides) -> Result<Plan, LiveError>
     let profile = request.profile.clone();
     let server = ("127.0.0.1", 5432);
     let mut settings = Settings::read(&conf, &profile, ConnectionRole::Main, server, PathBuf::from(prefix.path()))
-        .map_err(LiveError::Refused)?;
+        .map_err(|error| LiveError::Refused(error.to_string()))?;
     settings.host = overrides.host.clone().unwrap_or(settings.host);
     settings.port = overrides.port.unwrap_or(settings.port);
     let password_elsewhere =

@@ -1,0 +1,133 @@
+use rstest::rstest;
+
+use super::*;
+
+fn release(name: &str) -> Profile {
+    name.parse().unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn the_open_source_edition_ends_at_3_9_and_has_no_client_certificates() {
+    let names: Vec<_> = Profile::all().iter().map(Profile::to_string).collect();
+    assert!(names.contains(&"3.9-oss".to_owned()) && !names.contains(&"3.10-oss".to_owned()));
+    assert!(release("3.9-oss").ignores("pg_ssl_cert") && !Profile::newest().ignores("pg_ssl_cert"));
+    let unique: std::collections::BTreeSet<_> = names.iter().collect();
+    assert_eq!((names.len(), unique.len()), (29, 29));
+}
+
+/// The defaults that `scenarios/defaults` proves, and others that no connection shows.
+#[rstest]
+#[case("2.8-enterprise", ("tlsv1", "", "TLSv1.1 TLSv1.2 TLSv1.3", 1, false), OpensslLine(1, 1))]
+#[case("3.1-enterprise", ("tlsv1", "system", "TLSv1.1 TLSv1.2 TLSv1.3", 1, false), OpensslLine(1, 1))]
+#[case("3.3-enterprise", ("tlsv1_2", "system", "TLSv1.1 TLSv1.2 TLSv1.3", 1, false), OpensslLine(1, 1))]
+#[case("3.4-enterprise", ("tlsv1_2", "system", "TLSv1.1 TLSv1.2 TLSv1.3", 1, false), OpensslLine(3, 5))]
+#[case("3.4.3.23-enterprise", ("tlsv1_2", "system", "TLSv1.1 TLSv1.2 TLSv1.3", 1, false), OpensslLine(3, 1))]
+#[case("3.5-enterprise", ("tlsv1_2", "system", "TLSv1.1 TLSv1.2 TLSv1.3", 1, false), OpensslLine(3, 1))]
+#[case("3.9-enterprise", ("tlsv1_2", "system", "TLSv1.2 TLSv1.3", 1, false), OpensslLine(3, 2))]
+#[case("3.10.0.8-enterprise", ("tlsv1_2", "system", "TLSv1.2 TLSv1.3", 1, false), OpensslLine(3, 4))]
+#[case("3.10.0.9-enterprise", ("tlsv1_2", "system", "TLSv1.2 TLSv1.3", 1, false), OpensslLine(3, 5))]
+#[case("3.10-enterprise", ("tlsv1_2", "system", "TLSv1.2 TLSv1.3", 5, false), OpensslLine(3, 5))]
+#[case("3.11-enterprise", ("tlsv1_2", "system", "TLSv1.2 TLSv1.3", 1, false), OpensslLine(3, 5))]
+#[case("3.13-enterprise", ("tlsv1_2", "system", "TLSv1.2 TLSv1.3", 5, false), OpensslLine(3, 5))]
+#[case("3.14-enterprise", ("tlsv1_2", "system", "TLSv1.2 TLSv1.3", 5, true), OpensslLine(3, 5))]
+#[case("3.14.0.6-enterprise", ("tlsv1_2", "system", "TLSv1.2 TLSv1.3", 1, true), OpensslLine(3, 5))]
+#[case("3.15.0.0-enterprise", ("tlsv1_2", "system", "TLSv1.2 TLSv1.3", 1, true), OpensslLine(3, 5))]
+#[case("3.16-enterprise", ("tlsv1_2", "system", "TLSv1.2 TLSv1.3", 5, true), OpensslLine(3, 5))]
+#[case("3.9-oss", ("any", "system", "TLSv1.2 TLSv1.3", 1, false), OpensslLine(3, 2))]
+fn a_release_has_its_defaults(
+    #[case] name: &str,
+    #[case] defaults: (&str, &str, &str, u32, bool),
+    #[case] openssl: OpensslLine,
+) {
+    let profile = release(name);
+    let Profile { ssl_version, trusted, protocols, verify_depth, ssl_verify, .. } = &profile;
+    assert_eq!((ssl_version.as_str(), trusted.as_str(), protocols.as_str(), *verify_depth, *ssl_verify), defaults);
+    assert_eq!((profile.to_string().as_str(), profile.openssl), (name, openssl));
+}
+
+#[test]
+fn the_newest_release_is_what_the_data_says() {
+    assert_eq!(Releases::built_in().newest().to_string(), "3.16-enterprise");
+}
+
+#[test]
+fn the_command_line_connects_through_a_cosocket_since_3_5() {
+    let stack = |name: &str| release(name).command_line;
+    assert_eq!((stack("3.4-enterprise"), stack("3.5-oss")), (Stack::Luasec, Stack::Cosocket));
+}
+
+#[test]
+fn support_is_a_matter_of_the_release() {
+    let newest = release("3.15-enterprise");
+    assert_eq!((newest.postgres_majors(), newest.end_of_life()), (Some(13..=17), Some("2027-07-02")));
+    assert_eq!(release("3.8-enterprise").postgres_majors(), Some(12..=16));
+    assert_eq!(release("3.16-enterprise").end_of_life(), None);
+}
+
+#[rstest]
+#[case("3.9", "`3.9` may be 3.9-oss or 3.9-enterprise")]
+#[case("3.9.1", "`3.9.1` may be 3.9.1-oss or 3.9.1-enterprise")]
+#[case(
+    "3.15-enterprize",
+    "no Kong release is known as `3.15-enterprize`; did you mean 3.15-enterprise? releases run from 2.8-oss to \
+     3.16-enterprise, and a patch is written like 3.10.0.9-enterprise"
+)]
+#[case(
+    "latest",
+    "no Kong release is known as `latest`; releases run from 2.8-oss to 3.16-enterprise, and a patch is written like \
+     3.10.0.9-enterprise"
+)]
+fn a_name_that_is_no_release_gets_a_hint(#[case] name: &str, #[case] expected: &str) {
+    assert_eq!(name.parse::<Profile>().expect_err("no release").to_string(), expected);
+}
+
+#[test]
+fn an_edition_may_be_left_out_where_there_is_only_one() {
+    assert_eq!(release("3.10").to_string(), "3.10-enterprise");
+    assert_eq!(release("3.10.0.9").to_string(), "3.10.0.9-enterprise");
+    assert!("3.99.0.1".parse::<Profile>().is_err());
+}
+
+fn with(text: &str) -> Result<Releases, ReleasesError> {
+    Releases::built_in().clone().with_text(text)
+}
+
+#[test]
+fn a_file_adds_a_release_and_it_becomes_the_newest() {
+    let folder = std::env::temp_dir().join(format!("kong-releases-{}.toml", std::process::id()));
+    let text = "[sources]\nmine = 'a test'\n[[release]]\nname = '3.17'\nedition = 'enterprise'\n\
+                like = '3.16-enterprise'\nlua_ssl_verify_depth = { is = 7, from = 'mine' }\n";
+    std::fs::write(&folder, text).expect("a file");
+    let releases = Releases::with_file(&folder).expect("releases");
+    std::fs::remove_file(&folder).expect("the file");
+    let newest = releases.newest();
+    assert_eq!((newest.to_string().as_str(), newest.verify_depth), ("3.17-enterprise", 7));
+    assert!(newest.ssl_verify);
+}
+
+#[rstest]
+#[case("[[release]]\nedition = 'oss'", "a release has no name")]
+#[case("[[release]]\nname = 'x'\nedition = 'oss'", "`x` is not a version of Kong; one looks like 3.9 or 3.10.0.9")]
+#[case("[[release]]\nname = '4.0'\nedition = 'free'", "the release 4.0-free")]
+#[case("[[release]]\nname = '4.0'\nedition = 'oss'", "the release 4.0-oss")]
+#[case(
+    "[[release]]\nname = '4.0'\nedition = 'oss'\nlike = '3.99-oss'",
+    "the release 4.0-oss is like 3.99-oss, which is no release before it"
+)]
+#[case(
+    "[[release]]\nname = '4.0'\nedition = 'oss'\nlike = '3.9-oss'\nopenssl = { is = '3.5', from = 'nowhere' }",
+    "the release 4.0-oss has openssl from `nowhere`, which is not in [sources]"
+)]
+#[case("releases = []", "not a file of releases")]
+fn a_mistake_in_a_file_is_reported(#[case] text: &str, #[case] expected: &str) {
+    assert_eq!(with(text).expect_err("an error").to_string(), expected);
+}
+
+#[test]
+fn a_fact_without_a_source_is_a_mistake() {
+    let error = with("[[release]]\nname = '4.0'\nedition = 'oss'\nlike = '3.9-oss'\nopenssl = { is = '3.5' }");
+    let error = error.expect_err("no source");
+    assert!(
+        std::error::Error::source(&error).is_some_and(|source| source.to_string().contains("missing field `from`"))
+    );
+}

@@ -1,0 +1,275 @@
+//! PostgreSQL's protocol as pgmoon speaks it, after the TLS handshake, with the queries that Kong begins with.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use postgres_protocol::authentication::md5_hash;
+use postgres_protocol::message::frontend;
+
+use crate::channel_binding::{BindingError, ChannelBinding};
+use crate::refusal::Refusal;
+use crate::scram::{Exchange, ScramError};
+use crate::socket::{Socket, SocketError};
+use crate::stage::Stage;
+
+/// What pgmoon puts before the error when a message does not even begin.
+const NO_TYPE: &str = "receive_message: failed to get type: ";
+
+/// What pgmoon says of an unsuccessful SCRAM exchange; the server's own words are not shown.
+const UNSUCCESSFUL: &str = "authentication exchange unsuccessful";
+
+/// Who logs in.
+#[derive(Debug, Clone)]
+pub(crate) struct Login {
+    pub(crate) user: String,
+    pub(crate) password: Option<String>,
+    pub(crate) database: String,
+    pub(crate) binding: ChannelBinding,
+    /// Whether the driver raises, and does not return, that it knows none of the server's SASL mechanisms.
+    pub(crate) raises_unknown_mechanism: bool,
+}
+
+/// A session with the server.
+pub(crate) struct Session {
+    socket: Socket,
+    /// Whether the connection has ended, after which either stack says only that.
+    ended: bool,
+}
+
+/// A message of the server: its type, and its body if it came whole.
+struct Message {
+    kind: u8,
+    body: Option<Bytes>,
+}
+
+impl Message {
+    /// The number an authentication message begins with.
+    fn code(&self) -> Option<i32> {
+        let body = self.body.as_ref()?;
+        Some(i32::from_be_bytes(body.get(..4)?.try_into().ok()?))
+    }
+
+    /// What an authentication message holds after its number.
+    fn rest(&self) -> &[u8] {
+        self.body.as_deref().and_then(|body| body.get(4..)).unwrap_or_default()
+    }
+
+    /// The value of a row's first column.
+    fn first_value(&self) -> Option<String> {
+        let row = self.body.as_deref()?.get(2..)?;
+        let (length, value) = row.split_first_chunk::<4>()?;
+        let value = value.get(..usize::try_from(i32::from_be_bytes(*length)).ok()?)?;
+        Some(String::from_utf8_lossy(value).into_owned())
+    }
+}
+
+impl Session {
+    pub(crate) fn new(socket: Socket) -> Self {
+        Self { socket, ended: false }
+    }
+
+    pub(crate) fn into_socket(self) -> Socket {
+        self.socket
+    }
+
+    /// Logs in, and asks what Kong asks first. Returns the process id of the server's backend.
+    pub(crate) async fn open(&mut self, login: &Login) -> Result<i32, Refusal> {
+        self.send_startup(login).await?;
+        self.authenticate(login).await?;
+        let pid = self.until_ready().await?;
+        // Of this query Kong ignores the error: it takes the schema `public` then.
+        let schema = self.query("SELECT CURRENT_SCHEMA AS schema").await.ok().flatten();
+        let schema = schema.unwrap_or_else(|| "public".into()).replace('\'', "''");
+        self.query(&format!("SET SCHEMA '{schema}';\nSET TIME ZONE 'UTC';")).await?;
+        self.ask_for_version().await?;
+        Ok(pid)
+    }
+
+    /// The query with which Kong sees that it is connected.
+    pub(crate) async fn ask_for_version(&mut self) -> Result<(), Refusal> {
+        self.query("SHOW server_version_num;").await.map(drop)
+    }
+
+    /// Tells the server that the session is over.
+    pub(crate) async fn terminate(&mut self) {
+        // The connection is over either way.
+        let _ = self.send(b"X\0\0\0\x04").await;
+    }
+
+    async fn send_startup(&mut self, login: &Login) -> Result<(), Refusal> {
+        let mut message = BytesMut::new();
+        let parameters =
+            [("user", login.user.as_str()), ("database", login.database.as_str()), ("application_name", "pgmoon")];
+        frontend::startup_message(parameters, &mut message)
+            .map_err(|error| Refusal::raised(Stage::Auth, &error.to_string()))?;
+        self.send(&message).await
+    }
+
+    /// Sends. In TLS 1.3 the server may have refused the client certificate meanwhile, and closed: what has arrived of
+    /// its alert is reported then, as it is if the server is a little slower.
+    async fn send(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        let Err(error) = self.socket.send(bytes).await else { return Ok(()) };
+        match self.socket.receive(1).await {
+            Err(later) if later.alert.is_some() => Err(later.into_refusal(Stage::Auth, NO_TYPE)),
+            _ => Err(error.into_refusal(Stage::Auth, "")),
+        }
+    }
+
+    /// Sends an answer to a request for a password, a hash or a SCRAM message.
+    async fn answer(&mut self, body: &[u8]) -> Result<(), Refusal> {
+        let mut message = BytesMut::from(&b"p"[..]);
+        message.put_i32(i32::try_from(body.len() + 4).unwrap_or(i32::MAX));
+        message.put(body);
+        self.send(&message).await
+    }
+
+    /// Receives a message. A body that does not come whole is no error to pgmoon, just nothing.
+    async fn receive(&mut self) -> Result<Message, Refusal> {
+        let failed = |what| move |error: SocketError| error.into_refusal(Stage::Auth, what);
+        let kind = self.socket.receive(1).await.map_err(failed(NO_TYPE))?[0];
+        let length = self.socket.receive(4).await.map_err(failed("receive_message: failed to get len: "))?;
+        let length = u32::from_be_bytes(length[..].try_into().unwrap_or_default());
+        let body = self.socket.receive(length.saturating_sub(4) as usize).await;
+        Ok(Message { kind, body: body.ok().map(BytesMut::freeze) })
+    }
+
+    async fn authenticate(&mut self, login: &Login) -> Result<(), Refusal> {
+        let request = self.receive().await?;
+        let password = || {
+            let missing = || Refusal::raised(Stage::Auth, "missing password, required for connect");
+            login.password.as_deref().map(str::as_bytes).ok_or_else(missing)
+        };
+        match (request.kind, request.code()) {
+            (b'E', _) => Err(server_error(Stage::Auth, &request)),
+            (b'R', Some(0)) => Ok(()),
+            (b'R', Some(3)) => {
+                self.answer(&[password()?, b"\0"].concat()).await?;
+                self.accepted().await
+            }
+            (b'R', Some(5)) => {
+                let salt = request.rest().try_into().unwrap_or_default();
+                let hash = md5_hash(login.user.as_bytes(), password()?, salt);
+                self.answer(&[hash.as_bytes(), b"\0"].concat()).await?;
+                self.accepted().await
+            }
+            (b'R', Some(10)) => self.scram(&request, password()?, login).await,
+            (b'R', code) => {
+                let code = code.map_or_else(|| "nil".to_owned(), |code| code.to_string());
+                Err(Refusal::raised(Stage::Auth, &format!("don't know how to auth: {code}")))
+            }
+            (kind, _) => {
+                let kind = char::from(kind);
+                Err(Refusal::raised(Stage::Auth, &format!("unexpected message during auth: {kind}")))
+            }
+        }
+    }
+
+    async fn scram(&mut self, request: &Message, password: &[u8], login: &Login) -> Result<(), Refusal> {
+        let refused = |error: ScramError<BindingError>| match error {
+            ScramError::Unsuccessful => Refusal::returned(Stage::Auth, UNSUCCESSFUL),
+            ScramError::Mechanism(_) if !login.raises_unknown_mechanism => {
+                Refusal::returned(Stage::Auth, &error.to_string())
+            }
+            ScramError::Mechanism(_) | ScramError::Binding(_) => Refusal::raised(Stage::Auth, &error.to_string()),
+        };
+        let certificate = self.socket.server_certificate();
+        let end_point = || {
+            let hash = certificate.as_deref().map(|certificate| login.binding.end_point(certificate)).transpose();
+            hash.map(Option::unwrap_or_default)
+        };
+        let mut exchange = Exchange::begin(request.rest(), password, end_point).map_err(refused)?;
+        self.answer(&exchange.first()).await?;
+
+        let challenge = self.receive().await?;
+        let proof = match (challenge.kind, challenge.code()) {
+            (b'R', Some(11)) => exchange.answer(challenge.rest()).map_err(refused)?,
+            (b'E', _) => return Err(server_error(Stage::Auth, &challenge)),
+            _ => return Err(refused(ScramError::Unsuccessful)),
+        };
+        self.answer(&proof).await?;
+
+        let end = self.receive().await?;
+        match (end.kind, end.code()) {
+            (b'R', Some(12)) => exchange.finish(end.rest()).map_err(refused)?,
+            (b'E', _) => {
+                let sqlstate = server_error(Stage::Auth, &end).sqlstate;
+                return Err(Refusal { sqlstate, ..refused(ScramError::Unsuccessful) });
+            }
+            _ => return Err(refused(ScramError::Unsuccessful)),
+        }
+        self.accepted().await
+    }
+
+    /// Waits for the server's word that the authentication is complete.
+    async fn accepted(&mut self) -> Result<(), Refusal> {
+        let answer = self.receive().await?;
+        match answer.kind {
+            b'E' => Err(server_error(Stage::Auth, &answer)),
+            b'R' => Ok(()),
+            _ => Err(Refusal::raised(Stage::Auth, "unknown response from auth")),
+        }
+    }
+
+    /// Waits until the server is ready, and returns the process id of its backend.
+    async fn until_ready(&mut self) -> Result<i32, Refusal> {
+        let mut pid = 0;
+        loop {
+            let message = self.receive().await?;
+            match message.kind {
+                b'E' => return Err(server_error(Stage::Auth, &message)),
+                b'K' => pid = message.code().unwrap_or_default(),
+                b'Z' => return Ok(pid),
+                _ => {}
+            }
+        }
+    }
+
+    /// Sends a query, and returns the first value of its last row. An error of the server is kept and reading goes on
+    /// until the server is ready for the next query; where the connection ends first, that is what is reported.
+    async fn query(&mut self, query: &str) -> Result<Option<String>, Refusal> {
+        let at_query = |refusal: Refusal| Refusal { stage: Stage::Query, ..refusal };
+        if self.ended {
+            return Err(Refusal::returned(Stage::Query, &format!("{NO_TYPE}closed")));
+        }
+        let mut message = BytesMut::new();
+        frontend::query(query, &mut message).map_err(|error| Refusal::raised(Stage::Query, &error.to_string()))?;
+        // pgmoon only sees that this fails when it reads.
+        let sent = self.send(&message).await.map_err(at_query);
+        let (mut value, mut refusal) = (None, None);
+        loop {
+            let message = match self.receive().await.map_err(at_query) {
+                Ok(message) => message,
+                Err(end) => {
+                    self.ended = !end.text.ends_with("timeout");
+                    // An alert that has been read does not come again.
+                    return Err(sent.err().filter(|sent| sent.alert.is_some()).unwrap_or(end));
+                }
+            };
+            match message.kind {
+                b'D' => value = message.first_value(),
+                b'E' => refusal = Some(server_error(Stage::Query, &message)),
+                b'Z' => return refusal.map_or(Ok(value), Err),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// An error of the server as pgmoon renders it: severity, message, the position in the query, and the detail on a line
+/// of its own.
+fn server_error(stage: Stage, message: &Message) -> Refusal {
+    let field = |wanted: u8| {
+        let body = message.body.as_deref().unwrap_or_default();
+        let mut fields = body.split(|byte| *byte == 0).filter_map(<[u8]>::split_first);
+        fields.find(|(kind, _)| **kind == wanted).map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+    };
+    let mut text = format!("{}: {}", field(b'S').unwrap_or_default(), field(b'M').unwrap_or_default());
+    if let Some(position) = field(b'P') {
+        text = format!("{text} ({position})");
+    }
+    if let Some(detail) = field(b'D') {
+        text = format!("{text}\n{detail}");
+    }
+    Refusal { sqlstate: field(b'C'), ..Refusal::returned(stage, &text) }
+}
+
+#[cfg(test)]
+mod tests;
