@@ -41,6 +41,10 @@ pub enum Behaviour {
     Dribbles,
     /// Resets the connection in the middle of the TLS handshake.
     ResetsInTheHandshake,
+    /// Flips a bit in the first data that the client sends inside TLS.
+    AltersClientData,
+    /// Flips a bit in the first data that the server sends inside TLS, after the client has sent some.
+    AltersServerData,
 }
 
 impl Behaviour {
