@@ -150,8 +150,8 @@ impl Checker<'_> {
             ValidationErrorKind::Format { format } => {
                 let text = found.as_str().unwrap_or_default();
                 let why = match format.as_str() {
-                    "openssl-range" => text.parse::<OpensslRange>().err().map(|error| error.to_string()),
-                    _ => text.parse::<PostgresRange>().err().map(|error| error.to_string()),
+                    "openssl-range" => text.parse::<OpensslRange>().err(),
+                    _ => text.parse::<PostgresRange>().err(),
                 };
                 self.value(path, why.unwrap_or_default(), "expected a range like 15, 14+ or 13-15".into());
             }

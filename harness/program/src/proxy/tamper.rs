@@ -75,10 +75,10 @@ async fn copy_records(
         };
         let mut body = vec![0; usize::from(u16::from_be_bytes([header[3], header[4]]))];
         from.read_exact(&mut body).await?;
-        if is_altered(header[0]) {
-            if let Some(last) = body.last_mut() {
-                *last ^= 1;
-            }
+        if is_altered(header[0])
+            && let Some(last) = body.last_mut()
+        {
+            *last ^= 1;
         }
         to.write_all(&[&header[..], &body].concat()).await?;
     }
