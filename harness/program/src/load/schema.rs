@@ -153,7 +153,11 @@ impl Checker<'_> {
                     "openssl-range" => text.parse::<OpensslRange>().err(),
                     _ => text.parse::<PostgresRange>().err(),
                 };
-                self.value(path, why.unwrap_or_default(), "expected a range like 15, 14+ or 13-15".into());
+                self.value(
+                    path,
+                    why.map(|error| error.to_string()).unwrap_or_default(),
+                    "expected a range like 15, 14+ or 13-15".into(),
+                );
             }
             ValidationErrorKind::Pattern { pattern } => {
                 let example = self.at(schema_path, 1).and_then(|schema| schema.get("examples")?.get(0)).map(plain);

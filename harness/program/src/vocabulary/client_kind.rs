@@ -3,19 +3,21 @@
 use std::fmt;
 use std::str::FromStr;
 
+use thiserror::Error;
+
 /// A client that cells can be run with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClientKind {
-    /// This program's own re-creation of Kong's driver on its two TLS stacks.
+    /// This program's emulation of Kong's driver on its two TLS stacks.
     Kong,
     /// Kong's own TLS stacks, nginx with Lua and LuaSec, driven by Lua of this program's.
     Openresty,
     /// PostgreSQL's own client library, through psql.
     Libpq,
-    /// A modern client that is strict: tokio-postgres over rustls.
+    /// A strict modern client: tokio-postgres over rustls.
     Rustls,
-    /// A stranger's program.
+    /// An external program.
     Command,
     /// A real Kong in a container.
     KongImage,
@@ -38,19 +40,19 @@ impl ClientKind {
         }
     }
 
-    /// Whether it is held to every word that is expected of Kong, and not just to what comes of it.
+    /// Whether its texts are compared with what is expected of Kong, and not only whether and how it connects.
     #[must_use]
     pub fn speaks_as_kong(self) -> bool {
         matches!(self, Self::Kong | Self::Openresty | Self::KongImage)
     }
 
-    /// Whether its stacks are Kong's own, which lose races that the re-created ones do not run.
+    /// Whether its stacks are Kong's own, which have races that the emulated ones do not.
     #[must_use]
     pub(crate) fn is_kong_itself(self) -> bool {
         matches!(self, Self::Openresty | Self::KongImage)
     }
 
-    /// Whether one can look inside: at the step at which an attempt ends, and at what the server shows.
+    /// Whether it reports the stage at which an attempt ends, and the server's certificate.
     #[must_use]
     pub(crate) fn is_transparent(self) -> bool {
         self != Self::KongImage
@@ -63,12 +65,15 @@ impl fmt::Display for ClientKind {
     }
 }
 
+/// A name of no client.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("no client is called `{0}`; expected one of {known}", known = ClientKind::ALL.map(ClientKind::as_str).join(", "))]
+pub struct UnknownClient(String);
+
 impl FromStr for ClientKind {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| {
-            let known = Self::ALL.map(Self::as_str).join(", ");
-            format!("no client is called `{text}`; expected one of {known}")
-        })
+    type Err = UnknownClient;
+    fn from_str(text: &str) -> Result<Self, UnknownClient> {
+        let known = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
+        known.ok_or_else(|| UnknownClient(text.to_owned()))
     }
 }

@@ -8,8 +8,8 @@ mod tls_version;
 mod versions;
 
 pub use behaviour::Behaviour;
-pub use client_kind::ClientKind;
+pub use client_kind::{ClientKind, UnknownClient};
 pub use globs::{BadGlob, Globs};
 pub use open_connection::OpenConnection;
 pub use tls_version::TlsVersion;
-pub use versions::{OpensslRange, PostgresRange, Range, openssl_line_of};
+pub use versions::{OpensslRange, PostgresRange, Range, RangeError, Version, openssl_line_of};
