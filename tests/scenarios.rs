@@ -128,14 +128,11 @@ const MISTAKES: [(&str, &str, &str); 44] = [
 
 #[test]
 fn every_mistake_is_explained_at_its_place() {
-    let mut all = String::new();
-    for (what, part, instead) in MISTAKES {
-        all.push_str(&format!("## {what}\n\n{}\n\n", rendered(&scenario(part, instead))));
-    }
-    for (what, text) in [("an empty file", ""), ("a list", "- title\n"), ("a scenario without keys", "{}\n")] {
-        all.push_str(&format!("## {what}\n\n{}\n\n", rendered(text)));
-    }
-    insta::assert_snapshot!(all);
+    let mistakes = MISTAKES.map(|(what, part, instead)| (what, scenario(part, instead)));
+    let whole = [("an empty file", ""), ("a list", "- title\n"), ("a scenario without keys", "{}\n")];
+    let all = mistakes.into_iter().chain(whole.map(|(what, text)| (what, text.to_owned())));
+    let all: Vec<_> = all.map(|(what, text)| format!("## {what}\n\n{}\n", rendered(&text))).collect();
+    insta::assert_snapshot!(all.join("\n"));
 }
 
 /// What a user sees of a file, without the folder it is in.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::vocabulary::PostgresRange;
 
-/// What `differences.yaml` holds: the clients that do not speak as Kong, each with where it parts from it.
+/// What `differences.yaml` holds: clients whose texts are not Kong's, each with the places where it behaves differently.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DifferencesFile {
@@ -16,12 +16,12 @@ pub struct DifferencesFile {
     /// The strict modern client.
     #[serde(default)]
     pub rustls: Vec<DifferenceEntry>,
-    /// A stranger's program.
+    /// An external program.
     #[serde(default)]
     pub command: Vec<DifferenceEntry>,
 }
 
-/// A place where a client parts from Kong.
+/// A place where a client behaves differently from Kong.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DifferenceEntry {

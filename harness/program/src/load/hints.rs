@@ -27,5 +27,5 @@ pub(crate) fn some_of(wrong: &str, known: &[String], all: &str) -> String {
     let mut nearest: Vec<_> = known.iter().collect();
     nearest.sort_by(|a, b| similarity(wrong, b).total_cmp(&similarity(wrong, a)));
     let nearest: Vec<_> = nearest.into_iter().take(SUGGESTED).map(String::as_str).collect();
-    format!("expected one of {} names, such as {}; {all}", known.len(), nearest.join(", "))
+    format!("expected a name such as {}; {all}", nearest.join(", "))
 }

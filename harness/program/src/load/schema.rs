@@ -151,11 +151,15 @@ impl Checker<'_> {
             ValidationErrorKind::Format { format } => {
                 let text = found.as_str().unwrap_or_default();
                 let why = match format.as_str() {
-                    "openssl-range" => text.parse::<OpensslRange>().err().map(|error| error.to_string()),
-                    "openssl-releases" => text.parse::<OpensslReleases>().err().map(|error| error.to_string()),
-                    _ => text.parse::<PostgresRange>().err().map(|error| error.to_string()),
+                    "openssl-range" => text.parse::<OpensslRange>().err(),
+                    "openssl-releases" => text.parse::<OpensslReleases>().err(),
+                    _ => text.parse::<PostgresRange>().err(),
                 };
-                self.value(path, why.unwrap_or_default(), "expected a range like 15, 14+ or 13-15".into());
+                self.value(
+                    path,
+                    why.map(|error| error.to_string()).unwrap_or_default(),
+                    "expected a range like 15, 14+ or 13-15".into(),
+                );
             }
             ValidationErrorKind::Pattern { pattern } => {
                 let example = self.at(schema_path, 1).and_then(|schema| schema.get("examples")?.get(0)).map(plain);

@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, copy_bidirectiona
 use tokio::net::TcpStream;
 
 use super::Upstream;
+use super::tamper::{Sender, tamper};
 use super::tls::{self, Accepted};
 use crate::vocabulary::Behaviour;
 
@@ -71,6 +72,12 @@ async fn try_serve(
         }
         Behaviour::StuffsAnError => stuff(stream, upstream, ERROR).await,
         Behaviour::StuffsAPasswordRequest => stuff(stream, upstream, PASSWORD_REQUEST).await,
+        Behaviour::AltersClientData | Behaviour::AltersServerData => {
+            let server = ask_for_tls(&upstream).await?;
+            stream.write_all(b"S").await?;
+            let of = if behaviour == Behaviour::AltersClientData { Sender::Client } else { Sender::Server };
+            tamper(stream, server, of).await
+        }
         Behaviour::RoutesByName | Behaviour::EndsTls => {
             stream.write_all(b"S").await?;
             end_tls(stream, upstream, acceptor, behaviour == Behaviour::RoutesByName).await

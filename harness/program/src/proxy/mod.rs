@@ -3,6 +3,7 @@
 //! Each listens on the loopback, for one cell, and goes with it.
 
 mod behaviour;
+mod tamper;
 mod tls;
 
 use std::net::SocketAddr;

@@ -11,7 +11,7 @@ use super::situation::{self, Layer, Situation};
 use super::texts::Texts;
 use super::trees::Trees;
 use crate::format::{
-    AppliesTo, Case as CaseFile, ClaimsFile, Documented, Expect, Scenario as ScenarioFile, Step as StepFile,
+    AppliesTo, Case as CaseFile, ClaimUse, ClaimsFile, Documented, Expect, Scenario as ScenarioFile, Step as StepFile,
 };
 use crate::load::{Fault, Problem, Segment, Source, key};
 use crate::vocabulary::TlsVersion;
@@ -90,8 +90,9 @@ impl<'a> Compiler<'a> {
 
     fn cases(&mut self) -> Vec<Case> {
         let (scenario, case) = (self.scenario, self.case);
-        let found = names::check_case(scenario, case, &self.shared.claims);
-        found.into_iter().for_each(|problem| self.problem(problem));
+        for problem in names::check_case(scenario, case, &self.shared.claims) {
+            self.problem(problem);
+        }
         let points = points::points(&scenario.axes);
         let points: Vec<_> = points.into_iter().filter(|point| is_at(point, &case.at)).collect();
         for number in 0..case.rules.len() {
@@ -145,7 +146,7 @@ impl<'a> Compiler<'a> {
     /// The claims that the case proves at a point.
     fn claims(&self, point: &Point<'_>, expects: &Expects<'_>, documented: &[Arc<Documented>]) -> Vec<String> {
         let declared = self.scenario.claims.iter().chain(&self.case.claims);
-        let declared = declared.filter(|claim| claim.at().is_none_or(|at| is_at(point, at))).map(|claim| claim.id());
+        let declared = declared.filter(|claim| claim.at().is_none_or(|at| is_at(point, at))).map(ClaimUse::id);
         let of_point: Vec<_> = match expects {
             Expects::Case { claims, .. } => claims.iter().collect(),
             Expects::Point { .. } => self.points(point).flat_map(|(_, point)| &point.claims).collect(),

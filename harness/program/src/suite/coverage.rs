@@ -59,8 +59,7 @@ impl Suite {
             match case {
                 Case { claims, .. } if !claims.is_empty() => coverage.by_claim += 1,
                 Case { source, .. } if !source.is_empty() => coverage.by_source += 1,
-                Case { reason: Some(_), .. } => coverage.by_reason += 1,
-                Case { excluded: Some(_), .. } => coverage.by_reason += 1,
+                Case { reason: Some(_), .. } | Case { excluded: Some(_), .. } => coverage.by_reason += 1,
                 _ => coverage.without_reason.push(case),
             }
         }

@@ -185,7 +185,7 @@ impl Check<'_> {
         match expect {
             Expect::Named(name) => self.named(name, &Arguments::default(), path),
             Expect::Spelled(spelled) => {
-                let expectation = match self.used(&spelled.named, path)? {
+                let expectation = match self.used(&spelled.named, path).ok()? {
                     Some((name, arguments)) => {
                         let both = Forms::from(&**spelled);
                         let others = [both.connects.is_some(), both.refused.is_some(), both.hangs.is_some()];
@@ -205,19 +205,20 @@ impl Check<'_> {
         }
     }
 
-    /// The outcome of `outcomes.yaml` that is used, if one is.
+    /// The outcome of `outcomes.yaml` that is used, if one is; `Err` if several are.
     fn used<'n>(
         &mut self,
         named: &'n IndexMap<String, Arguments>,
         path: &[&str],
-    ) -> Option<Option<(&'n str, &'n Arguments)>> {
+    ) -> Result<Option<(&'n str, &'n Arguments)>, ()> {
         match named.len() {
-            0 => Some(None),
-            1 => Some(named.iter().next().map(|(name, arguments)| (name.as_str(), arguments))),
+            0 => Ok(None),
+            1 => Ok(named.iter().next().map(|(name, arguments)| (name.as_str(), arguments))),
             _ => {
-                let names: Vec<_> = named.keys().map(|name| format!("`{name}`")).collect();
-                let message = format!("the expectation names several outcomes: {}", names.join(", "));
-                self.wrong(path, message, "keep one of them")
+                let all: Vec<_> = named.keys().map(|name| format!("`{name}`")).collect();
+                let message = format!("the expectation names several outcomes: {}", all.join(", "));
+                self.wrong::<()>(path, message, "keep one of them");
+                Err(())
             }
         }
     }
@@ -278,7 +279,7 @@ impl Check<'_> {
     fn on_stack(&mut self, outcome: &Outcome, stack: Stack, path: &[&str]) -> Option<ByEdition> {
         let both = match outcome {
             Outcome::Named(name) => self.named(name, &Arguments::default(), path)?,
-            Outcome::Spelled(spelled) => match self.used(&spelled.named, path)? {
+            Outcome::Spelled(spelled) => match self.used(&spelled.named, path).ok()? {
                 Some((name, arguments)) => self.named(name, arguments, &[path, &[name]].concat())?,
                 None => return self.outcome(&(&**spelled).into(), path).map(ByEdition::from),
             },

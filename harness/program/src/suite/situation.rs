@@ -103,7 +103,8 @@ pub(super) fn merge(trees: &Trees, layers: &[Layer<'_>]) -> Result<Situation, Ve
     for layer in layers {
         merged.add(trees, layer);
     }
-    merged.finish()
+    let last = layers.last().map(|layer| &layer.path[..]).unwrap_or_default();
+    merged.finish(last)
 }
 
 #[derive(Default)]
@@ -177,7 +178,8 @@ impl<'s> Merged<'s> {
         }
     }
 
-    fn finish(mut self) -> Result<Situation, Vec<Problem>> {
+    /// `last` is the path of the last layer.
+    fn finish(mut self, last: &[Segment]) -> Result<Situation, Vec<Problem>> {
         // Without the certificates that were meant, every file would be a problem of its own.
         if !self.problems.is_empty() {
             return Err(self.problems);
@@ -203,9 +205,9 @@ impl<'s> Merged<'s> {
                 used.push(name.to_owned());
             }
         }
-        // What a scenario or an axis says may be of use to some of the cases only.
-        let of_case = |path: &[Segment]| path.first() == Some(&key("cases"));
-        for (name, (_, path)) in self.files.iter().filter(|(name, (_, path))| of_case(path) && !used.contains(name)) {
+        // Files of a scenario or an axis may be of use to some cases only, and those of a case to an earlier step only.
+        let is_new = |path: &[Segment]| path.starts_with(last) && path.starts_with(&[key("cases")]);
+        for (name, (_, path)) in self.files.iter().filter(|(name, (_, path))| is_new(path) && !used.contains(name)) {
             let help = "name it in postgres.conf or in kong, or take it out";
             self.problems.push(Problem::key(path.clone(), format!("no setting names the file `{name}`"), help));
         }

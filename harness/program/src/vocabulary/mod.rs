@@ -12,4 +12,4 @@ pub use client_kind::ClientKind;
 pub use globs::{BadGlob, Globs};
 pub use open_connection::OpenConnection;
 pub use tls_version::TlsVersion;
-pub use versions::{OpensslRange, OpensslRelease, OpensslReleases, PostgresRange, Range, openssl_line_of};
+pub use versions::{OpensslRange, OpensslRelease, OpensslReleases, PostgresRange, Range, RangeError, openssl_line_of};

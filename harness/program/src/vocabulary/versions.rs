@@ -8,7 +8,8 @@ use kong_pg_client::{NotOpenssl, OpensslLine};
 use postgres_tls_server::{Major, ServerFacts};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use serde::de::{Deserializer, Error};
+use serde::de::{Deserializer, Error as _};
+use thiserror::Error;
 
 /// The release line of the OpenSSL that a server is linked with, if that is known.
 #[must_use]
@@ -96,20 +97,28 @@ impl<V: Version> Range<V> {
     }
 }
 
+/// A text that is not a range.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RangeError {
+    /// One of its ends is not a version.
+    #[error("{0}")]
+    Version(String),
+    /// Its ends are in the wrong order.
+    #[error("`{0}` ends before it begins")]
+    Reversed(String),
+}
+
 impl<V: Version> FromStr for Range<V> {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
+    type Err = RangeError;
+    fn from_str(text: &str) -> Result<Self, RangeError> {
+        let version = |text: &str| text.parse::<V>().map_err(|error| RangeError::Version(error.to_string()));
         if let Some(first) = text.strip_suffix('+') {
             return Ok(Self { first: version(first)?, last: None });
         }
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         let (first, last) = (version(first)?, version(last)?);
-        if first > last { Err(format!("`{text}` ends before it begins")) } else { Ok(Self { first, last: Some(last) }) }
+        if first > last { Err(RangeError::Reversed(text.to_owned())) } else { Ok(Self { first, last: Some(last) }) }
     }
-}
-
-fn version<V: Version>(text: &str) -> Result<V, String> {
-    text.parse().map_err(|error: V::Err| error.to_string())
 }
 
 impl<V: fmt::Display + PartialEq> fmt::Display for Range<V> {
@@ -197,7 +206,7 @@ mod tests {
     #[case("seventeen", "not a PostgreSQL major")]
     #[case("14..16", "not a PostgreSQL major")]
     fn what_is_no_range_is_refused(#[case] text: &str, #[case] why: &str) {
-        let error = text.parse::<PostgresRange>().expect_err("no range");
+        let error = text.parse::<PostgresRange>().expect_err("no range").to_string();
         assert!(error.contains(why), "{error}");
     }
 }
