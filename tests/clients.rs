@@ -152,7 +152,7 @@ fn a_program_that_knows_everything_is_not_begun_with() {
     "docs/client-protocol.md says (expected value"
 )]
 #[case::dies("echo out of luck >&2; exit 7", 100, "ends without an answer (exit status: 7)\n    out of luck")]
-#[case::hangs("exec sleep 600", 100, "hangs")]
+#[case::hangs("exec sleep 600", 100, "waits without end")]
 #[case::refuses(
     "echo '{\"outcome\": \"refused\", \"error\": \"no\"}'; cat >/dev/null",
     100,

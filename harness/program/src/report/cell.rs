@@ -37,7 +37,7 @@ pub fn write_cell(out: &mut dyn Write, result: &CellResult, rerun: &RerunOptions
         writeln!(out, "{}", side_by_side(mismatch))?;
     }
     if let Some(observed) = result.observed() {
-        write_messages(out, observed)?;
+        write_messages(out, if cell.client.speaks_as_kong() { "Kong" } else { "The client" }, observed)?;
     }
     for (name, text) in result.files.iter().flat_map(ConfigFiles::named) {
         writeln!(out, "\n  {bold}{name}{bold:#}")?;
@@ -48,11 +48,11 @@ pub fn write_cell(out: &mut dyn Write, result: &CellResult, rerun: &RerunOptions
 }
 
 /// What both sides said, verbatim.
-fn write_messages(out: &mut dyn Write, observed: &Observation) -> io::Result<()> {
+fn write_messages(out: &mut dyn Write, client: &str, observed: &Observation) -> io::Result<()> {
     let bold = Style::new().bold();
     match &observed.attempt {
-        Attempt::Refused(refusal) => writeln!(out, "\n  {bold}Kong's output{bold:#}\n    {}", refusal.printed())?,
-        Attempt::Hung => writeln!(out, "\n  {bold}Kong's output{bold:#}\n    (none: it waits without end)")?,
+        Attempt::Refused(refusal) => writeln!(out, "\n  {bold}{client}'s output{bold:#}\n    {}", refusal.printed())?,
+        Attempt::Hung => writeln!(out, "\n  {bold}{client}'s output{bold:#}\n    (none: it waits without end)")?,
         Attempt::NotMade | Attempt::Connected(_) => {}
     }
     for (title, log) in [

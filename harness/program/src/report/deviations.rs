@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use indexmap::IndexMap;
 
-use super::Report;
+use super::{Report, cells};
 use crate::format::Documented;
 use crate::judge::Verdict;
 use crate::run::CellResult;
@@ -23,8 +23,8 @@ pub(super) fn write_known_deviations(out: &mut dyn Write, report: &Report) -> io
         return Ok(());
     }
     writeln!(out, "Where the documents are wrong (docs/deviations.md says since when, and what to do instead)")?;
-    for ((claim, says, happens), cells) in places {
-        writeln!(out, "  {claim}, {cells} cells\n    they say: {says}\n    in fact:  {happens}")?;
+    for ((claim, says, happens), count) in places {
+        writeln!(out, "  {claim}, {}\n    they say: {says}\n    in fact:  {happens}", cells(count))?;
     }
     writeln!(out)
 }

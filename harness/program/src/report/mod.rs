@@ -135,6 +135,11 @@ pub fn finish(reporters: &mut [Box<dyn Reporter>], report: &Report) -> Result<()
     first
 }
 
+/// `1 cell`, `2 cells`
+fn cells(count: usize) -> String {
+    format!("{count} cell{}", if count == 1 { "" } else { "s" })
+}
+
 /// A configuration file without the passwords in it.
 fn without_passwords(text: &str) -> String {
     let line = |line: &str| match line.split_once('=') {

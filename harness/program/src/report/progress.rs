@@ -7,7 +7,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Report, Reporter};
+use super::{Report, Reporter, cells};
 use crate::judge::Verdict;
 use crate::run::{CellResult, Event, RunInfo};
 use crate::vocabulary::ClientKind;
@@ -115,9 +115,9 @@ impl Progress {
 /// What is going to be run, where, and why there.
 fn introduction(info: &RunInfo) -> String {
     let RunInfo { planned, runtime, why, servers, releases, clients, .. } = info;
-    let plural = if *planned == 1 { "" } else { "s" };
+    let planned = cells(*planned);
     let (servers, releases) = (servers.join(", "), releases.join(", "));
     let others = clients.iter().filter(|(client, _)| **client != ClientKind::Kong);
     let others: String = others.map(|(client, about)| format!("\n{client}: {about}")).collect();
-    format!("{planned} cell{plural}; {runtime}, {why}; PostgreSQL {servers}; Kong {releases}{others}")
+    format!("{planned}; {runtime}, {why}; PostgreSQL {servers}; Kong {releases}{others}")
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use super::Report;
+use super::{Report, cells};
 
 /// Writes the remarks on the configurations of a run, each once.
 pub(super) fn write_remarks(out: &mut dyn Write, report: &Report) -> io::Result<()> {
@@ -15,8 +15,8 @@ pub(super) fn write_remarks(out: &mut dyn Write, report: &Report) -> io::Result<
         return Ok(());
     }
     writeln!(out, "Settings that Kong ignores or misreads without a message")?;
-    for (remark, cells) in remarks {
-        writeln!(out, "  {remark} ({cells} cells)")?;
+    for (remark, count) in remarks {
+        writeln!(out, "  {remark} ({})", cells(count))?;
     }
     writeln!(out)
 }

@@ -42,7 +42,7 @@ fn write_summary(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     if problems.len() > SHOWN {
         writeln!(out, "... and {} more; junit.xml and results.json have them all\n", problems.len() - SHOWN)?;
     }
-    if !report.results.is_empty() && !report.results.iter().any(|result| result.verdict().is_proof()) {
+    if !report.results.is_empty() && report.results.iter().all(|result| result.evidence.is_none()) {
         writeln!(out, "No cell was run to its end: this run proves nothing.\n")?;
     }
     Ok(())
