@@ -55,7 +55,7 @@ const DECISIVE: [(&str, &[&str]); 10] = [
         "reference/faq/certificate-authentication-failed/fix",
         &["mtls/mapping::*.foo-example-com.{of-one-name,of-one-name-in-quotes,of-two-names}"],
     ),
-    ("kong-conf/lua-ssl-verify-depth-default", &["verify/depth::*.the-default"]),
+    ("kong-conf/lua-ssl-verify-depth-default", &["verify/depth::*.the-default", "defaults/lua-ssl-verify-depth::*"]),
 ];
 
 #[test]
