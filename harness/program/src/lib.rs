@@ -5,7 +5,6 @@ pub mod client;
 pub mod compare;
 pub mod desk;
 pub mod format;
-pub mod html;
 pub mod judge;
 pub mod load;
 pub mod plan;

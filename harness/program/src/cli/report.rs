@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Exit, Failure, print};
-use crate::html;
+use crate::report::{Results, html};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,13 +28,11 @@ pub(super) fn report(args: &ReportArgs) -> Result<Exit, Failure> {
     let usage = |message: String| Failure { exit: Exit::Usage, message };
     let text = std::fs::read(&results)
         .map_err(|error| usage(format!("cannot read {}: {error}; `kong-pg-tls run` writes one", results.display())))?;
-    let run: serde_json::Value = serde_json::from_slice(&text)
-        .map_err(|error| usage(format!("{} is not a result file of kong-pg-tls: {error}", results.display())))?;
-    if !run["cells"].is_array() {
-        return Err(usage(format!("{} is not a result file of kong-pg-tls: it has no cells", results.display())));
-    }
+    let run: Results = serde_json::from_slice(&text)
+        .map_err(|error| usage(format!("{} is not a result file of this version: {error}", results.display())))?;
     let page = args.html.clone().unwrap_or_else(|| results.with_file_name("report.html"));
-    std::fs::write(&page, html::page(&run))
+    html::page(&run)
+        .and_then(|text| std::fs::write(&page, text))
         .map_err(|error| Failure::environment(format!("cannot write {}: {error}", page.display())))?;
     print(|out| writeln!(out, "{}", page.display()))?;
     Ok(Exit::Success)

@@ -141,7 +141,7 @@ mod tests {
 
     fn documented(says: Option<&str>, kong: Option<&str>) -> KnownDeviation {
         let would = kong.map(|text| Would { connects: None, tls: None, kong: Some(text.into()), postgres: None });
-        KnownDeviation { says: says.map(str::to_owned), would }
+        KnownDeviation { says: says.map(str::to_owned), happens: String::new(), instead: String::new(), would }
     }
 
     #[rstest]

@@ -53,6 +53,10 @@ impl Expected {
 pub struct KnownDeviation {
     /// What they say; `null` if they are silent.
     pub says: Option<String>,
+    /// What happens.
+    pub happens: String,
+    /// What to do instead.
+    pub instead: String,
     /// What would be observed if they were right.
     pub would: Option<Would>,
 }

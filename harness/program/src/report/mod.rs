@@ -6,6 +6,7 @@ mod cell;
 mod claims;
 mod deviations;
 mod explain;
+pub mod html;
 mod junit;
 mod last_green;
 mod matrix;
@@ -105,6 +106,7 @@ pub fn reporters(folder: &Path) -> Vec<Box<dyn Reporter>> {
         Box::new(progress::Progress::default()),
         Box::new(results),
         Box::new(junit::JunitFile::new(folder)),
+        Box::new(html::HtmlFile::new(folder)),
         Box::new(summary::Summary::new(file)),
     ]
 }

@@ -104,7 +104,8 @@ impl Runner {
                 let (kong, postgres) = (text(&would.kong, &kong)?, text(&would.postgres, &server)?);
                 Ok::<_, TextError>(Would { kong, postgres, ..would.clone() })
             });
-            Ok(KnownDeviation { says: documented.says.clone(), would: would.transpose()? })
+            let Documented { says, happens, instead, .. } = documented.clone();
+            Ok(KnownDeviation { says, happens, instead, would: would.transpose()? })
         };
         words.cell.documented().map(known).collect()
     }

@@ -1,16 +1,10 @@
-'use strict';
-const run = JSON.parse(document.getElementById('run').textContent);
-// Texts are in the page once; `{t: 7}` is the seventh.
-function unpack(value) {
-  if (Array.isArray(value)) return value.map(unpack);
-  if (value === null || typeof value !== 'object') return value;
-  if ('t' in value && Object.keys(value).length === 1) return run.texts[value.t];
-  return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, unpack(field)]));
-}
-const cells = run.cells.map((cell) => ({ claims: [], postgres: {}, ...unpack(cell) }));
+// The results are in the page as base64 of gzip of results.json.
+const packed = Uint8Array.from(atob(document.getElementById('results').textContent), (character) => character.charCodeAt(0));
+const run = await new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip'))).json();
+const cells = run.cells;
 const byId = new Map(cells.map((cell) => [cell.id, cell]));
-const ORDER = ['environment-error', 'timeout', 'fail', 'not-tried', 'skipped', 'known-deviation', 'unsupported', 'pass'];
-const BAD = new Set(['environment-error', 'timeout', 'fail', 'not-tried']);
+const ORDER = ['environment-error', 'timeout', 'fail', 'blocked', 'skipped', 'known-deviation', 'unsupported', 'pass'];
+const BAD = new Set(['environment-error', 'timeout', 'fail', 'blocked']);
 const main = document.querySelector('main');
 
 // Elements are built, never parsed from text: whatever a server logged stays text.
@@ -33,7 +27,7 @@ const scenarios = [...Map.groupBy(cells, (cell) => cell.scenario).values()];
 const varied = AXES.filter(([, read]) => scenarios.filter((all) => new Set(all.map(read)).size > 1).length * 2 > scenarios.length).map(([, read]) => read);
 const column = (cell) => varied.map((read) => read(cell)).join(' · ') || 'all';
 
-// The state of the page is its address: a view can be sent to somebody.
+// The state of the page is its address, so that a view can be shared.
 const state = () => new URLSearchParams(location.hash.slice(1));
 function link(changes) {
   const next = changes.cell ? new URLSearchParams() : state();
@@ -154,6 +148,7 @@ function view(id) {
   return [el('p', {}, el('a', { href: link({ cell: null }) }, '← back')), el('h2', {}, cell.case, ' ', badge(cell.verdict)), el('p', {}, el('code', {}, cell.id)),
     el('dl', {}, facts.filter(([, value]) => value).map(([name, value]) => [el('dt', {}, name), el('dd', {}, value)])),
     (cell.claims || []).length ? el('p', { class: 'dim' }, 'claims: ', cell.claims.map((claim, place) => [place ? ', ' : '', el('a', { href: '#' + new URLSearchParams({ view: 'cells', claim }) }, claim)])) : null,
+    cell.documented.map((known) => el('div', { class: 'note' }, el('p', {}, known.says ? `Kong's documentation says: ${known.says}` : 'The documentation does not mention this.'), el('p', {}, `What happens: ${known.happens}`), el('p', {}, `Instead: ${known.instead}`))),
     (cell.remarks || []).map((remark) => el('p', {}, `Note: ${remark}`)),
     (cell.mismatches || []).map(sides),
     observed.error ? block('What Kong prints', observed.error) : null,
@@ -179,7 +174,7 @@ function clients() {
   if (!agreement.length) return [el('h2', {}, 'Clients'), el('p', {}, 'This run had one client; --client kong,openresty,libpq,rustls compares several.')];
   return [el('h2', {}, 'Clients'), agreement.map((one) => [el('h3', {}, `${one.client} agrees with kong in ${one.agree} of ${one.compared} cells`),
     ['races', 'differences', 'unsupported'].flatMap((kind) => one[kind].map((parting) => el('details', {}, el('summary', {}, `${parting.cells.length} ${kind}: ${parting.because}`),
-      el('ul', {}, parting.cells.slice(0, 10).map((side) => el('li', {}, el('code', {}, side.cell), el('dl', {}, Object.entries(side.said).map(([name, said]) => [el('dt', {}, name), el('dd', {}, said)]))))))))])];
+      el('ul', {}, parting.cells.slice(0, 10).map((side) => el('li', {}, el('code', {}, side.cell), el('dl', {}, Object.entries(side.reports).map(([name, report]) => [el('dt', {}, name), el('dd', {}, report)]))))))))])];
 }
 
 function show() {
