@@ -60,20 +60,20 @@ pub(super) struct Axes {
 impl Axes {
     /// Of an axis on which each run has one value, cells are compared across the two.
     pub(super) fn of(old: &Run, new: &Run) -> Self {
-        let changed = |axis, reading: Reading| {
+        let compare = |axis, reading: Reading| {
             let (before, after) = (single(old, reading)?, single(new, reading)?);
             (before != after).then_some(AxisChange { axis, before, after })
         };
         let mut kept = Vec::new();
         let mut changes = Vec::new();
         for (axis, reading) in AXES {
-            match changed(axis, reading) {
+            match compare(axis, reading) {
                 Some(change) => changes.push(change),
                 None => kept.push(reading),
             }
         }
         for (axis, reading) in VERSIONS {
-            let Some(change) = changed(axis, reading) else { continue };
+            let Some(change) = compare(axis, reading) else { continue };
             match changes.iter_mut().find(|known| known.axis == change.axis) {
                 // The full version says more than the major.
                 Some(known) => *known = change,
