@@ -26,7 +26,7 @@ cases:
     expect: { connects: { tls: TLSv1.3 } }
   - name: another CA
     kong: { lua_ssl_trusted_certificate: foreign-root.crt }
-    expect: 'server certificate refused (tlsv1 alert unknown ca, 21: unable to verify the first certificate)'
+    expect: { server certificate refused: { alert: unknown ca, error: '21: unable to verify the first certificate' } }
   - name: a version 1
     postgres: { conf: { ssl_cert_file: server-v1.crt, ssl_key_file: server-v1.key } }
     expect: { connects: { tls: TLSv1.3 } }

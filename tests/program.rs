@@ -136,17 +136,17 @@ fn a_server_of_another_major_than_it_claims_to_be_is_an_environment_error() {
 #[test]
 fn cells_that_lack_something_are_blocked_and_no_success() {
     let place = Place::new();
-    let run = ["run", "guide/recipes::as-the-guide-has-it.*", "--runtime", "local", "--postgres", "all"];
+    let run = ["run", "guide/recipes::*.mutual-tls-cert", "--runtime", "local", "--postgres", "all"];
     let output = place.program(&run).env("PATH", "/nonexistent").output();
     let told = Told::new(output.expect("the program starts"));
     assert_eq!(told.status, Some(3), "{told:#?}");
-    assert!(told.stdout.contains("sh does not start") && told.stdout.contains(" blocked in "), "{told:#?}");
+    assert!(told.stdout.contains("needs the program sh, which this machine does not have") && told.stdout.contains(" blocked in "), "{told:#?}");
 }
 
 #[test]
 fn a_run_in_which_no_case_has_a_meaning_is_no_success() {
     let place = Place::new();
-    let only = "name: a case\n    only: { postgres: 99+, because: it is new }";
+    let only = "name: a case\n    applies_to: { postgres: 99+, because: it is new }";
     let folder = scenarios(&place, "a.yaml", &GOOD.replace("name: a case", only));
     let told = place.run(&["run", "--scenarios", &folder]);
     assert_eq!(told.status, Some(3), "{told:#?}");
