@@ -140,7 +140,11 @@ fn cells_that_lack_something_are_blocked_and_no_success() {
     let output = place.program(&run).env("PATH", "/nonexistent").output();
     let told = Told::new(output.expect("the program starts"));
     assert_eq!(told.status, Some(3), "{told:#?}");
-    assert!(told.stdout.contains("needs the program sh, which this machine does not have") && told.stdout.contains(" blocked in "), "{told:#?}");
+    assert!(
+        told.stdout.contains("needs the program sh, which this machine does not have")
+            && told.stdout.contains(" blocked in "),
+        "{told:#?}"
+    );
 }
 
 #[test]
@@ -251,7 +255,7 @@ fn faults_in_scenarios_are_all_told_with_their_places_before_anything_is_started
 #[case::bad_client(&["run", "--client", "nobody"], 2, "possible values: kong, openresty, libpq, rustls, command, kong-image")]
 #[case::no_folder(&["run", "--scenarios", "/nonexistent"], 2, "/nonexistent: cannot be read")]
 #[case::unwritable_results(&["run", "--results", "/dev/null/results"], 3, "cannot write results to /dev/null/results")]
-#[case::no_such_major(&["run", "--runtime", "local", "--postgres", "99"], 3, "PostgreSQL 99 is not here; the runtime local has")]
+#[case::no_such_major(&["run", "--runtime", "local", "--postgres", "99"], 3, "PostgreSQL 99 is not available here; the runtime local has")]
 fn what_cannot_be_done_is_told_in_a_line_and_by_the_exit_status(
     #[case] arguments: &[&str],
     #[case] status: i32,
@@ -290,7 +294,7 @@ fn crippled_postgres(place: &Place, server: &str) -> PathBuf {
 
 #[rstest]
 #[case::refuses("echo '[1] FATAL:  out of luck' >&2; exit 1", "out of luck")]
-#[case::ends_silently("exit 1", "cannot start PostgreSQL")]
+#[case::ends_silently("exit 1", "PostgreSQL does not start, and it logs nothing")]
 fn a_server_that_does_not_start_is_the_environment_s_fault(#[case] server: &str, #[case] why: &str) {
     let place = Place::new();
     let bin = crippled_postgres(&place, server);
@@ -381,8 +385,9 @@ fn clean_removes_what_a_killed_run_has_left() {
 fn clean_leaves_a_living_run_alone() {
     let place = Place::new();
     let mut program = under_way(&place);
+    let before = place.left();
     let told = place.run(&["clean"]);
-    assert!(told.stdout.contains("removed 0 folders"), "{told:#?}");
+    assert_eq!((told.status, place.left().len()), (Some(0), before.len()), "{told:#?} {before:#?}");
     kill(&program, "INT");
     assert_eq!(program.wait().expect("an end").code(), Some(130));
 }

@@ -41,8 +41,11 @@ impl RunFolder {
         // Servers that run as another user must be able to pass through; no one else may look inside.
         let mode = if is_root { 0o711 } else { 0o700 };
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(mode))?;
-        let lock = OpenOptions::new().write(true).create_new(true).mode(0o600).open(folder.path().join(LOCK))?;
+        // It gets its name when it is locked: one that is not locked belongs to a run that has ended.
+        let unlocked = folder.path().join("new-lock");
+        let lock = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unlocked)?;
         lock.lock()?;
+        std::fs::rename(unlocked, folder.path().join(LOCK))?;
         Ok(Self { folder, _lock: lock })
     }
 

@@ -33,7 +33,7 @@ pub enum RuntimeError {
         source: PullError,
     },
     /// The runtime does not have this major.
-    #[error("PostgreSQL {major} is not here; {runtime} has {}", list(.offered))]
+    #[error("PostgreSQL {major} is not available here; the runtime {runtime} has {}", list(.offered))]
     MajorUnavailable {
         /// The major asked for.
         major: Major,
@@ -57,7 +57,7 @@ pub enum RuntimeError {
     #[error("the server is not running")]
     NotRunning,
     /// A server with the default configuration did not start.
-    #[error("PostgreSQL does not start: {}", .log.join(" / "))]
+    #[error("PostgreSQL does not start{}", ending(.log))]
     StartFailed {
         /// What it logged.
         log: Vec<String>,
@@ -121,6 +121,11 @@ pub(crate) async fn within<T>(
     tokio::time::timeout(limit, step).await.map_err(|_| RuntimeError::Timeout { action, limit })
 }
 
+/// What a server logged last, as the end of a sentence.
+fn ending(log: &[String]) -> String {
+    if log.is_empty() { ", and it logs nothing".to_owned() } else { format!(": {}", log.join(" / ")) }
+}
+
 fn list(majors: &[Major]) -> String {
     let majors: Vec<_> = majors.iter().map(Major::to_string).collect();
     if majors.is_empty() { "none".to_owned() } else { majors.join(", ") }
@@ -148,7 +153,10 @@ mod tests {
     fn a_missing_major_comes_with_those_that_are_there() {
         let missing =
             |offered| RuntimeError::MajorUnavailable { major: Major(17), runtime: RuntimeKind::Local, offered };
-        assert_eq!(missing(vec![Major(13), Major(15)]).to_string(), "PostgreSQL 17 is not here; local has 13, 15");
-        assert_eq!(missing(Vec::new()).to_string(), "PostgreSQL 17 is not here; local has none");
+        assert_eq!(
+            missing(vec![Major(13), Major(15)]).to_string(),
+            "PostgreSQL 17 is not available here; the runtime local has 13, 15"
+        );
+        assert_eq!(missing(Vec::new()).to_string(), "PostgreSQL 17 is not available here; the runtime local has none");
     }
 }

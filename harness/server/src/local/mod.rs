@@ -218,7 +218,7 @@ mod tests {
     async fn a_major_that_is_not_installed_is_an_error_that_names_those_that_are() {
         let (_folder, local) = fake("");
         let error = local.host(Major(15)).await.err().expect("an error");
-        assert_eq!(error.to_string(), "PostgreSQL 15 is not here; local has 17");
+        assert_eq!(error.to_string(), "PostgreSQL 15 is not available here; the runtime local has 17");
     }
 
     #[test]
