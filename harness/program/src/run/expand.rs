@@ -37,8 +37,8 @@ pub(super) enum ExpandError {
     Certificate(#[from] PkiError),
 }
 
-/// The text of `texts.yaml` for a TLS connection that ends without a goodbye.
-const ABRUPT_END: &str = "{end of a TLS connection without a goodbye}";
+/// The text of `texts.yaml` for a TLS connection that the client closes without close_notify.
+const ABRUPT_END: &str = "{TLS connection closed without close_notify}";
 
 impl Runner {
     /// The expectation of a step for a cell.
