@@ -77,7 +77,8 @@ fn results(place: &Place) -> Results {
 #[test]
 fn every_verdict_can_be_decided_again_from_the_results() {
     let place = Place::new();
-    let cells = ["rotation/open-connections::a-re*", "start/hba-lines::*", "between/silence::answers-s*", "tls/how-it*"];
+    let cells =
+        ["rotation/open-connections::a-re*", "start/hba-lines::*", "between/silence::answers-s*", "tls/how-it*"];
     let told = place.run(&[&["run", "--client", "kong,rustls"], &cells[..]].concat());
     assert_eq!(told.status, Some(0), "{told:#?}");
     let mut judged = 0;
