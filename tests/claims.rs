@@ -37,13 +37,13 @@ const DECISIVE: [(&str, &[&str]); 10] = [
     ),
     (
         "troubleshoot/kong/alert-unknown-ca",
-        &["mtls/cert::a-certificate*.{of-another-ca,of-no-ca,expired,not-yet-valid,made-for-servers}.*"],
+        &["mtls/cert::a-certificate*.{of-another-ca,self-signed,expired,not-yet-valid,with-serverauth-only}.*"],
     ),
     (
         "troubleshoot/server/names-do-not-match",
         &[
-            "mtls/cert::a-certificate*.{another-users,the-users-in-capitals}.*",
-            "mtls/clientcert-verify-full::a-certificate.*.{another-users,the-users-in-capitals}",
+            "mtls/cert::a-certificate*.{another-users,the-users-with-a-capital-letter}.*",
+            "mtls/clientcert-verify-full::a-certificate.*.{another-users,the-users-with-a-capital-letter}",
         ],
     ),
     ("troubleshoot/server/unsupported-protocol", &["versions/mismatch::*.{tls-1-2,tls-1-3}.*"]),
@@ -53,7 +53,7 @@ const DECISIVE: [(&str, &[&str]); 10] = [
     ("configure/prerequisites/packages", &["tls/on-and-off::*.ssl-on.pg_ssl-on.*"]),
     (
         "reference/faq/certificate-authentication-failed/fix",
-        &["mtls/mapping::*.foo-example-com.{of-one-name,of-one-name-in-quotes,of-two-names}"],
+        &["mtls/mapping::*.foo-example-com.{one-name,one-name-in-quotes,two-names}"],
     ),
     ("kong-conf/lua-ssl-verify-depth-default", &["verify/depth::*.the-default", "defaults/lua-ssl-verify-depth::*"]),
 ];

@@ -65,7 +65,7 @@ fn every_cause_is_proved_by_cases_that_fail_and_cases_that_connect_or_has_a_sour
             assert!(!found.is_empty(), "{code}: no case {id}");
             let shows = |case: &&Case| {
                 expectations(case).any(|expected| !matches!(expected, Expected::Connects(_)))
-                    || code.starts_with("ssl-switched-off")
+                    || code == "pg-ssl-value-means-off"
                     || case.steps.iter().any(|step| step.log.is_some())
             };
             assert!(found.iter().any(shows), "{code}: {id} does not fail");
@@ -135,7 +135,7 @@ fn every_text_of_a_refusal_is_known() {
 #[rstest]
 #[case::kong_11768(
     "receive_message: failed to get type: tlsv13 alert certificate required",
-    "pooler-wants-certificate"
+    "pooler-requires-certificate"
 )]
 #[case::kong_14989("handshake failed", "sni-required")]
 #[case::kong_12702("attempt to index local 'ssl' (a nil value)", "scram-crash-in-3-6")]
@@ -149,7 +149,7 @@ fn every_text_of_a_refusal_is_known() {
 #[case::kong_5921("tlsv1 alert protocol version", "version-below-server-minimum")]
 #[case::managed(
     "FATAL: no pg_hba.conf entry for host \"10.0.1.7\", user \"kong\", database \"kong\", SSL off",
-    "plaintext-where-tls-is-required"
+    "plaintext-not-allowed"
 )]
 #[case::skunk_547(
     "FATAL:  private key file \"/var/lib/postgresql/server.key\" must be owned by the database user or root",
@@ -157,7 +157,7 @@ fn every_text_of_a_refusal_is_known() {
 )]
 #[case::helm(
     "[PostgreSQL error] failed to retrieve PostgreSQL server_version_num: 19: self-signed certificate in certificate chain",
-    "other-root-is-sent"
+    "untrusted-root-sent"
 )]
 fn the_causes_of_threads_come_first_or_close_to_it(#[case] text: &str, #[case] code: &str) {
     let found = diagnose(text);

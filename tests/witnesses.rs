@@ -12,10 +12,10 @@ use place::{Place, Told, kill};
 const OPENRESTY: [&str; 7] = ["run", "--client", "openresty", "--runtime", "local", "--postgres", "all"];
 
 const CELLS: [&str; 8] = [
-    "mtls/cert::a-certificate.the-users.each-its-newest",
-    "mtls/cert::a-certificate.none.each-its-newest",
-    "verify/ca::another-one.generated",
-    "verify/ca::only-those-of-the-system.generated",
+    "mtls/cert::a-certificate.the-users.default",
+    "mtls/cert::a-certificate.none.default",
+    "verify/ca::another-ca.generated",
+    "verify/ca::only-the-systems-cas.generated",
     "passwords/methods::*",
     "kong-conf/trusted-certificate::*",
     "between/silence::*",
