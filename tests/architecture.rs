@@ -73,7 +73,10 @@ fn imports_are_found_through_re_exports_aliases_and_paths() {
         ("lib.rs", "mod a;\nmod b;\npub use self::b::{Inner, deep::*};"),
         ("a.rs", "use crate::{Inner, b};\nfn f() -> Inner { b::helper(\"super::b::nothing\") } // super::b::comment"),
         ("b/mod.rs", "mod deep;\nmod inner;\npub use self::inner::Inner;\npub fn helper() {}"),
-        ("b/inner.rs", "pub struct Inner;\nfn f() { super::super::a::f() }\n#[cfg(test)]\nmod tests { use super::super::deep; }"),
+        (
+            "b/inner.rs",
+            "pub struct Inner;\nfn f() { super::super::a::f() }\n#[cfg(test)]\nmod tests { use super::super::deep; }",
+        ),
         ("b/deep.rs", ""),
     ]);
     let imports = sources.imports();
@@ -158,7 +161,8 @@ fn module_of(file: &str) -> Module {
 /// A file without its comments, its literals and its tests.
 fn code(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests").next().expect("a first part");
-    let noise = Regex::new(r##"(?s)//[^\n]*|r#".*?"#|"(?:\\.|[^"\\])*"|'(?:\\[^']+|[^'\\])'"##).expect("a valid pattern");
+    let noise =
+        Regex::new(r##"(?s)//[^\n]*|r#".*?"#|"(?:\\.|[^"\\])*"|'(?:\\[^']+|[^'\\])'"##).expect("a valid pattern");
     noise.replace_all(text, " ").into_owned()
 }
 
@@ -227,10 +231,17 @@ fn leaves(tree: &str) -> Vec<(Vec<String>, String)> {
         let parts: Vec<_> = parts.filter(|part| !part.trim().is_empty()).collect();
         let below = parts.iter().flat_map(|part| leaves(part));
         return below
-            .map(|(path, name)| if path == ["self"] { (prefix.clone(), last(&prefix)) } else { ([prefix.as_slice(), &path].concat(), name) })
+            .map(|(path, name)| {
+                if path == ["self"] {
+                    (prefix.clone(), last(&prefix))
+                } else {
+                    ([prefix.as_slice(), &path].concat(), name)
+                }
+            })
             .collect();
     }
-    let (path, name) = tree.split_once(" as ").map_or((tree, None), |(path, name)| (path, Some(name.trim().to_owned())));
+    let (path, name) =
+        tree.split_once(" as ").map_or((tree, None), |(path, name)| (path, Some(name.trim().to_owned())));
     let path: Vec<_> = path.trim().split("::").map(str::to_owned).collect();
     let name = name.unwrap_or_else(|| last(&path));
     vec![(path, name)]

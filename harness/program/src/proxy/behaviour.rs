@@ -8,9 +8,9 @@ use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, copy_bidirectional};
 use tokio::net::TcpStream;
 
-use super::Upstream;
 use super::tamper::{Sender, tamper};
 use super::tls::{self, Accepted};
+use super::upstream::Upstream;
 use crate::vocabulary::Behaviour;
 
 /// The question for TLS.

@@ -5,16 +5,18 @@
 mod behaviour;
 mod tamper;
 mod tls;
+mod upstream;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
+use self::upstream::Upstream;
 use crate::vocabulary::Behaviour;
 use certificate_trees::Certificate;
 
@@ -27,22 +29,6 @@ pub struct Proxy {
     opened: Arc<AtomicUsize>,
     ending: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
-}
-
-/// What each of its connections needs to know.
-#[derive(Clone)]
-struct Upstream {
-    server: (String, u16),
-    opened: Arc<AtomicUsize>,
-}
-
-impl Upstream {
-    /// A connection to the server.
-    async fn connect(&self) -> std::io::Result<TcpStream> {
-        let stream = TcpStream::connect((self.server.0.as_str(), self.server.1)).await?;
-        self.opened.fetch_add(1, Ordering::SeqCst);
-        Ok(stream)
-    }
 }
 
 impl Proxy {

@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use anstyle::Style;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
+use super::last_green;
 use super::progress::style;
-use super::{last_green, without_passwords};
+use super::reporter::without_passwords;
 use crate::judge::{Attempt, Mismatch, Observation};
 use crate::run::{CellResult, ConfigFiles, RerunOptions};
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Deserialize;
 
-use super::tally;
+use super::reporter::tally;
 use crate::judge::Verdict;
 use crate::suite::{Proof, Suite};
 

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use indexmap::IndexMap;
 
-use super::{Report, cells};
+use super::reporter::{Report, cells};
 use crate::format::Documented;
 use crate::judge::Verdict;
 use crate::run::CellResult;

@@ -7,7 +7,7 @@ use kong_pg_client::Stack;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::CellResult;
+use super::result::CellResult;
 use crate::judge::{Attempt, ExpectedOutcome, Refusal, Verdict};
 use crate::vocabulary::ClientKind;
 

@@ -1,8 +1,9 @@
 //! One cell, step by step, from its certificates to its verdict.
 
 use super::error::CellError;
+use super::materials::{self, ConfigFiles};
+use super::runner::Runner;
 use super::step::{ObservedAttempt, SetUp, StepContext};
-use super::{ConfigFiles, Runner, materials};
 use crate::client::{ClientError, Connection};
 use crate::format::Divergence;
 use crate::judge::{

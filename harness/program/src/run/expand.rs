@@ -4,7 +4,7 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use super::Runner;
+use super::runner::Runner;
 use crate::format::{Connects, Documented, KongText, ServerLog, Would};
 use crate::judge::{Expectation, ExpectedOutcome, KnownDeviation};
 use crate::plan::Cell;

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::error::CellError;
 use super::expand::{Words, describe};
+use super::materials;
 use super::materials::Located;
-use super::{Runner, materials};
+use super::runner::Runner;
 use crate::client::{self, Connection, Established, Task};
 use crate::judge::{Attempt, Expected, KnownDeviation};
 use crate::plan::Cell;

@@ -12,6 +12,7 @@ mod material;
 pub mod output;
 mod rules;
 mod server;
+mod severity;
 
 use std::path::{Path, PathBuf};
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::super::catalog::Code;
 use super::super::configuration::{Setting, Source, Value};
 use super::super::fault::{Fault, Place};
-use super::Kind;
+use super::file::Kind;
 use super::lines::variable;
 use super::node::{Data, Node};
 

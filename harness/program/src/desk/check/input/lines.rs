@@ -5,6 +5,7 @@ use kong_pg_client::conf::{KEYS, KongConf, is_variable};
 use super::super::catalog::Code;
 use super::super::configuration::{Setting, Source, Value};
 use super::super::fault::{Fault, Place};
+use super::file::{InputError, read_text, wrong};
 
 /// Beginnings of the names of kong.conf's settings: what has none of them in it is no kong.conf. From Kong's
 /// kong.conf.default.
@@ -158,11 +159,10 @@ pub(in super::super) fn environment() -> Source {
 ///
 /// # Errors
 /// It cannot be read.
-pub(in super::super) fn kong_env(prefix: &std::path::Path) -> Result<Source, super::InputError> {
+pub(in super::super) fn kong_env(prefix: &std::path::Path) -> Result<Source, InputError> {
     let path = prefix.join(".kong_env");
-    let text = super::read_text(&path)?;
-    kong_conf(&path.display().to_string(), &text)
-        .map_err(|why| super::wrong(&path, "what Kong leaves in its prefix", why))
+    let text = read_text(&path)?;
+    kong_conf(&path.display().to_string(), &text).map_err(|why| wrong(&path, "what Kong leaves in its prefix", why))
 }
 
 /// A variable as a setting, if it is one of Kong's. This program's own begin alike.
