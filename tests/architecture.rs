@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use regex::Regex;
 
@@ -166,6 +167,11 @@ fn code(text: &str) -> String {
     noise.replace_all(text, " ").into_owned()
 }
 
+static DECLARATION: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(pub(?:\([^)]*\))? )?\buse ([^;]+);").expect("a valid pattern"));
+
+static PATH: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\b[a-z_]\w*(?:::\w+)+").expect("a valid pattern"));
+
 /// The names a module imports, and the absolute paths that its code uses.
 fn names_and_paths(
     module: &Module,
@@ -173,8 +179,7 @@ fn names_and_paths(
     modules: &BTreeSet<Module>,
 ) -> (BTreeMap<String, Module>, BTreeSet<Module>) {
     let (mut names, mut paths) = (BTreeMap::new(), BTreeSet::new());
-    let declaration = Regex::new(r"(pub(?:\([^)]*\))? )?\buse ([^;]+);").expect("a valid pattern");
-    for found in declaration.captures_iter(code) {
+    for found in DECLARATION.captures_iter(code) {
         for (path, name) in leaves(&found[2]) {
             let Some(path) = absolute(module, &path, &BTreeMap::new(), modules) else { continue };
             let hands_on = found.get(1).is_some() && path.starts_with(module);
@@ -184,9 +189,8 @@ fn names_and_paths(
             names.insert(name, path);
         }
     }
-    let rest = declaration.replace_all(code, " ");
-    let inline = Regex::new(r"\b[a-z_]\w*(?:::\w+)+").expect("a valid pattern");
-    for found in inline.find_iter(&rest) {
+    let rest = DECLARATION.replace_all(code, " ");
+    for found in PATH.find_iter(&rest) {
         let path: Vec<_> = found.as_str().split("::").map(str::to_owned).collect();
         paths.extend(absolute(module, &path, &names, modules));
     }

@@ -144,7 +144,7 @@ fn a_program_that_knows_everything_is_not_begun_with() {
 #[case::lies_about_its_process(
     "echo '{\"outcome\": \"connected\", \"pid\": 1, \"server_version_num\": \"1\", \"tls\": \"TLSv1.3\"}'; sleep 600",
     100,
-    "the client says that process 1 serves it, but the server has no such connection"
+    "the client reports that process 1 serves it, but the server has no such connection"
 )]
 #[case::prints_garbage(
     "echo hello; echo what I think >&2; sleep 600",
@@ -188,7 +188,7 @@ fn a_program_that_only_says_that_it_speaks_tls_is_found_out() {
     let told =
         place.run(&["--client-command", &program, "--runtime", "local", "--postgres", "all", "a::a-case*cosocket"]);
     assert_eq!(told.status, Some(100), "{}", told.text);
-    assert!(told.text.contains("the client says that it speaks TLSv1.3, but pg_stat_ssl shows off"), "{}", told.text);
+    assert!(told.text.contains("the client reports TLSv1.3, but pg_stat_ssl shows off"), "{}", told.text);
 }
 
 const DIFFERENCE: &str = "\

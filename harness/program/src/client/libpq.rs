@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use super::{Attempt, Client, ClientError, Established, Open, Task, translate};
+use super::{Attempt, Client, ClientError, Established, Open, Task, Unavailable, translate};
 use crate::runfolder::RunFolder;
 use crate::vocabulary::TlsVersion;
 use kong_pg_client::Stage;
@@ -34,8 +34,9 @@ pub(super) struct Psql {
 
 impl Psql {
     /// The newest psql of this machine.
-    pub(super) async fn find(run: &RunFolder) -> Result<Self, String> {
-        let folder = run.private("libpq").map_err(|error| format!("no folder for psql: {error}"))?;
+    pub(super) async fn find(run: &RunFolder) -> Result<Self, Unavailable> {
+        let folder =
+            run.private("libpq").map_err(|source| Unavailable::Io { what: "no folder for psql".into(), source })?;
         let mut newest = None;
         for candidate in folders_of_binaries() {
             let program = candidate.join("psql");
@@ -46,8 +47,8 @@ impl Psql {
         }
         match newest {
             Some((OLDEST.., psql)) => Ok(psql),
-            Some((_, psql)) => Err(format!("{} is older than PostgreSQL {OLDEST}", psql.version)),
-            None => Err("there is no psql here; install Debian's package postgresql-client".into()),
+            Some((_, psql)) => Err(Unavailable::missing(format!("{} is older than PostgreSQL {OLDEST}", psql.version))),
+            None => Err(Unavailable::missing("there is no psql here; install Debian's package postgresql-client")),
         }
     }
 

@@ -8,20 +8,16 @@ mod libpq;
 mod openresty;
 mod rustls;
 mod translate;
+mod unavailable;
 
 use std::collections::{BTreeMap, HashMap};
 
+pub use self::command::ProgramError;
 pub use self::interface::{Attempt, Client, ClientError, ClientOptions, Connection, Established, Open, Task};
+pub use self::kong_image::ContainerError;
+pub use self::unavailable::{ClientUnavailable, Unavailable};
 
 use crate::vocabulary::ClientKind;
-
-/// A client that cannot be used here, and why.
-#[derive(Debug, thiserror::Error)]
-#[error("the client {kind} cannot be used: {why}")]
-pub struct ClientUnavailable {
-    kind: ClientKind,
-    why: String,
-}
 
 /// The clients of a run.
 pub struct Clients(HashMap<ClientKind, Box<dyn Client>>);
@@ -65,7 +61,7 @@ impl Clients {
     }
 }
 
-async fn client(kind: ClientKind, needs: &ClientOptions) -> Result<Box<dyn Client>, String> {
+async fn client(kind: ClientKind, needs: &ClientOptions) -> Result<Box<dyn Client>, Unavailable> {
     Ok(match kind {
         ClientKind::Kong => Box::new(kong::EmulatedKong),
         ClientKind::Openresty => Box::new(openresty::OpenResty::find(needs).await?),
@@ -76,8 +72,8 @@ async fn client(kind: ClientKind, needs: &ClientOptions) -> Result<Box<dyn Clien
     })
 }
 
-/// Every client, with what it is if it can be used here, and why not otherwise.
-pub async fn survey(needs: &ClientOptions) -> Vec<(ClientKind, Result<String, String>)> {
+/// Every client, with its description, or why it cannot be used here.
+pub async fn survey(needs: &ClientOptions) -> Vec<(ClientKind, Result<String, Unavailable>)> {
     let mut found = Vec::new();
     for kind in ClientKind::ALL {
         found.push((*kind, client(*kind, needs).await.map(|client| client.about())));

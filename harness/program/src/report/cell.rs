@@ -53,6 +53,7 @@ fn write_messages(out: &mut dyn Write, client: &str, observed: &Observation) -> 
     let bold = Style::new().bold();
     match &observed.attempt {
         Attempt::Refused(refusal) => writeln!(out, "\n  {bold}{client}'s output{bold:#}\n    {}", refusal.printed())?,
+        Attempt::Unconfirmed { claim } => writeln!(out, "\n  {bold}{client}'s output{bold:#}\n    ({claim})")?,
         Attempt::Hung => writeln!(out, "\n  {bold}{client}'s output{bold:#}\n    (none: it waits without end)")?,
         Attempt::NotMade | Attempt::Connected(_) => {}
     }

@@ -76,7 +76,7 @@ impl Runner {
         let (does, says) = match attempt {
             Attempt::Connected(_) => (Divergence::Connects, None),
             Attempt::Refused(refusal) => (Divergence::Refuses, Some(refusal.text.as_str())),
-            Attempt::NotMade | Attempt::Hung => return None,
+            Attempt::NotMade | Attempt::Unconfirmed { .. } | Attempt::Hung => return None,
         };
         self.difference(cell, ClientOutcome { does, says, kong })
     }
@@ -202,7 +202,7 @@ impl Runner {
         let context = StepContext { cell, step, number: 0, configuration };
         let SetUp { failed_start, task, folder, .. } = self.set_up(&context, lease.server()).await?;
         match failed_start {
-            None => Ok((lease, task.map_err(CellError::Configuration)?.settings, folder)),
+            None => Ok((lease, task?.settings, folder)),
             Some(log) => Err(CellError::NotStarted(log)),
         }
     }

@@ -33,11 +33,35 @@ pub enum InputError {
         /// What it should be.
         expected: &'static str,
         /// Why it is not.
-        why: String,
+        #[source]
+        why: ContentError,
     },
     /// There is nothing to check.
     #[error("nothing to check: name a kong.conf, or set KONG_* variables, or use --env-file or --postgresql")]
     Nothing,
+}
+
+/// Why the content of a file is not what it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentError {
+    /// It is a file of PostgreSQL's.
+    #[error("it looks like a postgresql.conf; that one is named with --postgresql")]
+    PostgresqlConf,
+    /// It has no line that sets something.
+    #[error("line {0} is no `name = value`, and there is no other line that is")]
+    NoSettings(usize),
+    /// It is the configuration of another program.
+    #[error("none of its settings is one of Kong's")]
+    OtherProgram,
+    /// It sets no variable.
+    #[error("it has no line like NAME=value")]
+    NoVariables,
+    /// It does not configure Kong's database.
+    #[error("there is no setting in it that is about Kong's database, such as KONG_PG_HOST")]
+    NoDatabase,
+    /// It is not YAML, or too large.
+    #[error("{0}")]
+    Yaml(String),
 }
 
 fn io_reason(error: &io::Error) -> String {
@@ -125,7 +149,7 @@ fn is_binary(bytes: &[u8]) -> bool {
     bytes.iter().any(control) || broken * 8 > bytes.len()
 }
 
-pub(super) fn wrong(path: &Path, expected: &'static str, why: String) -> InputError {
+pub(super) fn wrong(path: &Path, expected: &'static str, why: ContentError) -> InputError {
     InputError::NotWhatItShouldBe { path: path.to_owned(), expected, why }
 }
 

@@ -11,7 +11,7 @@ mod text;
 pub use attempts::{Outcome, Stacked};
 pub use libpq::Libpq;
 pub use plan::{LiveError, Overrides, Plan, plan};
-pub use probe::{Answer, Sent};
+pub use probe::{Answer, HandshakeError, Sent};
 pub use text::{write_announcement, write_result};
 
 /// What came of it.
