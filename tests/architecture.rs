@@ -1,8 +1,8 @@
 //! The direction of the program's rooms, and that no files import each other in a circle.
 //!
 //! Reads `use` declarations and paths as text. A name that a module re-exports counts as an import of the file that
-//! defines it, and a `pub use` of a child module, which only hands names on, as none. Code under `#[cfg(test)]` is
-//! left out.
+//! defines it, and a `pub use` of a child module as one only if the module itself uses the name. Code under
+//! `#[cfg(test)]` is left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -61,7 +61,7 @@ fn a_room_imports_only_from_rooms_below_it() {
 fn no_files_import_each_other_in_a_circle() {
     let mut faults = Vec::new();
     for root in CRATES {
-        for circle in circles(Sources::read(root).imports()) {
+        for circle in circles(&Sources::read(root).imports()) {
             faults.push(format!("{root}: {circle:?}"));
         }
     }
@@ -85,7 +85,7 @@ fn imports_are_found_through_re_exports_aliases_and_paths() {
     assert_eq!(of("a.rs"), ["b/inner.rs", "b/mod.rs"]);
     assert_eq!(of("b/inner.rs"), ["a.rs"]);
     assert!(of("b/mod.rs").is_empty() && of("lib.rs").is_empty());
-    assert_eq!(Vec::from_iter(circles(imports)), [["a.rs", "b/inner.rs"]]);
+    assert_eq!(Vec::from_iter(circles(&imports)), [["a.rs", "b/inner.rs"]]);
 }
 
 /// A module as its segments from the crate's root.
@@ -161,10 +161,12 @@ fn module_of(file: &str) -> Module {
 
 /// A file without its comments, its literals and its tests.
 fn code(text: &str) -> String {
-    let text = text.split("#[cfg(test)]\nmod tests").next().expect("a first part");
-    let noise =
-        Regex::new(r##"(?s)//[^\n]*|r#".*?"#|"(?:\\.|[^"\\])*"|'(?:\\[^']+|[^'\\])'"##).expect("a valid pattern");
-    noise.replace_all(text, " ").into_owned()
+    static NOISE: LazyLock<Regex> = LazyLock::new(|| {
+        let tests = r"#\[cfg\(test\)\]\n(?:pub\([a-z]+\) )?mod tests.*";
+        let literals = r##"r#".*?"#|"(?:\\.|[^"\\])*"|'(?:\\[^']+|[^'\\])'"##;
+        Regex::new(&format!(r"(?s){tests}|//[^\n]*|{literals}")).expect("a valid pattern")
+    });
+    NOISE.replace_all(text, " ").into_owned()
 }
 
 static DECLARATION: LazyLock<Regex> =
@@ -179,17 +181,18 @@ fn names_and_paths(
     modules: &BTreeSet<Module>,
 ) -> (BTreeMap<String, Module>, BTreeSet<Module>) {
     let (mut names, mut paths) = (BTreeMap::new(), BTreeSet::new());
+    let rest = DECLARATION.replace_all(code, " ");
+    let uses = |rest: &str, name: &str| rest.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == name);
     for found in DECLARATION.captures_iter(code) {
         for (path, name) in leaves(&found[2]) {
             let Some(path) = absolute(module, &path, &BTreeMap::new(), modules) else { continue };
             let hands_on = found.get(1).is_some() && path.starts_with(module);
-            if !hands_on {
+            if !hands_on || uses(&rest, &name) {
                 paths.insert(path.clone());
             }
             names.insert(name, path);
         }
     }
-    let rest = DECLARATION.replace_all(code, " ");
     for found in PATH.find_iter(&rest) {
         let path: Vec<_> = found.as_str().split("::").map(str::to_owned).collect();
         paths.extend(absolute(module, &path, &names, modules));
@@ -256,7 +259,7 @@ fn last(path: &[String]) -> String {
 }
 
 /// The groups of files that reach each other.
-fn circles(imports: BTreeMap<String, BTreeSet<String>>) -> BTreeSet<Vec<String>> {
+fn circles(imports: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<Vec<String>> {
     let reached = |from: &String| {
         let (mut open, mut seen) = (vec![from], BTreeSet::new());
         while let Some(file) = open.pop() {

@@ -12,6 +12,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
+use super::unavailable::ProgramError;
 use super::{Attempt, Client, ClientError, Connection, Established, Open, Task, Unavailable, translate};
 use kong_pg_client::Stage;
 use kong_pg_client::{Refusal, combine};
@@ -21,32 +22,6 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// How much of its log is kept.
 const LOG_LINES: usize = 10;
-
-/// Why an external client cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ProgramError {
-    /// It does not start.
-    #[error("{command} does not start: {source}")]
-    Start {
-        /// Its command line.
-        command: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It accepts a request that no version of the protocol has.
-    #[error("{0} does not answer `unsupported` to a kind of line that it cannot know")]
-    KnowsEverything(String),
-    /// It violates the protocol.
-    #[error("{command} {fault}{log}")]
-    Protocol {
-        /// Its command line.
-        command: String,
-        /// What it does wrong, as the rest of a sentence about it.
-        fault: String,
-        /// The end of its log, indented, each line after a line break.
-        log: String,
-    },
-}
 
 /// A program that has shown that it knows the protocol.
 pub(super) struct Program {

@@ -11,10 +11,9 @@ use bollard::query_parameters::{InspectContainerOptions, LogsOptionsBuilder};
 use futures_util::StreamExt;
 use testcontainers::core::WaitFor;
 use testcontainers::runners::AsyncRunner;
-use testcontainers::{
-    ContainerAsync, ContainerRequest, CopyTargetOptions, GenericImage, ImageExt, TestcontainersError,
-};
+use testcontainers::{ContainerAsync, ContainerRequest, CopyTargetOptions, GenericImage, ImageExt};
 
+use super::unavailable::ContainerError;
 use super::{Attempt, Client, ClientError, ClientOptions, Established, Task, Unavailable, translate};
 use crate::runfolder::{CONTAINER_LABEL, announce_pull};
 use kong_pg_client::Stage;
@@ -33,20 +32,6 @@ const UP: &str = "start worker processes";
 
 /// Where Kong's images keep what Kong writes.
 const KONG_PREFIX: &str = "/usr/local/kong";
-
-/// Why a container did not run to its end.
-#[derive(Debug, thiserror::Error)]
-pub enum ContainerError {
-    /// It did not start in time.
-    #[error("it does not start within {} s", .0.as_secs())]
-    Timeout(Duration),
-    /// It could not be created, started or removed.
-    #[error(transparent)]
-    Container(#[from] TestcontainersError),
-    /// The engine does not show its output or its status.
-    #[error(transparent)]
-    Engine(#[from] bollard::errors::Error),
-}
 
 /// An image with a Kong in it.
 pub(super) struct Image {

@@ -12,10 +12,8 @@ mod unavailable;
 
 use std::collections::{BTreeMap, HashMap};
 
-pub use self::command::ProgramError;
 pub use self::interface::{Attempt, Client, ClientError, ClientOptions, Connection, Established, Open, Task};
-pub use self::kong_image::ContainerError;
-pub use self::unavailable::{ClientUnavailable, Unavailable};
+pub use self::unavailable::{ClientUnavailable, ContainerError, ProgramError, Unavailable};
 
 use crate::vocabulary::ClientKind;
 
@@ -30,7 +28,10 @@ impl Clients {
     pub async fn ready(kinds: &[ClientKind], needs: &ClientOptions) -> Result<Self, ClientUnavailable> {
         let mut clients = HashMap::new();
         for kind in kinds {
-            clients.insert(*kind, client(*kind, needs).await.map_err(|why| ClientUnavailable { kind: *kind, why })?);
+            clients.insert(
+                *kind,
+                client(*kind, needs).await.map_err(|why| ClientUnavailable { kind: *kind, why: Box::new(why) })?,
+            );
         }
         Ok(Self(clients))
     }

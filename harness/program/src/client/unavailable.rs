@@ -1,12 +1,11 @@
 //! Why a client cannot be used on this machine.
 
 use std::io;
+use std::time::Duration;
 
 use postgres_tls_server::RuntimeError;
 use testcontainers::TestcontainersError;
 
-use super::command::ProgramError;
-use super::kong_image::ContainerError;
 use crate::vocabulary::ClientKind;
 
 /// A client that cannot be used here.
@@ -17,7 +16,7 @@ pub struct ClientUnavailable {
     pub kind: ClientKind,
     /// Why.
     #[source]
-    pub why: Unavailable,
+    pub why: Box<Unavailable>,
 }
 
 /// Why a client cannot be used here.
@@ -74,4 +73,44 @@ impl Unavailable {
     pub(super) fn missing(what: impl Into<String>) -> Self {
         Self::Missing(what.into())
     }
+}
+
+/// Why an external client cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ProgramError {
+    /// It does not start.
+    #[error("{command} does not start: {source}")]
+    Start {
+        /// Its command line.
+        command: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It accepts a request that no version of the protocol has.
+    #[error("{0} does not answer `unsupported` to a kind of line that it cannot know")]
+    KnowsEverything(String),
+    /// It violates the protocol.
+    #[error("{command} {fault}{log}")]
+    Protocol {
+        /// Its command line.
+        command: String,
+        /// What it does wrong, as the rest of a sentence about it.
+        fault: String,
+        /// The end of its log, indented, each line after a line break.
+        log: String,
+    },
+}
+
+/// Why a container did not run to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum ContainerError {
+    /// It did not start in time.
+    #[error("it does not start within {} s", .0.as_secs())]
+    Timeout(Duration),
+    /// It could not be created, started or removed.
+    #[error(transparent)]
+    Container(#[from] TestcontainersError),
+    /// The engine does not show its output or its status.
+    #[error(transparent)]
+    Engine(#[from] bollard::errors::Error),
 }

@@ -51,7 +51,7 @@ fn single(run: &Run, reading: Reading) -> Option<String> {
     values.next().filter(|_| values.next().is_none())
 }
 
-/// The axes by which cells of two runs are told apart, and those by which the runs differ.
+/// The axes that distinguish the cells of two runs, and those by which the runs differ.
 pub(super) struct Axes {
     kept: Vec<Reading>,
     pub(super) changes: Vec<AxisChange>,
@@ -60,20 +60,20 @@ pub(super) struct Axes {
 impl Axes {
     /// Of an axis on which each run has one value, cells are compared across the two.
     pub(super) fn of(old: &Run, new: &Run) -> Self {
-        let changed = |axis, reading: Reading| {
+        let change_of = |axis, reading: Reading| {
             let (before, after) = (single(old, reading)?, single(new, reading)?);
             (before != after).then_some(AxisChange { axis, before, after })
         };
         let mut kept = Vec::new();
         let mut changes = Vec::new();
         for (axis, reading) in AXES {
-            match changed(axis, reading) {
+            match change_of(axis, reading) {
                 Some(change) => changes.push(change),
                 None => kept.push(reading),
             }
         }
         for (axis, reading) in VERSIONS {
-            let Some(change) = changed(axis, reading) else { continue };
+            let Some(change) = change_of(axis, reading) else { continue };
             match changes.iter_mut().find(|known| known.axis == change.axis) {
                 // The full version says more than the major.
                 Some(known) => *known = change,

@@ -1,6 +1,6 @@
-//! What stands between Kong and the server: proxies that end TLS or route by name, and everything that goes wrong there.
+//! Proxies between Kong and the server: those that end TLS or route by name, and those that misbehave.
 //!
-//! Each listens on the loopback, for one cell, and goes with it.
+//! Each listens on the loopback interface, for one cell, and ends with it.
 
 mod behaviour;
 mod tamper;
@@ -23,7 +23,7 @@ use certificate_trees::Certificate;
 /// How long its connections may take to end after Kong has gone.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// Something between Kong and the server, listening.
+/// A listening proxy.
 pub struct Proxy {
     address: SocketAddr,
     opened: Arc<AtomicUsize>,
@@ -32,7 +32,10 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Begins to listen, in front of a server. The certificate is what it shows where it ends TLS.
+    /// Starts a proxy in front of a server. It presents the certificate where it ends TLS.
+    ///
+    /// # Errors
+    /// The proxy cannot listen, or the certificate cannot be used.
     pub async fn start(
         behaviour: Behaviour,
         certificate: Option<Certificate>,
@@ -60,16 +63,16 @@ impl Proxy {
         Ok(Self { address, opened, ending: Some(ending), task })
     }
 
-    /// Where Kong finds it.
+    /// The host and port that Kong connects to.
     #[must_use]
     pub fn address(&self) -> (String, u16) {
         (self.address.ip().to_string(), self.address.port())
     }
 
-    /// Ends it, when what Kong has said is handed on, and tells how many connections to the server it has opened.
+    /// Ends it once Kong's data has been forwarded. Returns how many connections to the server it has opened.
     pub async fn stop(mut self) -> usize {
         drop(self.ending.take());
-        // One that Kong keeps open is cut off.
+        // A connection that Kong keeps open is closed.
         let _ = tokio::time::timeout(LIMIT, &mut self.task).await;
         self.opened.load(Ordering::SeqCst)
     }
@@ -80,3 +83,6 @@ impl Drop for Proxy {
         self.task.abort();
     }
 }
+
+#[cfg(test)]
+mod tests;

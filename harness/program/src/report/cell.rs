@@ -48,7 +48,7 @@ pub fn write_cell(out: &mut dyn Write, result: &CellResult, rerun: &RerunOptions
     writeln!(out, "\n  {bold}To run only this cell{bold:#}\n    {command}\n")
 }
 
-/// What both sides said, verbatim.
+/// Both sides' messages, verbatim.
 fn write_messages(out: &mut dyn Write, client: &str, observed: &Observation) -> io::Result<()> {
     let bold = Style::new().bold();
     match &observed.attempt {

@@ -208,7 +208,7 @@ impl Runner {
     }
 }
 
-/// Whether the server is what its image or its binaries were said to be.
+/// Whether the server's version is of the major that was asked for.
 fn check_major(wanted: Major, facts: &ServerFacts) -> Result<(), CellError> {
     let digits = facts.version.find(|character: char| !character.is_ascii_digit()).unwrap_or(facts.version.len());
     if facts.version[..digits].parse() == Ok(wanted.0) {

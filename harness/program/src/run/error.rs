@@ -33,7 +33,7 @@ pub enum CellError {
     /// The client made no attempt.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// The server is of another major than its image or its binaries were said to be.
+    /// The server is of another major than was asked for.
     #[error(
         "PostgreSQL {wanted} was asked for, but the server there is {version}; check --image, or the installed binaries"
     )]

@@ -61,7 +61,7 @@ impl Runner {
     /// worker, one after the other.
     pub async fn run(self: &Arc<Self>, cells: Vec<Cell>, jobs: u32, events: UnboundedSender<Event>) {
         let send = |event| {
-            // An error means that nobody listens any more.
+            // An error means that the receiver is gone.
             let _ = events.send(event);
         };
         let queue = Arc::new(Mutex::new(groups(cells)));

@@ -89,8 +89,8 @@ impl Suite {
         }
         let cases: Vec<_> = scenarios.iter().flat_map(|scenario: &Scenario| scenario.cases.clone()).collect();
         let differences = differences::read_differences(&library.differences, &cases)?;
-        let causes = read::<CausesFile>(&library.causes)?;
-        Ok(Self { scenarios, texts: Arc::new(shared.texts), claims: shared.claims, differences, causes })
+        let texts = Arc::new(shared.texts);
+        Ok(Self { scenarios, texts, claims: shared.claims, differences, causes: read::<CausesFile>(&library.causes)? })
     }
 
     /// Where the documents are wrong or silent, with the ids of the cases that show it.

@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_template_and_a_bomb_are_refused() {
-        let error = parse("env:\n  {{- if .Values.x }}\n  a: b\n").expect_err("a template");
+        let error = parse("env:\n  {{- if .Values.x }}\n  a: b\n").expect_err("a template").to_string();
         assert!(error.contains("helm template"), "{error}");
         let level = |n: usize| format!("l{n}: &l{n} [{}]\n", format!("*l{}, ", n - 1).repeat(10) + "[]");
         let bomb = format!("l0: &l0 [{}]\n{}", ["x"; 10].join(", "), (1..9).map(level).collect::<String>());

@@ -19,7 +19,7 @@ pub use text::{write_announcement, write_result};
 pub struct LiveResult {
     /// What the server answers before anybody logs in.
     pub answer: Answer,
-    /// The CAs whose certificates the server asks for, if it told.
+    /// The CAs whose certificates the server asks for, if it names them.
     pub authorities: Option<Vec<String>>,
     /// The logins.
     pub attempts: Vec<Stacked>,

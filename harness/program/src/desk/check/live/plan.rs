@@ -17,7 +17,7 @@ pub struct Overrides {
     pub host: Option<String>,
     /// Port, instead of pg_port.
     pub port: Option<u16>,
-    /// The server's log, to show what it says of the attempts.
+    /// The server's log, to show its lines about the attempts.
     pub log: Option<PathBuf>,
     /// How long each step may take, instead of pg_timeout or 10 s.
     pub limit: Option<Duration>,
