@@ -66,6 +66,9 @@ fn write_messages(out: &mut dyn Write, client: &str, observed: &Observation) -> 
             log.iter().try_for_each(|line| writeln!(out, "    {line}"))?;
         }
     }
+    if let (Attempt::Unconfirmed { .. }, true) = (&observed.attempt, observed.server_log.is_empty()) {
+        writeln!(out, "\n  {bold}PostgreSQL's log of the connection{bold:#}\n    (none: no connection was received)")?;
+    }
     Ok(())
 }
 

@@ -149,7 +149,7 @@ fn closes_without_notify(step: &Step, connects: &Connects, cell: &Cell) -> bool 
     let direct = step.situation.kong.proxy.as_ref().is_none_or(|proxy| proxy.does.hands_on());
     // A connection that is kept open has not ended.
     let kept = step.change == Change::First && cell.case.steps.iter().any(|step| step.open_connection.is_some());
-    in_tls && direct && !kept && cell.stack == Stack::Cosocket && !cell.profile.says_goodbye()
+    in_tls && direct && !kept && cell.stack == Stack::Cosocket && !cell.profile.sends_terminate()
 }
 
 /// A certificate as people tell it from others: subject, and what is the beginning of its SHA-256 fingerprint.
