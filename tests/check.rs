@@ -12,7 +12,7 @@ use kong_pg_client::{Edition, Stack, Stage};
 use kong_pg_tls::desk::check::catalog::{Code, Shows, entry};
 use kong_pg_tls::suite::{Case, Expected, Suite};
 use kong_pg_tls::vocabulary::TlsVersion;
-use place::{Place, Told};
+use place::{Place, ProgramOutput};
 use rstest::rstest;
 
 /// The certificates of the tests: two CAs, an intermediate, a server's and several clients'.
@@ -93,16 +93,16 @@ fn write(path: &Path, content: &[u8], mode: u32) {
 }
 
 /// Checks a kong.conf; `@` in it is the folder of the certificates.
-fn check(place: &Place, conf: &str, arguments: &[&str]) -> Told {
+fn check(place: &Place, conf: &str, arguments: &[&str]) -> ProgramOutput {
     let folder = place.path().join("tls").display().to_string();
     write(&place.path().join("kong.conf"), conf.replace('@', &folder).as_bytes(), 0o600);
     place.run(&[&["check", "kong.conf"], arguments].concat())
 }
 
 /// The codes of those faults that count.
-fn counting(told: &Told) -> Vec<String> {
+fn counting(output: &ProgramOutput) -> Vec<String> {
     let document: serde_json::Value =
-        serde_json::from_str(&told.stdout).unwrap_or_else(|_| panic!("no JSON: {told:#?}"));
+        serde_json::from_str(&output.stdout).unwrap_or_else(|_| panic!("no JSON: {output:#?}"));
     let faults = document["faults"].as_array().expect("faults");
     let counting = faults.iter().filter(|fault| fault["severity"] != "note");
     counting.map(|fault| fault["code"].as_str().expect("a code").to_owned()).collect()
@@ -129,10 +129,10 @@ const OSS: &str =
 #[case::password_with_a_hash("pg_password = a\\#b\npg_ssl = on\npg_ssl_verify = off\n", "3.9-oss")]
 fn a_clean_configuration_has_no_fault(#[case] conf: &str, #[case] release: &str) {
     let place = with_certificates();
-    let told = check(&place, conf, &["--kong", release, "--json"]);
-    assert_eq!((told.status, counting(&told)), (Some(0), Vec::new()), "{told:#?}");
-    let told = check(&place, conf, &["--kong", release]);
-    assert!(told.stdout.contains("Nothing wrong was found"), "{told:#?}");
+    let output = check(&place, conf, &["--kong", release, "--json"]);
+    assert_eq!((output.status, counting(&output)), (Some(0), Vec::new()), "{output:#?}");
+    let output = check(&place, conf, &["--kong", release]);
+    assert!(output.stdout.contains("Nothing wrong was found"), "{output:#?}");
 }
 
 #[rstest]
@@ -152,8 +152,8 @@ fn a_clean_configuration_has_no_fault(#[case] conf: &str, #[case] release: &str)
 fn a_wrong_client_certificate_is_found(#[case] certificate: &str, #[case] key: &str, #[case] code: &str) {
     let place = with_certificates();
     let conf = format!("{VERIFIED}pg_ssl_cert = @/{certificate}\npg_ssl_cert_key = @/{key}\n");
-    let told = check(&place, &conf, &["--json"]);
-    assert_eq!((told.status, counting(&told)), (Some(100), vec![code.to_owned()]), "{told:#?}");
+    let output = check(&place, &conf, &["--json"]);
+    assert_eq!((output.status, counting(&output)), (Some(100), vec![code.to_owned()]), "{output:#?}");
 }
 
 #[rstest]
@@ -167,18 +167,18 @@ fn a_wrong_client_certificate_is_found(#[case] certificate: &str, #[case] key: &
 #[case("old.crt", "certificate-expired")]
 fn a_wrong_trusted_file_is_found(#[case] file: &str, #[case] code: &str) {
     let place = with_certificates();
-    let told = check(&place, &VERIFIED.replace("root.crt", file), &["--json"]);
-    assert_eq!((told.status, counting(&told)), (Some(100), vec![code.to_owned()]), "{told:#?}");
+    let output = check(&place, &VERIFIED.replace("root.crt", file), &["--json"]);
+    assert_eq!((output.status, counting(&output)), (Some(100), vec![code.to_owned()]), "{output:#?}");
 }
 
 #[test]
 fn a_chain_that_is_too_long_for_the_depth_is_found_in_the_trusted_file() {
     let place = with_certificates();
     let conf = VERIFIED.replace("root.crt", "deep-trust.crt");
-    let told = check(&place, &conf, &["--json", "--kong", "3.9-enterprise"]);
-    assert_eq!(counting(&told), ["chain-too-deep"], "{told:#?}");
-    let told = check(&place, &conf.replace("depth = 1", "depth = 2"), &["--json"]);
-    assert_eq!((told.status, counting(&told)), (Some(0), Vec::new()), "{told:#?}");
+    let output = check(&place, &conf, &["--json", "--kong", "3.9-enterprise"]);
+    assert_eq!(counting(&output), ["chain-too-deep"], "{output:#?}");
+    let output = check(&place, &conf.replace("depth = 1", "depth = 2"), &["--json"]);
+    assert_eq!((output.status, counting(&output)), (Some(0), Vec::new()), "{output:#?}");
 }
 
 #[test]
@@ -186,8 +186,8 @@ fn what_only_a_cosocket_minds_is_found() {
     let place = with_certificates();
     let conf = VERIFIED.replace("root.crt", "chain.crt");
     let own = "pg_ssl_cert = @/of-intermediate.crt\npg_ssl_cert_key = @/of-intermediate.key\n";
-    let told = check(&place, &format!("{conf}{own}"), &["--json"]);
-    assert_eq!(counting(&told), ["client-chain-incomplete"], "{told:#?}");
+    let output = check(&place, &format!("{conf}{own}"), &["--json"]);
+    assert_eq!(counting(&output), ["client-chain-incomplete"], "{output:#?}");
     let whole = own.replace("intermediate.crt", "intermediate-chain.crt");
     assert_eq!(counting(&check(&place, &format!("{conf}{whole}"), &["--json"])), [""; 0]);
 }
@@ -227,9 +227,9 @@ fn what_only_a_cosocket_minds_is_found() {
 #[case::since_3_14("pg_ssl = on\npg_ssl_required = on\npg_host = postgres", "3.14-enterprise", "verify-by-default")]
 fn the_fault_of_a_thread_is_found(#[case] conf: &str, #[case] release: &str, #[case] code: &str) {
     let place = with_certificates();
-    let told = check(&place, conf, &["--kong", release, "--json"]);
-    assert_eq!(told.status, Some(100), "{told:#?}");
-    assert!(counting(&told).iter().any(|found| found == code), "{told:#?}");
+    let output = check(&place, conf, &["--kong", release, "--json"]);
+    assert_eq!(output.status, Some(100), "{output:#?}");
+    assert!(counting(&output).iter().any(|found| found == code), "{output:#?}");
 }
 
 /// A server's folder, and its three files.
@@ -276,9 +276,9 @@ fn both_sides_are_held_against_each_other(
         "ssl = on\nssl_cert_file = 'server.crt'\nssl_key_file = 'server.key'\nssl_ca_file = 'root.crt'\n{conf}\n"
     );
     server(&place, &conf, hba, ident);
-    let told = check(&place, &format!("{VERIFIED}{MUTUAL}pg_password = x\n"), &[&SERVER[..], &["--json"]].concat());
-    assert_eq!(counting(&told), expected, "{told:#?}");
-    assert_eq!(told.status, Some(if expected.is_empty() { 0 } else { 100 }));
+    let output = check(&place, &format!("{VERIFIED}{MUTUAL}pg_password = x\n"), &[&SERVER[..], &["--json"]].concat());
+    assert_eq!(counting(&output), expected, "{output:#?}");
+    assert_eq!(output.status, Some(if expected.is_empty() { 0 } else { 100 }));
 }
 
 #[test]
@@ -287,8 +287,8 @@ fn a_name_that_is_not_the_users_is_found() {
     let conf = "ssl = on\nssl_ca_file = 'root.crt'\nssl_cert_file = 'server.crt'\nssl_key_file = 'server.key'\n";
     server(&place, conf, "hostssl all all all cert", "");
     let other = "pg_ssl_cert = @/other.crt\npg_ssl_cert_key = @/other.key\n";
-    let told = check(&place, &format!("{VERIFIED}{other}"), &[&SERVER[..4], &["--json"]].concat());
-    assert_eq!(counting(&told), ["name-mismatch"], "{told:#?}");
+    let output = check(&place, &format!("{VERIFIED}{other}"), &[&SERVER[..4], &["--json"]].concat());
+    assert_eq!(counting(&output), ["name-mismatch"], "{output:#?}");
 }
 
 #[test]
@@ -300,14 +300,14 @@ fn containers_files_are_looked_for_below_their_root() {
                    KONG_PG_SSL_VERIFY: \"on\"\n      KONG_LUA_SSL_TRUSTED_CERTIFICATE: /etc/kong/ca.crt\n";
     write(&place.path().join("compose.yaml"), compose.as_bytes(), 0o600);
     let arguments = ["check", "compose.yaml", "--kong", "3.9-oss", "--json"];
-    let told = place.run(&arguments);
-    assert_eq!((told.status, counting(&told)), (Some(0), Vec::new()), "{told:#?}");
-    assert!(told.stdout.contains("file-not-looked-at"), "{told:#?}");
-    let told = place.run(&[&arguments[..], &["--root", "rootfs"]].concat());
-    assert_eq!(counting(&told), ["file-missing"], "{told:#?}");
+    let output = place.run(&arguments);
+    assert_eq!((output.status, counting(&output)), (Some(0), Vec::new()), "{output:#?}");
+    assert!(output.stdout.contains("file-not-looked-at"), "{output:#?}");
+    let output = place.run(&[&arguments[..], &["--root", "rootfs"]].concat());
+    assert_eq!(counting(&output), ["file-missing"], "{output:#?}");
     std::fs::copy(place.path().join("tls/root.crt"), root.join("ca.crt")).expect("a file");
-    let told = place.run(&[&arguments[..], &["--root", "rootfs"]].concat());
-    assert_eq!((told.status, counting(&told)), (Some(0), Vec::new()), "{told:#?}");
+    let output = place.run(&[&arguments[..], &["--root", "rootfs"]].concat());
+    assert_eq!((output.status, counting(&output)), (Some(0), Vec::new()), "{output:#?}");
 }
 
 #[test]
@@ -331,8 +331,8 @@ fn what_is_mounted_into_a_container_is_looked_for_here() {
     {
         for text in [inspected(file), compose(file)] {
             write(&place.path().join("kong.yaml"), text.as_bytes(), 0o600);
-            let told = place.run(&["check", "kong.yaml", "--kong", "3.9-oss", "--json"]);
-            assert_eq!(counting(&told), expected, "{told:#?}");
+            let output = place.run(&["check", "kong.yaml", "--kong", "3.9-oss", "--json"]);
+            assert_eq!(counting(&output), expected, "{output:#?}");
         }
     }
 }
@@ -341,12 +341,12 @@ fn what_is_mounted_into_a_container_is_looked_for_here() {
 fn the_environment_takes_the_place_of_the_file() {
     let place = with_certificates();
     write(&place.path().join("kong.conf"), b"pg_ssl = on\npg_ssl_verify = off\n", 0o600);
-    let told = |variables: &[(&str, &str)]| {
+    let output = |variables: &[(&str, &str)]| {
         let mut program = place.program(&["check", "kong.conf", "--json"]);
-        Told::new(program.envs(variables.iter().copied()).output().expect("the program starts"))
+        ProgramOutput::new(program.envs(variables.iter().copied()).output().expect("the program starts"))
     };
-    assert_eq!(counting(&told(&[("KONG_PG_SSL", "on"), ("KONG_PG_TLS_JOBS", "1")])), [""; 0]);
-    assert_eq!(counting(&told(&[("KONG_PG_SSL", "yes")])), ["switch-off"]);
+    assert_eq!(counting(&output(&[("KONG_PG_SSL", "on"), ("KONG_PG_TLS_JOBS", "1")])), [""; 0]);
+    assert_eq!(counting(&output(&[("KONG_PG_SSL", "yes")])), ["switch-off"]);
 }
 
 #[rstest]
@@ -358,9 +358,9 @@ fn the_environment_takes_the_place_of_the_file() {
 fn what_cannot_be_read_is_said_clearly(#[case] name: &str, #[case] content: &[u8], #[case] why: &str) {
     let place = Place::new();
     write(&place.path().join(name), content, 0o600);
-    let told = place.run(&["check", name]);
-    assert_eq!(told.status, Some(2), "{told:#?}");
-    assert!(told.stderr.contains(why) && told.stdout.is_empty(), "{told:#?}");
+    let output = place.run(&["check", name]);
+    assert_eq!(output.status, Some(2), "{output:#?}");
+    assert!(output.stderr.contains(why) && output.stdout.is_empty(), "{output:#?}");
 }
 
 #[test]
@@ -369,9 +369,9 @@ fn a_folder_no_file_and_a_large_file_are_said_clearly() {
     std::fs::File::create(place.path().join("large.conf")).and_then(|file| file.set_len(100 << 20)).expect("a file");
     for (name, why) in [("tmp", "it is a folder"), ("missing.conf", "no such file"), ("large.conf", "larger than 8 MB")]
     {
-        let told = place.run(&["check", name]);
-        assert_eq!(told.status, Some(2), "{told:#?}");
-        assert!(told.stderr.contains(why), "{told:#?}");
+        let output = place.run(&["check", name]);
+        assert_eq!(output.status, Some(2), "{output:#?}");
+        assert!(output.stderr.contains(why), "{output:#?}");
     }
 }
 
@@ -383,35 +383,35 @@ pg_ssl = True\npg_ssl_cert = \"/etc/kong/client.crt\"\npg_sslmode = verify-full\
 fn a_report_is_for_people_in_eighty_columns() {
     let place = Place::new();
     write(&place.path().join("kong.conf"), FAULTY.as_bytes(), 0o600);
-    let told = place.run(&["check", "kong.conf", "--kong", "3.9-enterprise"]);
-    assert!(!told.stdout.contains("topsecret") && !told.stdout.contains('\u{1b}'), "{told:#?}");
-    insta::assert_snapshot!(told.stdout);
+    let output = place.run(&["check", "kong.conf", "--kong", "3.9-enterprise"]);
+    assert!(!output.stdout.contains("topsecret") && !output.stdout.contains('\u{1b}'), "{output:#?}");
+    insta::assert_snapshot!(output.stdout);
 }
 
 #[test]
 fn a_report_is_for_programs_as_json_and_as_sarif() {
     let place = Place::new();
     write(&place.path().join("kong.conf"), FAULTY.as_bytes(), 0o600);
-    let told = place.run(&["check", "kong.conf", "--kong", "3.9-enterprise", "--json"]);
-    insta::assert_snapshot!(told.stdout);
-    let told = place.run(&["check", "kong.conf", "--kong", "3.9-enterprise", "--sarif"]);
-    let sarif: serde_json::Value = serde_json::from_str(&told.stdout).expect("JSON");
-    assert_eq!((sarif["version"].as_str(), told.status), (Some("2.1.0"), Some(100)));
+    let output = place.run(&["check", "kong.conf", "--kong", "3.9-enterprise", "--json"]);
+    insta::assert_snapshot!(output.stdout);
+    let output = place.run(&["check", "kong.conf", "--kong", "3.9-enterprise", "--sarif"]);
+    let sarif: serde_json::Value = serde_json::from_str(&output.stdout).expect("JSON");
+    assert_eq!((sarif["version"].as_str(), output.status), (Some("2.1.0"), Some(100)));
     let result = &sarif["runs"][0]["results"][0];
     let location = &result["locations"][0]["physicalLocation"];
     assert_eq!(
         (&location["artifactLocation"]["uri"], &location["region"]["startLine"]),
         (&"kong.conf".into(), &4.into())
     );
-    assert!(!told.stdout.contains("topsecret"), "{told:#?}");
+    assert!(!output.stdout.contains("topsecret"), "{output:#?}");
 }
 
 #[test]
 fn the_documentation_has_all_codes() {
-    let told = Place::new().run(&["check", "--codes"]);
+    let output = Place::new().run(&["check", "--codes"]);
     let documented =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/check.md")).expect("a file");
-    assert!(documented.contains(&told.stdout), "docs/check.md is out of date: kong-pg-tls check --codes");
+    assert!(documented.contains(&output.stdout), "docs/check.md is out of date: kong-pg-tls check --codes");
 }
 
 /// What a case expects of Kong's two stacks, with an edition, in any of its steps.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use certificate_trees::{Authority, CertificateSpec, KeyType, Tree};
 use kong_pg_tls::runfolder::RunFolder;
 use kong_pg_tls::session::RuntimeRequest;
-use place::{Place, Told};
+use place::{Place, ProgramOutput};
 use postgres_tls_server::{Configuration, File, Lease, Pool};
 use rstest::rstest;
 
@@ -73,8 +73,8 @@ async fn a_real_server_is_shown_with_its_chain_and_both_logins() {
          lua_ssl_trusted_certificate = root.crt\npg_ssl_cert = client.crt\npg_ssl_cert_key = client.key\n"
     );
     std::fs::write(place.path().join("kong.conf"), &conf).expect("a file");
-    let told = place.run(&["check", "kong.conf", "--live"]);
-    assert_eq!(told.status, Some(0), "{told:#?}");
+    let output = place.run(&["check", "kong.conf", "--live"]);
+    assert_eq!(output.status, Some(0), "{output:#?}");
     for part in [
         "one login on each of its two",
         "The server: TLSv1.3, TLS_",
@@ -85,11 +85,11 @@ async fn a_real_server_is_shown_with_its_chain_and_both_logins() {
         "a cosocket, in Kong's workers: connected",
         "Kong connects.",
     ] {
-        assert!(told.stdout.contains(part), "{part}: {}", told.stdout);
+        assert!(output.stdout.contains(part), "{part}: {}", output.stdout);
     }
     std::fs::write(place.path().join("kong.conf"), conf.replace("= root.crt", "= foreign.crt")).expect("a file");
-    let told = place.run(&["check", "kong.conf", "--live"]);
-    assert_eq!(told.status, Some(100), "{told:#?}");
+    let output = place.run(&["check", "kong.conf", "--live"]);
+    assert_eq!(output.status, Some(100), "{output:#?}");
     for part in [
         "server_version_num: certificate verify failed",
         "20: unable to get local issuer certificate",
@@ -97,7 +97,7 @@ async fn a_real_server_is_shown_with_its_chain_and_both_logins() {
     ] {
         let other =
             part.replace("20: unable to get local issuer certificate", "self-signed certificate in certificate chain");
-        assert!(told.stdout.contains(part) || told.stdout.contains(&other), "{part}: {}", told.stdout);
+        assert!(output.stdout.contains(part) || output.stdout.contains(&other), "{part}: {}", output.stdout);
     }
     drop(lease);
     pool.close().await;
@@ -106,7 +106,7 @@ async fn a_real_server_is_shown_with_its_chain_and_both_logins() {
 /// What stands where a server should be.
 #[derive(Debug, Clone, Copy)]
 enum Peer {
-    Nobody,
+    Absent,
     Silent,
     Http,
     WithoutTls,
@@ -118,7 +118,7 @@ enum Peer {
 fn stand_in(peer: Peer) -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let port = listener.local_addr().expect("an address").port();
-    if matches!(peer, Peer::Nobody) {
+    if matches!(peer, Peer::Absent) {
         return port;
     }
     std::thread::spawn(move || {
@@ -134,50 +134,51 @@ fn answer(mut connection: TcpStream, peer: Peer) {
     if connection.read_exact(&mut request).is_err() {
         return;
     }
-    let said: &[u8] = match peer {
+    let answer: &[u8] = match peer {
         Peer::Http => b"HTTP/1.1 400 Bad Request\r\n\r\n",
         Peer::WithoutTls => b"N",
         Peer::NoHandshake => b"S",
-        Peer::Nobody | Peer::Silent | Peer::Closes => b"",
+        Peer::Absent | Peer::Silent | Peer::Closes => b"",
     };
     // The program may have gone already.
-    let _ = connection.write_all(said);
+    let _ = connection.write_all(answer);
     if !matches!(peer, Peer::Closes | Peer::Http) {
         std::thread::sleep(Duration::from_secs(30));
     }
 }
 
 #[rstest]
-#[case::nobody(Peer::Nobody, "Connection refused", "server_version_num: connection refused")]
+#[case::nothing_listens(Peer::Absent, "Connection refused", "server_version_num: connection refused")]
 #[case::silent(Peer::Silent, "no answer to the question for TLS", "server_version_num: timeout")]
 #[case::http(Peer::Http, "it speaks HTTP", "the server does not support SSL connections")]
 #[case::without_tls(Peer::WithoutTls, "has no TLS", "the server does not support SSL connections")]
 #[case::no_handshake(Peer::NoHandshake, "no handshake comes about", "nothing, given up after 2 s")]
 #[case::closes(Peer::Closes, "it closes the connection", "server_version_num: closed")]
-fn what_is_not_a_server_has_a_clear_end(#[case] peer: Peer, #[case] seen: &str, #[case] said: &str) {
+fn what_is_not_a_server_has_a_clear_end(#[case] peer: Peer, #[case] seen: &str, #[case] message: &str) {
     let place = Place::new();
     let port = stand_in(peer).to_string();
     let conf = "pg_host = 127.0.0.1\npg_ssl = on\npg_ssl_required = on\npg_ssl_verify = off\n";
     std::fs::write(place.path().join("kong.conf"), conf).expect("a file");
     let began = Instant::now();
-    let told = place.run(&["check", "kong.conf", "--live", "--port", &port, "--timeout", "1"]);
-    assert_eq!(told.status, Some(100), "{told:#?}");
-    assert!(told.stdout.contains(seen) && told.stdout.contains(said), "{told:#?}");
+    let output = place.run(&["check", "kong.conf", "--live", "--port", &port, "--timeout", "1"]);
+    assert_eq!(output.status, Some(100), "{output:#?}");
+    assert!(output.stdout.contains(seen) && output.stdout.contains(message), "{output:#?}");
     assert!(began.elapsed() < Duration::from_secs(25), "it took {:?}", began.elapsed());
 }
 
 #[test]
 fn a_host_that_leads_nowhere_has_a_clear_end() {
-    let told: Told = Place::new().run(&["check", "--live", "--host", "no-such-host.invalid", "--timeout", "2"]);
-    assert_eq!(told.status, Some(100), "{told:#?}");
-    assert!(told.stdout.contains("no-such-host.invalid cannot be resolved"), "{told:#?}");
+    let output: ProgramOutput =
+        Place::new().run(&["check", "--live", "--host", "no-such-host.invalid", "--timeout", "2"]);
+    assert_eq!(output.status, Some(100), "{output:#?}");
+    assert!(output.stdout.contains("no-such-host.invalid cannot be resolved"), "{output:#?}");
 }
 
 #[test]
 fn a_kong_without_a_database_is_not_connected_as() {
     let place = Place::new();
     std::fs::write(place.path().join("kong.conf"), "database = off\n").expect("a file");
-    let told = place.run(&["check", "kong.conf", "--live"]);
-    assert_eq!(told.status, Some(2), "{told:#?}");
-    assert!(told.stderr.contains("does not use PostgreSQL"), "{told:#?}");
+    let output = place.run(&["check", "kong.conf", "--live"]);
+    assert_eq!(output.status, Some(2), "{output:#?}");
+    assert!(output.stderr.contains("does not use PostgreSQL"), "{output:#?}");
 }

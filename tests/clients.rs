@@ -1,8 +1,9 @@
-//! Clients beside Kong, as the program runs them: what a stranger's program may do, which differences are known, and
-//! which are not.
+//! Clients other than the emulated Kong, as the program runs them: external clients and known differences.
 
 mod runs_on;
 
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -32,7 +33,7 @@ cases:
     expect: { connects: { tls: TLSv1.3 } }
 ";
 
-struct Told {
+struct ProgramOutput {
     status: Option<i32>,
     text: String,
 }
@@ -52,14 +53,14 @@ impl Place {
         path
     }
 
-    /// A stranger's program in a few lines of shell, to be named on the command line.
+    /// An external client in a few lines of shell, to be named on the command line.
     fn program(&self, text: &str) -> String {
         let path = self.write("program", &format!("#!/bin/sh\n{text}\n"));
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("a mode");
         path.to_string_lossy().into_owned()
     }
 
-    fn run(&self, arguments: &[&str]) -> Told {
+    fn run(&self, arguments: &[&str]) -> ProgramOutput {
         let RunsOn { runtime, postgres } = runs_on();
         let output = Command::new(env!("CARGO_BIN_EXE_kong-pg-tls"))
             .current_dir(self.0.path())
@@ -70,7 +71,7 @@ impl Place {
             .output()
             .expect("the program starts");
         let text = [output.stdout, output.stderr].concat();
-        Told { status: output.status.code(), text: String::from_utf8_lossy(&text).into_owned() }
+        ProgramOutput { status: output.status.code(), text: String::from_utf8_lossy(&text).into_owned() }
     }
 
     fn results(&self) -> serde_json::Value {
@@ -89,22 +90,22 @@ fn example() -> String {
 #[rstest]
 #[case::libpq("libpq")]
 #[case::rustls("rustls")]
-fn a_witness_says_the_same_of_a_certificate_that_is_good_and_of_one_that_is_not(#[case] client: &str) {
-    let told = Place::new().run(&["--client", client, "a::a-case*", "a::another-ca*"]);
-    assert_eq!(told.status, Some(0), "{}", told.text);
-    assert!(told.text.contains("4 pass"), "{}", told.text);
+fn another_client_agrees_about_a_valid_and_an_untrusted_certificate(#[case] client: &str) {
+    let output = Place::new().run(&["--client", client, "a::a-case*", "a::another-ca*"]);
+    assert_eq!(output.status, Some(0), "{}", output.text);
+    assert!(output.text.contains("4 pass"), "{}", output.text);
 }
 
 #[test]
-fn the_example_of_a_program_is_a_witness() {
+fn the_example_of_an_external_client_agrees_with_kong() {
     let place = Place::new();
-    let told = place.run(&["--client", "kong", "--client-command", &example()]);
-    assert_eq!(told.status, Some(0), "{}", told.text);
-    assert!(told.text.contains("kong and command agree in 6 of 6 cells"), "{}", told.text);
+    let output = place.run(&["--client", "kong", "--client-command", &example()]);
+    assert_eq!(output.status, Some(0), "{}", output.text);
+    assert!(output.text.contains("kong and command agree in 6 of 6 cells"), "{}", output.text);
 }
 
 #[test]
-fn an_open_connection_is_asked_again_whoever_has_it() {
+fn every_client_queries_an_open_connection_again() {
     let command = example();
     for client in [&["--client", "libpq,rustls"][..], &["--client-command", &command]] {
         let place = Place::new();
@@ -113,8 +114,8 @@ fn an_open_connection_is_asked_again_whoever_has_it() {
             "scenarios/a.yaml",
             &format!("{}{steps}", SCENARIO.split("  - name: another").next().expect("a case")),
         );
-        let told = place.run(client);
-        assert_eq!(told.status, Some(0), "{}", told.text);
+        let output = place.run(client);
+        assert_eq!(output.status, Some(0), "{}", output.text);
     }
 }
 
@@ -124,27 +125,31 @@ const UNKNOWN: &str = "read -r line; echo '{\"outcome\": \"unsupported\"}'";
 #[case::not_there("/nonexistent", "/nonexistent does not start")]
 #[case::ends("sh -c true", "ends without an answer (exit status: 0)")]
 #[case::talks("yes", "does not answer as docs/client-protocol.md says")]
-fn a_program_that_does_not_know_the_protocol_is_not_begun_with(#[case] command: &str, #[case] why: &str) {
-    let told = Place::new().run(&["--client-command", command]);
-    assert_eq!(told.status, Some(3), "{}", told.text);
-    assert!(told.text.contains("the client command cannot be used: ") && told.text.contains(why), "{}", told.text);
+fn a_program_that_does_not_follow_the_protocol_is_refused(#[case] command: &str, #[case] why: &str) {
+    let output = Place::new().run(&["--client-command", command]);
+    assert_eq!(output.status, Some(3), "{}", output.text);
+    assert!(
+        output.text.contains("the client command cannot be used: ") && output.text.contains(why),
+        "{}",
+        output.text
+    );
 }
 
 #[test]
-fn a_program_that_knows_everything_is_not_begun_with() {
+fn a_program_that_accepts_an_unknown_kind_of_line_is_refused() {
     let place = Place::new();
     let program = place.program("while read -r line; do echo '{\"outcome\": \"closed\"}'; done");
-    let told = place.run(&["--client-command", &program]);
-    assert_eq!(told.status, Some(3), "{}", told.text);
-    assert!(told.text.contains("does not answer `unsupported` to a kind of line"), "{}", told.text);
+    let output = place.run(&["--client-command", &program]);
+    assert_eq!(output.status, Some(3), "{}", output.text);
+    assert!(output.text.contains("does not answer `unsupported` to a kind of line"), "{}", output.text);
 }
 
-/// What a program does with a cell, and how that is told.
+/// What a program does with a cell, and how that is reported.
 #[rstest]
 #[case::lies_about_its_process(
     "echo '{\"outcome\": \"connected\", \"pid\": 1, \"server_version_num\": \"1\", \"tls\": \"TLSv1.3\"}'; sleep 600",
     100,
-    "the client says that process 1 serves it, but the server has no such connection"
+    "the client reports that process 1 serves it, but the server has no such connection"
 )]
 #[case::prints_garbage(
     "echo hello; echo what I think >&2; sleep 600",
@@ -168,15 +173,15 @@ fn a_program_is_judged_by_what_it_does(#[case] does: &str, #[case] status: i32, 
     let place = Place::new();
     let program = place.program(&format!("{UNKNOWN}\nread -r line\n{does}"));
     let begun = Instant::now();
-    let told = place.run(&["--client-command", &program, "a::a-case*cosocket"]);
-    assert_eq!(told.status, Some(status), "{}", told.text);
-    assert!(told.text.contains(shown), "{}", told.text);
-    assert!(begun.elapsed() < Duration::from_secs(40), "{}", told.text);
+    let output = place.run(&["--client-command", &program, "a::a-case*cosocket"]);
+    assert_eq!(output.status, Some(status), "{}", output.text);
+    assert!(output.text.contains(shown), "{}", output.text);
+    assert!(begun.elapsed() < Duration::from_secs(40), "{}", output.text);
 }
 
 /// It connects, with psql and in plaintext, and says that it speaks TLS.
 #[test]
-fn a_program_that_only_says_that_it_speaks_tls_is_found_out() {
+fn a_false_claim_to_speak_tls_fails_the_cell() {
     let place = Place::new();
     place.write("scenarios/a.yaml", &SCENARIO.replace("hostssl", "host"));
     let program = place.program(&format!(
@@ -185,10 +190,62 @@ fn a_program_that_only_says_that_it_speaks_tls_is_found_out() {
          psql -XqAt \"host=127.0.0.1 port=$port user=kong dbname=kong sslmode=disable\" | while read -r pid; do\n\
          echo \"{{\\\"outcome\\\": \\\"connected\\\", \\\"pid\\\": $pid, \\\"server_version_num\\\": \\\"1\\\", \\\"tls\\\": \\\"TLSv1.3\\\"}}\"\ndone"
     ));
-    let told =
+    let output =
         place.run(&["--client-command", &program, "--runtime", "local", "--postgres", "all", "a::a-case*cosocket"]);
-    assert_eq!(told.status, Some(100), "{}", told.text);
-    assert!(told.text.contains("the client says that it speaks TLSv1.3, but pg_stat_ssl shows off"), "{}", told.text);
+    assert_eq!(output.status, Some(100), "{}", output.text);
+    assert!(output.text.contains("the client reports TLSv1.3, but pg_stat_ssl shows off"), "{}", output.text);
+}
+
+/// A PostgreSQL that is not the one of the cell: it accepts every login in plaintext, in a process with the number 7.
+fn foreign_server() -> u16 {
+    fn read(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+        let mut length = [0; 4];
+        stream.read_exact(&mut length)?;
+        let mut body = vec![0; u32::from_be_bytes(length) as usize - length.len()];
+        stream.read_exact(&mut body)?;
+        Ok(body)
+    }
+    fn serve(mut stream: TcpStream) -> io::Result<()> {
+        read(&mut stream)?;
+        // AuthenticationOk, BackendKeyData, ReadyForQuery.
+        stream.write_all(b"R\0\0\0\x08\0\0\0\0K\0\0\0\x0c\0\0\0\x07\0\0\0\x01Z\0\0\0\x05I")?;
+        let mut kind = [0];
+        while stream.read(&mut kind)? == 1 && kind == *b"Q" {
+            read(&mut stream)?;
+            // CommandComplete, ReadyForQuery.
+            stream.write_all(b"C\0\0\0\x09SHOW\0Z\0\0\0\x05I")?;
+        }
+        Ok(())
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || listener.incoming().flatten().for_each(|stream| drop(serve(stream))));
+    port
+}
+
+#[test]
+fn a_connection_to_another_server_fails_the_cell_and_is_shown() {
+    let place = Place::new();
+    let port = foreign_server();
+    place.write(
+        "scenarios/a.yaml",
+        &format!(
+            "title: a scenario\npki: root-only\npostgres: {{ conf: {{ ssl: on }}, hba: [host all all all trust] }}\n\
+             kong: {{ pg_host: 127.0.0.1, pg_port: {port}, pg_ssl: off }}\n\
+             cases:\n  - name: a case\n    expect: {{ connects: {{ tls: off }} }}\n"
+        ),
+    );
+    let output = place.run(&[]);
+    assert_eq!(output.status, Some(100), "{}", output.text);
+    let claim = "the client reports that process 7 serves it, but the server has no such connection";
+    assert!(
+        output.text.contains(claim) && output.text.contains("(none: no connection was received)"),
+        "{}",
+        output.text
+    );
+    let cell = &place.results()["cells"][0];
+    assert_eq!((&cell["verdict"], &cell["observed"]["connected"]), (&"fail".into(), &false.into()), "{cell:#}");
+    assert!(cell["observed"].to_string().contains(claim), "{cell:#}");
 }
 
 const DIFFERENCE: &str = "\
@@ -201,18 +258,18 @@ rustls:
 #[test]
 fn a_difference_is_known_where_it_is_written_and_a_failure_where_it_is_not() {
     let place = Place::new();
-    let told = place.run(&["--client", "kong,rustls"]);
-    assert_eq!(told.status, Some(100), "{}", told.text);
+    let output = place.run(&["--client", "kong,rustls"]);
+    assert_eq!(output.status, Some(100), "{}", output.text);
     assert!(
-        told.text.contains("rustls differs from Kong, and differences.yaml has no entry for that"),
+        output.text.contains("rustls differs from Kong, and differences.yaml has no entry for that"),
         "{}",
-        told.text
+        output.text
     );
     place.write("scenarios/differences.yaml", DIFFERENCE);
-    let told = place.run(&["--client", "kong,rustls"]);
-    assert_eq!(told.status, Some(0), "{}", told.text);
-    assert!(told.text.contains("kong and rustls agree in 4 of 6 cells"), "{}", told.text);
-    assert!(told.text.contains("   2 differ: it knows version 3 only"), "{}", told.text);
+    let output = place.run(&["--client", "kong,rustls"]);
+    assert_eq!(output.status, Some(0), "{}", output.text);
+    assert!(output.text.contains("kong and rustls agree in 4 of 6 cells"), "{}", output.text);
+    assert!(output.text.contains("   2 differ: it knows version 3 only"), "{}", output.text);
     let agreement = &place.results()["agreement"][0];
     assert_eq!((&agreement["client"], &agreement["agree"]), (&"rustls".into(), &4.into()));
     assert_eq!(agreement["differences"][0]["cells"].as_array().map(Vec::len), Some(2));
@@ -223,20 +280,20 @@ fn a_difference_that_no_cell_shows_is_out_of_date_if_all_of_its_cells_were_run()
     let place = Place::new();
     let stale = "  - cells: ['a::a-*']\n    kong: [no such words]\n    does: connects\n    because: it was once so\n";
     place.write("scenarios/differences.yaml", &format!("{DIFFERENCE}{stale}"));
-    let told = place.run(&["--client", "rustls"]);
-    assert_eq!(told.status, Some(100), "{}", told.text);
+    let output = place.run(&["--client", "rustls"]);
+    assert_eq!(output.status, Some(100), "{}", output.text);
     let line =
         "scenarios/differences.yaml:5: no cell of rustls differs like this any more, remove the entry: it was once so";
-    assert!(told.text.contains(line), "{}", told.text);
-    let told = place.run(&["--client", "rustls", "a::a-case*"]);
-    assert_eq!(told.status, Some(0), "not all were run: {}", told.text);
+    assert!(output.text.contains(line), "{}", output.text);
+    let output = place.run(&["--client", "rustls", "a::a-case*"]);
+    assert_eq!(output.status, Some(0), "not all were run: {}", output.text);
 }
 
 #[rstest]
 #[case("does: refuses", "dose: refuses", "differences.yaml:3:5: unknown key `dose`")]
 #[case("does: refuses", "does: refuses\n    cells: ['b::*']", "differences.yaml:4:13: no case matches `b::*`")]
 #[case("rustls:", "kong:", "differences.yaml:1:1: unknown key `kong`: expected one of libpq, rustls, command")]
-fn a_fault_in_the_differences_is_told_with_its_place(
+fn a_fault_in_the_differences_is_reported_with_its_position(
     #[case] part: &str,
     #[case] instead: &str,
     #[case] expected: &str,
@@ -248,9 +305,9 @@ fn a_fault_in_the_differences_is_told_with_its_place(
 }
 
 #[test]
-fn an_image_that_is_not_to_be_had_is_told_in_a_line() {
-    let told = Place::new().run(&["--client", "kong-image"]);
-    assert_eq!(told.status, Some(3), "{}", told.text);
-    assert!(told.text.starts_with("kong-pg-tls: the client kong-image cannot be used: "), "{}", told.text);
-    assert_eq!(told.text.lines().count(), 1, "{}", told.text);
+fn an_image_that_is_not_named_is_reported_in_one_line() {
+    let output = Place::new().run(&["--client", "kong-image"]);
+    assert_eq!(output.status, Some(3), "{}", output.text);
+    assert!(output.text.starts_with("kong-pg-tls: the client kong-image cannot be used: "), "{}", output.text);
+    assert_eq!(output.text.lines().count(), 1, "{}", output.text);
 }

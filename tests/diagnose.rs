@@ -92,7 +92,7 @@ fn every_symptom_has_causes_that_exist_and_every_cause_a_symptom() {
     assert!(unused.is_empty(), "{unused:?}");
 }
 
-/// A cause is behind the texts of the very cases that are said to show it.
+/// Each cause is found from the texts of the cases that claim to show it.
 #[test]
 fn a_failing_case_of_a_cause_leads_back_to_it() {
     let mut lost = Vec::new();
@@ -115,7 +115,7 @@ fn a_failing_case_of_a_cause_leads_back_to_it() {
     assert!(lost.is_empty(), "{lost:#?}");
 }
 
-/// What the suite expects somewhere is a text that somebody may be looking at.
+/// A text that the suite expects may be one that a user wants diagnosed.
 #[test]
 fn every_text_of_a_refusal_is_known() {
     let mut unknown = BTreeSet::new();

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use kong_pg_tls::judge::{Verdict, judge};
 use kong_pg_tls::report::Results;
-use place::{Place, Told, kill};
+use place::{Place, ProgramOutput, kill};
 use rstest::rstest;
 
 /// A folder with a scenario in it, to be named on the command line.
@@ -37,11 +37,14 @@ cases:
 #[test]
 fn a_cell_that_is_as_expected_ends_with_success_and_leaves_nothing() {
     let place = Place::new();
-    let told = place.run(&["run", "tls/on-and-off::kong-connects.ssl-on.pg_ssl-on.required.verifying*"]);
-    assert_eq!(told.status, Some(0), "{told:#?}");
-    assert!(told.stdout.contains("tls/on-and-off"), "{told:#?}");
-    assert!(told.stderr.contains(" pass "), "{told:#?}");
-    assert!(!told.stderr.contains('\u{1b}') && !told.stdout.contains('\u{1b}'), "no colours for a pipe: {told:#?}");
+    let output = place.run(&["run", "tls/on-and-off::kong-connects.ssl-on.pg_ssl-on.required.verifying*"]);
+    assert_eq!(output.status, Some(0), "{output:#?}");
+    assert!(output.stdout.contains("tls/on-and-off"), "{output:#?}");
+    assert!(output.stderr.contains(" pass "), "{output:#?}");
+    assert!(
+        !output.stderr.contains('\u{1b}') && !output.stdout.contains('\u{1b}'),
+        "no colours for a pipe: {output:#?}"
+    );
     assert_eq!(place.left(), [""; 0]);
 }
 
@@ -51,8 +54,8 @@ fn the_results_are_as_their_schema_says_and_junit_is_beside_them() {
     let results = place.path().join("results");
     let cells =
         ["mtls/cert::a-certificate.the-users.*", "mtls/cert::a-certificate.of-another-ca.*", "start/hba-lines::*"];
-    let told = place.run(&[&["run", "--results", &results.to_string_lossy()], &cells[..]].concat());
-    assert_eq!(told.status, Some(0), "{told:#?}");
+    let output = place.run(&[&["run", "--results", &results.to_string_lossy()], &cells[..]].concat());
+    assert_eq!(output.status, Some(0), "{output:#?}");
     let read = |path: &Path| -> serde_json::Value {
         serde_json::from_slice(&std::fs::read(path).expect("a file")).expect("JSON")
     };
@@ -79,8 +82,8 @@ fn every_verdict_can_be_decided_again_from_the_results() {
     let place = Place::new();
     let cells =
         ["rotation/open-connections::a-re*", "start/hba-lines::*", "between/silence::answers-s*", "tls/how-it*"];
-    let told = place.run(&[&["run", "--client", "kong,rustls"], &cells[..]].concat());
-    assert_eq!(told.status, Some(0), "{told:#?}");
+    let output = place.run(&[&["run", "--client", "kong,rustls"], &cells[..]].concat());
+    assert_eq!(output.status, Some(0), "{output:#?}");
     let mut judged = 0;
     for cell in results(&place).cells {
         let Some(evidence) = cell.evidence() else {
@@ -103,10 +106,10 @@ fn a_cell_whose_text_is_missing_for_its_postgresql_fails_and_shows_what_was_obse
     let text = GOOD.replace("ssl: on }", "ssl: off }").replace("connects: { tls: TLSv1.3 }", refused);
     let folder = scenarios(&place, "a.yaml", &text);
     scenarios(&place, "texts.yaml", &TEXTS.replace("13-99", "9"));
-    let told = place.run(&["run", "--scenarios", &folder]);
-    assert_eq!(told.status, Some(100), "{told:#?}");
+    let output = place.run(&["run", "--scenarios", &folder]);
+    assert_eq!(output.status, Some(100), "{output:#?}");
     for part in ["`greeting` is on PostgreSQL", "the server does not support SSL connections", "PostgreSQL's log"] {
-        assert!(told.stdout.contains(part), "{part} is not shown: {told:#?}");
+        assert!(output.stdout.contains(part), "{part} is not shown: {output:#?}");
     }
     for cell in results(&place).cells {
         assert_eq!(cell.verdict, Verdict::Fail);
@@ -129,9 +132,9 @@ fn a_server_of_another_major_than_it_claims_to_be_is_an_environment_error() {
     }
     let run = ["run", "tls/on-and-off::kong-connects.ssl-on.*", "--runtime", "local", "--postgres", "97"];
     let output = place.program(&run).env("PGBIN", &bin).output();
-    let told = Told::new(output.expect("the program starts"));
-    assert_eq!(told.status, Some(3), "{told:#?}");
-    assert!(told.stdout.contains("PostgreSQL 97 was asked for, but the server there is "), "{told:#?}");
+    let output = ProgramOutput::new(output.expect("the program starts"));
+    assert_eq!(output.status, Some(3), "{output:#?}");
+    assert!(output.stdout.contains("PostgreSQL 97 was asked for, but the server there is "), "{output:#?}");
 }
 
 #[test]
@@ -139,12 +142,12 @@ fn cells_that_lack_something_are_blocked_and_no_success() {
     let place = Place::new();
     let run = ["run", "guide/recipes::*.mutual-tls-cert", "--runtime", "local", "--postgres", "all"];
     let output = place.program(&run).env("PATH", "/nonexistent").output();
-    let told = Told::new(output.expect("the program starts"));
-    assert_eq!(told.status, Some(3), "{told:#?}");
+    let output = ProgramOutput::new(output.expect("the program starts"));
+    assert_eq!(output.status, Some(3), "{output:#?}");
     assert!(
-        told.stdout.contains("needs the program sh, which this machine does not have")
-            && told.stdout.contains(" blocked in "),
-        "{told:#?}"
+        output.stdout.contains("needs the program sh, which this machine does not have")
+            && output.stdout.contains(" blocked in "),
+        "{output:#?}"
     );
 }
 
@@ -153,10 +156,10 @@ fn a_run_in_which_no_case_has_a_meaning_is_no_success() {
     let place = Place::new();
     let only = "name: a case\n    applies_to: { postgres: 99+, because: it is new }";
     let folder = scenarios(&place, "a.yaml", &GOOD.replace("name: a case", only));
-    let told = place.run(&["run", "--scenarios", &folder]);
-    assert_eq!(told.status, Some(3), "{told:#?}");
-    assert!(told.stdout.contains("2 unsupported: it is new"), "{told:#?}");
-    assert!(told.stdout.contains("this run proves nothing"), "{told:#?}");
+    let output = place.run(&["run", "--scenarios", &folder]);
+    assert_eq!(output.status, Some(3), "{output:#?}");
+    assert!(output.stdout.contains("2 unsupported: it is new"), "{output:#?}");
+    assert!(output.stdout.contains("this run proves nothing"), "{output:#?}");
 }
 
 #[rstest]
@@ -173,9 +176,9 @@ fn a_closed_pipe_ends_the_program_quietly_with_its_own_exit_status(#[case] comma
     }
     let mut program = place.program(&arguments).env("DOCKER_HOST", "tcp://127.0.0.1:9").spawn().expect("a start");
     drop(program.stdout.take());
-    let told = Told::new(program.wait_with_output().expect("an end"));
-    assert_eq!(told.status, Some(status), "{told:#?}");
-    assert!(!told.stderr.contains("panicked") && !told.stderr.contains("kong-pg-tls: "), "{told:#?}");
+    let output = ProgramOutput::new(program.wait_with_output().expect("an end"));
+    assert_eq!(output.status, Some(status), "{output:#?}");
+    assert!(!output.stderr.contains("panicked") && !output.stderr.contains("kong-pg-tls: "), "{output:#?}");
 }
 
 #[test]
@@ -184,14 +187,15 @@ fn the_command_that_runs_a_failing_cell_again_can_be_pasted() {
     let folder = place.path().join("it's a folder");
     std::fs::create_dir(&folder).expect("a folder");
     std::fs::write(folder.join("a.yaml"), GOOD.replace("tls: TLSv1.3", "tls: TLSv1.2")).expect("a file");
-    let told = place.run(&["run", "--scenarios", &folder.to_string_lossy(), "--kong", "3.9-oss", "*luasec"]);
-    assert_eq!(told.status, Some(100), "{told:#?}");
-    let command = told.stdout.lines().map(str::trim).find(|line| line.starts_with("kong-pg-tls run a::")).expect("one");
+    let output = place.run(&["run", "--scenarios", &folder.to_string_lossy(), "--kong", "3.9-oss", "*luasec"]);
+    assert_eq!(output.status, Some(100), "{output:#?}");
+    let command =
+        output.stdout.lines().map(str::trim).find(|line| line.starts_with("kong-pg-tls run a::")).expect("one");
     let bin = Path::new(env!("CARGO_BIN_EXE_kong-pg-tls")).parent().expect("a folder").display().to_string();
     let path = format!("{bin}:{}", std::env::var("PATH").unwrap_or_default());
     let output =
         std::process::Command::new("sh").args(["-c", command]).env("PATH", path).current_dir(place.path()).output();
-    let again = Told::new(output.expect("a shell"));
+    let again = ProgramOutput::new(output.expect("a shell"));
     assert_eq!(again.status, Some(100), "{again:#?}");
     assert!(again.stdout.contains("\n1 fail in "), "{again:#?}");
 }
@@ -211,12 +215,12 @@ fn a_cell_that_is_not_as_expected_fails_and_shows_the_difference(
     let place = Place::new();
     assert!(GOOD.contains(word), "nothing to change");
     let folder = scenarios(&place, "a.yaml", &GOOD.replacen(word, instead, 1));
-    let told = place.run(&["run", "--scenarios", &folder]);
-    assert_eq!(told.status, Some(100), "{told:#?}");
+    let output = place.run(&["run", "--scenarios", &folder]);
+    assert_eq!(output.status, Some(100), "{output:#?}");
     for part in
         ["expected", "observed", shown, "postgresql.conf", "pg_hba.conf", "kong.conf", "kong-pg-tls run a::a-case@"]
     {
-        assert!(told.stdout.contains(part), "{part} is not shown: {told:#?}");
+        assert!(output.stdout.contains(part), "{part} is not shown: {output:#?}");
     }
     assert_eq!(place.left(), [""; 0]);
 }
@@ -226,9 +230,9 @@ fn passwords_are_not_shown() {
     let place = Place::new();
     let text = GOOD.replace("pg_ssl: on,", "pg_ssl: on, pg_password: topsecret,").replace("TLSv1.3 }", "TLSv1.2 }");
     let folder = scenarios(&place, "a.yaml", &text);
-    let told = place.run(&["run", "--scenarios", &folder]);
-    assert_eq!(told.status, Some(100), "{told:#?}");
-    assert!(!told.stdout.contains("topsecret") && !told.stderr.contains("topsecret"), "{told:#?}");
+    let output = place.run(&["run", "--scenarios", &folder]);
+    assert_eq!(output.status, Some(100), "{output:#?}");
+    assert!(!output.stdout.contains("topsecret") && !output.stderr.contains("topsecret"), "{output:#?}");
 }
 
 #[test]
@@ -236,12 +240,12 @@ fn faults_in_scenarios_are_all_told_with_their_places_before_anything_is_started
     let place = Place::new();
     scenarios(&place, "a.yaml", &GOOD.replace("pg_ssl: on,", "pg_sll: on,"));
     let folder = scenarios(&place, "b.yaml", &GOOD.replace("tls: TLSv1.3", "tls: TLSv1.3, tls: off"));
-    let told = place.run(&["run", "--scenarios", &folder]);
-    assert_eq!(told.status, Some(2), "{told:#?}");
-    assert!(told.stderr.contains("a.yaml:4:9"), "{told:#?}");
-    assert!(told.stderr.contains("b.yaml:7:41"), "{told:#?}");
-    assert!(told.stderr.contains("did you mean `pg_ssl`?"), "{told:#?}");
-    assert!(told.stderr.contains("2 faults in the scenarios; nothing was run"), "{told:#?}");
+    let output = place.run(&["run", "--scenarios", &folder]);
+    assert_eq!(output.status, Some(2), "{output:#?}");
+    assert!(output.stderr.contains("a.yaml:4:9"), "{output:#?}");
+    assert!(output.stderr.contains("b.yaml:7:41"), "{output:#?}");
+    assert!(output.stderr.contains("did you mean `pg_ssl`?"), "{output:#?}");
+    assert!(output.stderr.contains("2 faults in the scenarios; nothing was run"), "{output:#?}");
     assert_eq!(place.left(), [""; 0]);
 }
 
@@ -263,9 +267,9 @@ fn what_cannot_be_done_is_told_in_a_line_and_by_the_exit_status(
     #[case] line: &str,
 ) {
     let place = Place::new();
-    let told = place.run(arguments);
-    assert_eq!(told.status, Some(status), "{told:#?}");
-    assert!(told.stderr.contains(line), "{told:#?}");
+    let output = place.run(arguments);
+    assert_eq!(output.status, Some(status), "{output:#?}");
+    assert!(output.stderr.contains(line), "{output:#?}");
     assert_eq!(place.left(), [""; 0]);
 }
 
@@ -273,10 +277,10 @@ fn what_cannot_be_done_is_told_in_a_line_and_by_the_exit_status(
 fn without_an_engine_docker_is_told_to_be_missing() {
     let place = Place::new();
     let output = place.program(&["run", "--runtime", "docker"]).env("DOCKER_HOST", "tcp://127.0.0.1:9").output();
-    let told = Told::new(output.expect("the program starts"));
-    assert_eq!(told.status, Some(3), "{told:#?}");
-    assert_eq!(told.stderr.lines().count(), 1, "{told:#?}");
-    assert!(told.stderr.contains("no Docker engine answers"), "{told:#?}");
+    let output = ProgramOutput::new(output.expect("the program starts"));
+    assert_eq!(output.status, Some(3), "{output:#?}");
+    assert_eq!(output.stderr.lines().count(), 1, "{output:#?}");
+    assert!(output.stderr.contains("no Docker engine answers"), "{output:#?}");
 }
 
 /// A folder with programs that behave like PostgreSQL's, up to a point.
@@ -301,9 +305,9 @@ fn a_server_that_does_not_start_is_the_environment_s_fault(#[case] server: &str,
     let bin = crippled_postgres(&place, server);
     let run = ["run", "tls/on-and-off::kong-connects.ssl-on.*", "--runtime", "local", "--postgres", "98"];
     let output = place.program(&run).env("PGBIN", &bin).output();
-    let told = Told::new(output.expect("the program starts"));
-    assert_eq!(told.status, Some(3), "{told:#?}");
-    assert!(told.stdout.contains("environment-error") && told.stdout.contains(why), "{told:#?}");
+    let output = ProgramOutput::new(output.expect("the program starts"));
+    assert_eq!(output.status, Some(3), "{output:#?}");
+    assert!(output.stdout.contains("environment-error") && output.stdout.contains(why), "{output:#?}");
     assert_eq!(place.left(), [""; 0]);
 }
 
@@ -323,10 +327,10 @@ fn a_server_that_hangs_is_a_verdict_in_time() {
     ];
     let begun = Instant::now();
     let output = place.program(&run).env("PGBIN", &bin).output();
-    let told = Told::new(output.expect("the program starts"));
-    assert_eq!(told.status, Some(100), "{told:#?}");
-    assert!(told.stdout.contains("gave up after 2 s"), "{told:#?}");
-    assert!(begun.elapsed() < Duration::from_secs(60), "{told:#?}");
+    let output = ProgramOutput::new(output.expect("the program starts"));
+    assert_eq!(output.status, Some(100), "{output:#?}");
+    assert!(output.stdout.contains("gave up after 2 s"), "{output:#?}");
+    assert!(begun.elapsed() < Duration::from_secs(60), "{output:#?}");
     assert_eq!(place.left(), [""; 0]);
 }
 
@@ -356,9 +360,9 @@ fn an_interrupted_run_leaves_nothing_and_says_so(#[case] signal: &str) {
     let place = Place::new();
     let mut program = under_way(&place);
     kill(&program, signal);
-    let mut told = String::new();
-    std::io::Read::read_to_string(&mut program.stdout.take().expect("a pipe"), &mut told).expect("text");
-    assert_eq!(program.wait().expect("an end").code(), Some(130), "{told}");
+    let mut output = String::new();
+    std::io::Read::read_to_string(&mut program.stdout.take().expect("a pipe"), &mut output).expect("text");
+    assert_eq!(program.wait().expect("an end").code(), Some(130), "{output}");
     assert_eq!(place.left(), [""; 0]);
     let read =
         |name| std::fs::read_to_string(place.path().join("target/kong-pg-tls/latest").join(name)).expect("a file");
@@ -366,7 +370,7 @@ fn an_interrupted_run_leaves_nothing_and_says_so(#[case] signal: &str) {
     let (done, planned) = (results.cells.len(), results.planned);
     assert!(!results.complete && done < planned, "{done} of {planned}");
     let partial = format!("{done} of {planned} cells were run");
-    assert!(told.contains(&partial), "{told}");
+    assert!(output.contains(&partial), "{output}");
     assert!(read("junit.xml").contains(&partial), "junit.xml looks like that of a whole run");
 }
 
@@ -377,8 +381,8 @@ fn clean_removes_what_a_killed_run_has_left() {
     kill(&program, "KILL");
     program.wait().expect("an end");
     assert_ne!(place.left(), [""; 0], "a killed run cannot clean up");
-    let told = place.run(&["clean"]);
-    assert_eq!(told.status, Some(0), "{told:#?}");
+    let output = place.run(&["clean"]);
+    assert_eq!(output.status, Some(0), "{output:#?}");
     assert_eq!(place.left(), [""; 0]);
 }
 
@@ -387,8 +391,8 @@ fn clean_leaves_a_living_run_alone() {
     let place = Place::new();
     let mut program = under_way(&place);
     let before = place.left();
-    let told = place.run(&["clean"]);
-    assert_eq!((told.status, place.left().len()), (Some(0), before.len()), "{told:#?} {before:#?}");
+    let output = place.run(&["clean"]);
+    assert_eq!((output.status, place.left().len()), (Some(0), before.len()), "{output:#?} {before:#?}");
     kill(&program, "INT");
     assert_eq!(program.wait().expect("an end").code(), Some(130));
 }
@@ -396,9 +400,9 @@ fn clean_leaves_a_living_run_alone() {
 #[test]
 fn list_shows_the_cells_that_run_would_run() {
     let place = Place::new();
-    let told = place.run(&["list", "mtls/cert::a-certificate.none.*", "--postgres", "17", "--stack", "cosocket"]);
-    assert_eq!(told.status, Some(0), "{told:#?}");
-    let ids: Vec<_> = told.stdout.lines().collect();
+    let output = place.run(&["list", "mtls/cert::a-certificate.none.*", "--postgres", "17", "--stack", "cosocket"]);
+    assert_eq!(output.status, Some(0), "{output:#?}");
+    let ids: Vec<_> = output.stdout.lines().collect();
     assert_eq!(
         ids,
         [
@@ -407,8 +411,8 @@ fn list_shows_the_cells_that_run_would_run() {
             "mtls/cert::a-certificate.none.both-1-3@pg17+kong-latest+kong-cosocket"
         ]
     );
-    let told = place.run(&["list", "mtls/cert::a-certificate.none.*", "--postgres", "17", "--json"]);
-    let cells: serde_json::Value = serde_json::from_str(&told.stdout).expect("JSON");
+    let output = place.run(&["list", "mtls/cert::a-certificate.none.*", "--postgres", "17", "--json"]);
+    let cells: serde_json::Value = serde_json::from_str(&output.stdout).expect("JSON");
     assert_eq!(cells.as_array().map(Vec::len), Some(6));
 }
 
@@ -416,8 +420,8 @@ fn list_shows_the_cells_that_run_would_run() {
 fn shards_together_are_the_whole() {
     let place = Place::new();
     let list = |arguments: &[&str]| {
-        let told = place.run(&[&["list", "tls/*", "--postgres", "17"], arguments].concat());
-        told.stdout.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
+        let output = place.run(&[&["list", "tls/*", "--postgres", "17"], arguments].concat());
+        output.stdout.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
     };
     let (first, second) = (list(&["--shard", "1/2"]), list(&["--shard", "2/2"]));
     assert!(first.is_disjoint(&second));
@@ -428,18 +432,18 @@ fn shards_together_are_the_whole() {
 fn env_tells_what_can_be_used_and_why_not() {
     let place = Place::new();
     let output = place.program(&["env"]).env("DOCKER_HOST", "tcp://127.0.0.1:9").output();
-    let told = Told::new(output.expect("the program starts"));
-    assert_eq!(told.status, Some(0), "{told:#?}");
-    assert!(told.stdout.contains("docker  not usable: no Docker engine answers"), "{told:#?}");
-    assert!(told.stdout.contains("OpenSSL 3.4.1"), "Kong's texts are those of this release: {told:#?}");
+    let output = ProgramOutput::new(output.expect("the program starts"));
+    assert_eq!(output.status, Some(0), "{output:#?}");
+    assert!(output.stdout.contains("docker  not usable: no Docker engine answers"), "{output:#?}");
+    assert!(output.stdout.contains("OpenSSL 3.4.1"), "Kong's texts are those of this release: {output:#?}");
 }
 
 #[test]
 fn help_has_examples_and_the_exit_statuses() {
-    let told = Place::new().run(&["--help"]);
-    assert_eq!(told.status, Some(0));
+    let output = Place::new().run(&["--help"]);
+    assert_eq!(output.status, Some(0));
     for part in ["Examples:", "kong-pg-tls run", "Exit status:", "130  interrupted"] {
-        assert!(told.stdout.contains(part), "{part}: {told:#?}");
+        assert!(output.stdout.contains(part), "{part}: {output:#?}");
     }
 }
 

@@ -5,7 +5,7 @@ mod runs_on;
 
 use std::path::{Path, PathBuf};
 
-use place::{Place, Told};
+use place::{Place, ProgramOutput};
 use rstest::rstest;
 use serde_json::Value;
 
@@ -32,7 +32,7 @@ fn run(place: &Place, release: &str) -> PathBuf {
     results
 }
 
-fn diff(place: &Place, arguments: &[&str]) -> Told {
+fn diff(place: &Place, arguments: &[&str]) -> ProgramOutput {
     let before = run(place, "3.13-enterprise").to_string_lossy().into_owned();
     let after = run(place, "3.14-enterprise").to_string_lossy().into_owned();
     place.run(&[&["diff", &before, &after], arguments].concat())
@@ -46,10 +46,10 @@ fn an_upgrade_that_breaks_a_connection_is_a_regression_explained_by_the_release(
     #[case] arguments: &[&str],
     #[case] part: &str,
 ) {
-    let told = diff(&Place::new(), arguments);
-    assert_eq!(told.status, Some(100), "{told:#?}");
+    let output = diff(&Place::new(), arguments);
+    assert_eq!(output.status, Some(100), "{output:#?}");
     for part in [part, "a::a-private-ca", "certificate verify failed"] {
-        assert!(told.stdout.contains(part), "{part}: {told:#?}");
+        assert!(output.stdout.contains(part), "{part}: {output:#?}");
     }
 }
 
@@ -57,8 +57,8 @@ fn an_upgrade_that_breaks_a_connection_is_a_regression_explained_by_the_release(
 fn a_run_does_not_differ_from_itself() {
     let place = Place::new();
     let results = run(&place, "3.9-enterprise").to_string_lossy().into_owned();
-    let told = place.run(&["diff", &results, &results]);
-    assert_eq!((told.status, &*told.stderr), (Some(0), ""), "{told:#?}");
+    let output = place.run(&["diff", &results, &results]);
+    assert_eq!((output.status, &*output.stderr), (Some(0), ""), "{output:#?}");
 }
 
 #[test]
@@ -67,8 +67,8 @@ fn a_report_is_written_beside_the_results_by_the_run_and_anywhere_on_request() {
     let results = run(&place, "3.9-enterprise");
     let by_the_run = std::fs::read_to_string(results.join("report.html")).expect("a page");
     let page = place.path().join("page.html");
-    let told = place.run(&["report", &results.to_string_lossy(), "--html", &page.to_string_lossy()]);
-    assert_eq!((told.status, told.stdout.trim_end()), (Some(0), &*page.to_string_lossy()), "{told:#?}");
+    let output = place.run(&["report", &results.to_string_lossy(), "--html", &page.to_string_lossy()]);
+    assert_eq!((output.status, output.stdout.trim_end()), (Some(0), &*page.to_string_lossy()), "{output:#?}");
     assert_eq!(std::fs::read_to_string(page).expect("a page"), by_the_run);
 }
 
@@ -86,9 +86,9 @@ fn what_is_no_result_file_is_wrong_usage(#[case] command: &str, #[case] text: Op
     }
     let file = file.to_string_lossy();
     let arguments = if command == "diff" { vec![command, &file, &file] } else { vec![command, &file] };
-    let told = place.run(&arguments);
-    assert_eq!(told.status, Some(2), "{told:#?}");
-    assert!(told.stderr.contains(part) && told.stderr.contains("file.json"), "{told:#?}");
+    let output = place.run(&arguments);
+    assert_eq!(output.status, Some(2), "{output:#?}");
+    assert!(output.stderr.contains(part) && output.stderr.contains("file.json"), "{output:#?}");
 }
 
 /// The results are in the page for a browser to unpack; that it does is seen in Chromium, if there is one.
@@ -113,7 +113,7 @@ fn a_browser_shows_the_cells_of_a_report() {
 
 #[test]
 fn json_of_a_comparison_is_for_programs() {
-    let told = diff(&Place::new(), &["--json"]);
-    let comparison: Value = serde_json::from_str(&told.stdout).expect("JSON");
+    let output = diff(&Place::new(), &["--json"]);
+    let comparison: Value = serde_json::from_str(&output.stdout).expect("JSON");
     assert_eq!(comparison["axes"][0]["axis"], "Kong", "{comparison:#}");
 }

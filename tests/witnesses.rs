@@ -1,4 +1,4 @@
-//! Kong's own TLS stacks as a witness: they are judged as the re-created ones are, and nothing is left of them.
+//! Kong's own TLS stacks as a client: judged like the emulated ones, and removed with the run.
 
 mod place;
 mod runs_on;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use place::{Place, Told, kill};
+use place::{Place, ProgramOutput, kill};
 
 const OPENRESTY: [&str; 7] = ["run", "--client", "openresty", "--runtime", "local", "--postgres", "all"];
 
@@ -33,9 +33,9 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
 #[test]
 fn kongs_own_stacks_are_as_expected_of_kong_and_leave_nothing() {
     let place = Place::new();
-    let told = place.run(&[&OPENRESTY[..], &CELLS].concat());
-    assert_eq!(told.status, Some(0), "{told:#?}");
-    assert!(told.stderr.contains("\nopenresty: nginx") && told.stdout.contains(" pass"), "{told:#?}");
+    let output = place.run(&[&OPENRESTY[..], &CELLS].concat());
+    assert_eq!(output.status, Some(0), "{output:#?}");
+    assert!(output.stderr.contains("\nopenresty: nginx") && output.stdout.contains(" pass"), "{output:#?}");
     assert_eq!(place.left(), [""; 0]);
 }
 
@@ -47,8 +47,8 @@ fn nginx_does_not_outlive_a_run_that_is_killed() {
     kill(&program, "KILL");
     program.wait().expect("an end");
     wait_until("nginx has ended", || place.running("nginx").is_empty());
-    let told = place.run(&["clean"]);
-    assert_eq!(told.status, Some(0), "{told:#?}");
+    let output = place.run(&["clean"]);
+    assert_eq!(output.status, Some(0), "{output:#?}");
     assert_eq!(place.left(), [""; 0]);
 }
 
@@ -75,14 +75,14 @@ fn path(place: &Place, programs: &[&str]) -> PathBuf {
 }
 
 #[test]
-fn without_the_stacks_it_says_what_to_install() {
+fn without_the_stacks_the_message_names_what_to_install() {
     let place = Place::new();
     let mut program = place.program(&OPENRESTY);
     program.env("PATH", path(&place, &[])).env("DOCKER_HOST", "tcp://127.0.0.1:9");
-    let told = Told::new(program.output().expect("the program starts"));
-    assert_eq!(told.status, Some(3), "{told:#?}");
-    assert!(told.stderr.contains("install Debian's packages nginx libnginx-mod-http-lua"), "{told:#?}");
-    assert!(told.stderr.contains("no Docker engine answers"), "{told:#?}");
+    let output = ProgramOutput::new(program.output().expect("the program starts"));
+    assert_eq!(output.status, Some(3), "{output:#?}");
+    assert!(output.stderr.contains("install Debian's packages nginx libnginx-mod-http-lua"), "{output:#?}");
+    assert!(output.stderr.contains("no Docker engine answers"), "{output:#?}");
 }
 
 #[test]
@@ -90,10 +90,10 @@ fn without_the_stacks_it_says_what_to_install() {
 fn where_the_stacks_are_not_installed_they_are_run_in_a_container() {
     let place = Place::new();
     let programs = path(&place, &[]);
-    let told = place.program(&[&OPENRESTY[..], &CELLS].concat()).env("PATH", programs).output();
-    let told = Told::new(told.expect("the program starts"));
-    assert_eq!(told.status, Some(0), "{told:#?}");
-    assert!(told.stderr.contains("in a container of kong-pg-tls/openresty"), "{told:#?}");
-    assert!(told.stdout.contains(" pass"), "{told:#?}");
+    let output = place.program(&[&OPENRESTY[..], &CELLS].concat()).env("PATH", programs).output();
+    let output = ProgramOutput::new(output.expect("the program starts"));
+    assert_eq!(output.status, Some(0), "{output:#?}");
+    assert!(output.stderr.contains("in a container of kong-pg-tls/openresty"), "{output:#?}");
+    assert!(output.stdout.contains(" pass"), "{output:#?}");
     assert_eq!(place.left(), [""; 0]);
 }

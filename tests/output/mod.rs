@@ -4,7 +4,7 @@
 use insta::{assert_snapshot, with_settings};
 use rstest::rstest;
 
-use crate::place::{Place, Told};
+use crate::place::{Place, ProgramOutput};
 
 const SCENARIO: &str = "\
 title: a scenario
@@ -53,14 +53,14 @@ fn snapshot(name: &str, text: &str) {
 }
 
 /// A place with the scenario, run on one stack: that whose connections end alike on every major.
-fn run() -> (Place, Told) {
+fn run() -> (Place, ProgramOutput) {
     let place = Place::new();
     let folder = place.path().join("scenarios");
     std::fs::create_dir(&folder).expect("a folder");
     std::fs::write(folder.join("a.yaml"), SCENARIO).expect("a file");
-    let told = place.run(&["run", "--scenarios", "scenarios", "--results", "results", "--stack", "luasec"]);
-    assert_eq!(told.status, Some(100), "{told:#?}");
-    (place, told)
+    let output = place.run(&["run", "--scenarios", "scenarios", "--results", "results", "--stack", "luasec"]);
+    assert_eq!(output.status, Some(100), "{output:#?}");
+    (place, output)
 }
 
 #[rstest]
@@ -74,21 +74,21 @@ fn help(#[case] name: &str, #[case] arguments: &[&str]) {
     let place = Place::new();
     let mut program = place.program(arguments);
     program.env_remove("KONG_PG_TLS_RUNTIME").env_remove("KONG_PG_TLS_POSTGRES");
-    let told = Told::new(program.output().expect("the program starts"));
-    assert_eq!(told.status, Some(0));
-    snapshot(name, &told.stdout);
+    let output = ProgramOutput::new(program.output().expect("the program starts"));
+    assert_eq!(output.status, Some(0));
+    snapshot(name, &output.stdout);
 }
 
 #[test]
 fn the_list_of_cells() {
-    let told = Place::new().run(&["list", "mtls/cert::a-certificate.none.*", "--postgres", "17"]);
-    snapshot("list", &told.stdout);
+    let output = Place::new().run(&["list", "mtls/cert::a-certificate.none.*", "--postgres", "17"]);
+    snapshot("list", &output.stdout);
 }
 
 #[test]
 fn the_head_of_the_claims() {
-    let told = Place::new().run(&["claims"]);
-    snapshot("claims", &told.stdout.lines().take(5).collect::<Vec<_>>().join("\n"));
+    let output = Place::new().run(&["claims"]);
+    snapshot("claims", &output.stdout.lines().take(5).collect::<Vec<_>>().join("\n"));
 }
 
 #[test]
@@ -110,8 +110,8 @@ fn results() {
 
 #[test]
 fn the_known_deviations_of_a_run() {
-    let told = Place::new().run(&["run", "prerequisites/*", "tls/how-it-was-built::*", "--stack", "cosocket"]);
-    snapshot("deviations", &told.stdout.lines().take(40).collect::<Vec<_>>().join("\n"));
+    let output = Place::new().run(&["run", "prerequisites/*", "tls/how-it-was-built::*", "--stack", "cosocket"]);
+    snapshot("deviations", &output.stdout.lines().take(40).collect::<Vec<_>>().join("\n"));
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn faults_in_a_scenario() {
     let folder = place.path().join("scenarios");
     std::fs::create_dir(&folder).expect("a folder");
     std::fs::write(folder.join("a.yaml"), SCENARIO.replace("pg_ssl: on,", "pg_sll: on,")).expect("a file");
-    let told = place.run(&["run", "--scenarios", "scenarios"]);
-    assert_eq!(told.status, Some(2), "{told:#?}");
-    snapshot("faults", &told.stderr);
+    let output = place.run(&["run", "--scenarios", "scenarios"]);
+    assert_eq!(output.status, Some(2), "{output:#?}");
+    snapshot("faults", &output.stderr);
 }

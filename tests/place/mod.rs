@@ -41,11 +41,11 @@ impl Place {
         command
     }
 
-    pub(crate) fn run(&self, arguments: &[&str]) -> Told {
-        Told::new(self.program(arguments).output().expect("the program starts"))
+    pub(crate) fn run(&self, arguments: &[&str]) -> ProgramOutput {
+        ProgramOutput::new(self.program(arguments).output().expect("the program starts"))
     }
 
-    /// The programs of a name that were started in this place or told of it, and still run.
+    /// The programs of a name that were that were started in this place or have it in their arguments, and still run.
     pub(crate) fn running(&self, name: &str) -> Vec<String> {
         let here = self.path().to_string_lossy().into_owned();
         let read = |file: PathBuf| String::from_utf8_lossy(&std::fs::read(file).unwrap_or_default()).replace('\0', " ");
@@ -77,15 +77,15 @@ impl Place {
     }
 }
 
-/// What the program said, and how it ended.
+/// What the program printed, and its exit status.
 #[derive(Debug)]
-pub(crate) struct Told {
+pub(crate) struct ProgramOutput {
     pub(crate) status: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-impl Told {
+impl ProgramOutput {
     pub(crate) fn new(output: Output) -> Self {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
         Self { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }

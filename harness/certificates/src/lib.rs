@@ -35,6 +35,7 @@
 #![warn(clippy::missing_errors_doc)]
 
 mod authority;
+mod certificate;
 mod description;
 mod error;
 mod format;
@@ -43,7 +44,8 @@ mod rsa_pss;
 mod sign;
 mod tree;
 
-pub use authority::{Authority, Certificate, oneline};
+pub use authority::Authority;
+pub use certificate::{Certificate, oneline};
 pub use description::{CertificateSpec, CrlSpec, Days, ExtendedKeyUsage, KeyType, KeyUsage, Signature, Validity};
 pub use error::PkiError;
 pub use format::Format;

@@ -33,7 +33,7 @@ const PROTOCOLS: [(&str, SslOptions); 6] = [
     ("TLSv1.3", SslOptions::NO_TLSV1_3),
 ];
 
-/// The client certificate, as pgmoon has it before it connects.
+/// The client certificate, as pgmoon reads it before it connects.
 #[derive(Default)]
 pub(crate) enum ClientCertificate {
     /// No certificate is set, whether or not a key is.

@@ -103,7 +103,7 @@ impl Kong {
         };
         let mut session = Session::new(socket);
         match session.open(&login).await {
-            Ok(pid) => Ok(Connection { session, terminates: profile.says_goodbye(), pid }),
+            Ok(pid) => Ok(Connection { session, terminates: profile.sends_terminate(), pid }),
             Err(refusal) => {
                 if refusal.delivery != ErrorDelivery::Raised || self.raising_ends_the_vm() {
                     session.into_socket().close().await;

@@ -1,5 +1,5 @@
 //! TLS through LuaSec: it verifies during the handshake, reports the first reason OpenSSL gives, and loads its files
-//! only when the server has said that it speaks TLS.
+//! only when the server has agreed to TLS.
 
 use std::path::Path;
 

@@ -112,7 +112,7 @@ impl Profile {
 
     /// Whether its driver sends PostgreSQL's Terminate message before it closes a connection.
     #[must_use]
-    pub fn says_goodbye(&self) -> bool {
+    pub fn sends_terminate(&self) -> bool {
         self.driver.sends_terminate()
     }
 

@@ -13,7 +13,7 @@ use crate::stage::Stage;
 /// What pgmoon puts before the error when a message does not even begin.
 const NO_TYPE: &str = "receive_message: failed to get type: ";
 
-/// What pgmoon says of an unsuccessful SCRAM exchange; the server's own words are not shown.
+/// pgmoon's error for an unsuccessful SCRAM exchange; the server's own error is not shown.
 const UNSUCCESSFUL: &str = "authentication exchange unsuccessful";
 
 /// Who logs in.

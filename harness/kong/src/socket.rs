@@ -243,7 +243,7 @@ fn system_error(stack: Stack, error: &io::Error) -> SocketError {
 /// OpenSSL's number for errors of the system.
 const ERR_LIB_SYS: i32 = 2;
 
-/// The first error's reason, as `ERR_reason_error_string(ERR_get_error())` has it: `(null)` for the system's own.
+/// The first error's reason, as `ERR_reason_error_string(ERR_get_error())` returns it: `(null)` for the system's own.
 pub(crate) fn reason(errors: &ErrorStack, openssl: OpensslLine) -> String {
     let first = errors.errors().first().and_then(openssl::error::Error::reason);
     first.map_or_else(|| "(null)".to_owned(), |reason| to_release_wording(reason, openssl))

@@ -37,7 +37,7 @@ pub fn terms(settings: &Settings, profile: &Profile, stack: Stack) -> Vec<(&'sta
     terms
 }
 
-/// The versions that LuaSec is told to leave out, or that the release's OpenSSL leaves out by itself.
+/// The versions that LuaSec is asked to disable, or that the release's OpenSSL disables by itself.
 fn excluded_versions(settings: &Settings, profile: &Profile) -> Vec<&'static str> {
     let any = matches!(settings.ssl_version.as_str(), "any" | "sslv23");
     if refuses_old_versions(settings, profile) {

@@ -1,5 +1,5 @@
 //! The private folder of a run: keys, data directories, sockets. It is removed when the run ends. What a killed run
-//! leaves behind is told from a running one by a lock, which the operating system releases.
+//! leaves behind is distinguished from a running one by a lock, which the operating system releases.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;

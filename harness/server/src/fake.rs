@@ -23,7 +23,7 @@ pub(crate) const FATAL: &str = "fatal";
 /// A server that finds this file when it reloads keeps a part of the previous configuration.
 pub(crate) const BROKEN: &str = "broken";
 
-/// A configuration that is told from others by its pg_hba.conf, with these files.
+/// A configuration with these files and a pg_hba.conf of its own.
 pub(crate) fn configuration(hba: &str, by: ApplyMode, files: &[&str]) -> Configuration {
     let files = files.iter().map(|name| ((*name).to_owned(), File::of_database_user(""))).collect();
     Configuration { hba: vec![hba.to_owned()], files, by, ..Configuration::default() }

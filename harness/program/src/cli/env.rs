@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use super::{Exit, Failure, print};
-use crate::client::survey;
+use crate::client::{Unavailable, survey};
 use crate::runfolder::{RunFolder, abandoned};
 use crate::session::{ClientRequest, RuntimeRequest, with_advice};
 use crate::vocabulary::ClientKind;
@@ -25,7 +25,7 @@ pub(super) async fn env() -> Result<Exit, Failure> {
 fn write_environment(
     out: &mut dyn Write,
     runtimes: [(&str, Result<Vec<Offer>, RuntimeError>); 2],
-    clients: &[(ClientKind, Result<String, String>)],
+    clients: &[(ClientKind, Result<String, Unavailable>)],
 ) -> io::Result<()> {
     writeln!(out, "runtimes")?;
     for (name, offers) in runtimes {

@@ -1,128 +1,25 @@
 //! The command line.
 
+mod cells;
 mod check;
 mod claims;
 mod clean;
 mod diagnose;
 mod diff;
 mod env;
+mod exit;
 mod explain;
 mod list;
 mod report;
 mod run;
 
-use std::error::Error;
-use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
-use serde::Serialize;
-use strum::VariantNames;
+use clap::{Parser, Subcommand};
 
-use crate::plan::{KongRelease, Shard};
-use crate::report::ReportError;
-use crate::session::{
-    CellRequest, ClientRequest, Options, RuntimeChoice, RuntimeRequest, SessionError, clients_of, with_advice,
-};
-use crate::vocabulary::ClientKind;
-use kong_pg_client::{Profile, Stack};
-use postgres_tls_server::{InvalidMajor, Major, RuntimeError};
-
-/// How the program ends. It never ends with success after a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
-    /// Every cell that was run is as expected, and at least one was.
-    Success = 0,
-    /// Wrong usage, or a mistake in a scenario file.
-    Usage = 2,
-    /// The environment failed (no runtime, a server that does not start where it should, a folder that cannot be
-    /// written), or something that was asked for could not be run here.
-    Environment = 3,
-    /// Nothing matched.
-    NothingMatched = 4,
-    /// A cell is not as expected.
-    Failed = 100,
-    /// Interrupted.
-    Interrupted = 130,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
-    }
-}
-
-/// Why a command ends early: an exit status and a message.
-#[derive(Debug)]
-struct Failure {
-    exit: Exit,
-    message: String,
-}
-
-impl Failure {
-    fn environment(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Environment, message: message.into() }
-    }
-
-    fn report(&self) -> ExitCode {
-        print_error(&format!("kong-pg-tls: {}", self.message));
-        self.exit.into()
-    }
-}
-
-/// Writes to the standard error, which may be closed.
-fn print_error(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
-}
-
-/// Writes to the standard output. A closed pipe is no failure: the reader has seen enough.
-fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
-    let mut out = anstream::stdout().lock();
-    match write(&mut out).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::environment(format!("cannot write to the standard output: {error}")))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Writes one JSON value, for people as well.
-fn write_json(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, value)?;
-    writeln!(out)
-}
-
-impl From<ReportError> for Failure {
-    fn from(error: ReportError) -> Self {
-        Self::environment(error.to_string())
-    }
-}
-
-impl From<RuntimeError> for Failure {
-    fn from(error: RuntimeError) -> Self {
-        Self::environment(with_advice(&error))
-    }
-}
-
-impl From<SessionError> for Failure {
-    fn from(error: SessionError) -> Self {
-        let exit = match &error {
-            SessionError::Scenarios(faults) => {
-                let colour = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
-                for fault in faults {
-                    print_error(&format!("{}\n", fault.render(colour)));
-                }
-                Exit::Usage
-            }
-            SessionError::Request(_) | SessionError::ImageRelease(_) => Exit::Usage,
-            SessionError::NothingMatched(_) => Exit::NothingMatched,
-            SessionError::Runtime(_) | SessionError::Client(_) | SessionError::Folder(_) => Exit::Environment,
-        };
-        Self { exit, message: error.to_string() }
-    }
-}
+use self::cells::CellArgs;
+pub use self::exit::Exit;
+use self::exit::{Failure, print, write_json};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -185,101 +82,6 @@ enum Command {
     Env,
     /// Remove what an interrupted run left behind.
     Clean,
-}
-
-/// Which cells, and where they run.
-#[derive(Debug, Args)]
-struct CellArgs {
-    /// Cells whose id, or its `scenario/path::case-slug`, matches; all cells if none is given.
-    #[arg(value_name = "ID-GLOB")]
-    globs: Vec<String>,
-    /// Where PostgreSQL runs: in containers, as local processes, or `auto`: in containers if an engine answers and has
-    /// an image, otherwise as local processes.
-    #[arg(long, value_parser = word::<RuntimeChoice>(), default_value = "auto", env = "KONG_PG_TLS_RUNTIME")]
-    runtime: RuntimeChoice,
-    /// PostgreSQL majors, or `all` that are available.
-    #[arg(long, value_name = "13,17|all", value_parser = majors, default_value = "all", env = "KONG_PG_TLS_POSTGRES")]
-    postgres: Listed<Major>,
-    /// The image of a major; by default postgres:MAJOR or kong-pg-tls/postgres:MAJOR.
-    #[arg(long, value_name = "MAJOR=IMAGE", value_parser = image)]
-    image: Vec<(Major, String)>,
-    /// Clients; by default `kong`, this program's emulation of Kong.
-    #[arg(long, value_parser = word::<ClientKind>(), value_delimiter = ',')]
-    client: Vec<ClientKind>,
-    /// Use a real Kong as a client, from this image.
-    #[arg(long, value_name = "IMAGE")]
-    kong_image: Option<String>,
-    /// Use an external program as a client; docs/client-protocol.md describes the protocol.
-    #[arg(long, value_name = "COMMAND")]
-    client_command: Option<String>,
-    /// Kong's TLS stacks.
-    #[arg(long, value_parser = stack(), value_delimiter = ',', default_value = "luasec,cosocket")]
-    stack: Vec<Stack>,
-    /// Kong releases, `latest`, or `all`; by default those that a case is about, or else the release in --kong-image,
-    /// or else the latest.
-    #[arg(long, value_name = "RELEASE,..|all", value_parser = releases)]
-    kong: Option<Listed<KongRelease>>,
-    /// Only the K-th of N parts of the cells.
-    #[arg(long, value_name = "K/N")]
-    shard: Option<Shard>,
-    /// Use the scenarios of this folder instead of the built-in ones.
-    #[arg(long, value_name = "DIR")]
-    scenarios: Option<PathBuf>,
-}
-
-/// Several values of one option.
-#[derive(Debug, Clone)]
-struct Listed<T>(Vec<T>);
-
-/// One of a closed list of words, which `--help` lists, too.
-fn word<T>() -> impl TypedValueParser<Value = T>
-where
-    T: VariantNames + std::str::FromStr<Err = strum::ParseError> + Clone + Send + Sync + 'static,
-{
-    PossibleValuesParser::new(T::VARIANTS).try_map(|text| text.parse::<T>())
-}
-
-fn stack() -> impl TypedValueParser<Value = Stack> {
-    PossibleValuesParser::new(Stack::ALL.iter().map(Stack::to_string))
-        .try_map(|text| text.parse::<Stack>().map_err(io::Error::other))
-}
-
-fn majors(text: &str) -> Result<Listed<Major>, InvalidMajor> {
-    if text == "all" { Ok(Listed(Vec::new())) } else { listed(text) }
-}
-
-fn releases(text: &str) -> Result<Listed<KongRelease>, crate::plan::PlanError> {
-    if text == "all" {
-        let all = Profile::all().into_iter().map(|profile| KongRelease::Named(profile.into()));
-        return Ok(Listed(all.collect()));
-    }
-    listed(text)
-}
-
-fn listed<T: std::str::FromStr>(text: &str) -> Result<Listed<T>, T::Err> {
-    text.split(',').map(str::parse).collect::<Result<_, _>>().map(Listed)
-}
-
-fn image(text: &str) -> Result<(Major, String), Box<dyn Error + Send + Sync>> {
-    let (major, image) = text.split_once('=').ok_or("expected an image like 17=postgres:17-alpine")?;
-    Ok((major.parse()?, image.to_owned()))
-}
-
-impl CellArgs {
-    fn options(&self) -> Options {
-        let clients = ClientRequest { kong_image: self.kong_image.clone(), command: self.client_command.clone() };
-        let cells = CellRequest {
-            scenarios: self.scenarios.clone(),
-            globs: self.globs.clone(),
-            shard: self.shard,
-            majors: self.postgres.0.clone(),
-            releases: self.kong.as_ref().map(|kong| kong.0.clone()).unwrap_or_default(),
-            clients: clients_of(&self.client, &clients),
-            stacks: self.stack.clone(),
-        };
-        let runtime = RuntimeRequest { choice: self.runtime, images: self.image.clone() };
-        Options { cells, runtime, clients, ..Options::default() }
-    }
 }
 
 /// The program.

@@ -1,4 +1,4 @@
-//! A stranger's client: a program that speaks the protocol of `docs/client-protocol.md`.
+//! An external client: a program that speaks the protocol of `docs/client-protocol.md`.
 
 use std::collections::VecDeque;
 use std::process::Stdio;
@@ -12,11 +12,12 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
-use super::{Attempt, Client, ClientError, Connection, Established, Open, Task, translate};
+use super::unavailable::ProgramError;
+use super::{Attempt, Client, ClientError, Connection, Established, Open, Task, Unavailable, translate};
 use kong_pg_client::Stage;
 use kong_pg_client::{Refusal, combine};
 
-/// How long it may take to answer where nothing has to be reached.
+/// How long an answer may take that needs no connection.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// How much of its log is kept.
@@ -30,10 +31,10 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// Starts it, and asks for something that nobody knows.
-    pub(super) async fn probe(command: Option<&str>) -> Result<Self, String> {
-        let command =
-            command.ok_or("name one with --client-command PROGRAM; docs/client-protocol.md says how it is asked")?;
+    /// Starts the program, and sends a request of a kind that does not exist.
+    pub(super) async fn probe(command: Option<&str>) -> Result<Self, Unavailable> {
+        let missing = "name one with --client-command PROGRAM; docs/client-protocol.md describes the protocol";
+        let command = command.ok_or_else(|| Unavailable::missing(missing))?;
         let mut process = Process::start(command)?;
         let answer = process.ask(&json!({ "kind": "probe" }), LIMIT).await?;
         match answer {
@@ -41,11 +42,11 @@ impl Program {
                 let idle = Arc::new(Mutex::new(vec![process]));
                 Ok(Self { command: command.to_owned(), idle })
             }
-            _ => Err(format!("{command} does not answer `unsupported` to a kind of line that it cannot know")),
+            _ => Err(ProgramError::KnowsEverything(command.to_owned()).into()),
         }
     }
 
-    fn process(&self) -> Result<Process, String> {
+    fn process(&self) -> Result<Process, ProgramError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         idle.map_or_else(|| Process::start(&self.command), Ok)
     }
@@ -54,9 +55,10 @@ impl Program {
 #[async_trait]
 impl Client for Program {
     async fn connect(&self, task: &Task) -> Result<Attempt, ClientError> {
-        let mut process = self.process().map_err(ClientError::Fault)?;
-        // Whoever waits for the attempt has a limit of his own.
-        let answer = process.ask(&cell(task)?, Duration::MAX).await.map_err(ClientError::Fault)?;
+        let fault = |error: ProgramError| ClientError::Fault(error.to_string());
+        let mut process = self.process().map_err(fault)?;
+        // The caller limits how long an attempt may take.
+        let answer = process.ask(&cell(task)?, Duration::MAX).await.map_err(fault)?;
         let again = |process| self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(process);
         Ok(match answer {
             Answer::Unsupported { reason } => {
@@ -86,13 +88,13 @@ impl Client for Program {
     }
 }
 
-/// What a line says of a cell.
+/// The request for a cell.
 fn cell(task: &Task) -> Result<Value, ClientError> {
     let settings = &task.settings;
     let path = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
     // Without TLS the versions are of no interest, whatever they are.
     let versions = if settings.ssl { translate::offered(task)? } else { Vec::new() };
-    // Where Kong would stop at a file, the program is told of none.
+    // A file at which Kong would stop is left out.
     let trusted = combine(settings).ok().flatten();
     let kong: serde_json::Map<_, _> = task.conf.all().map(|(key, value, _)| (key.to_owned(), value.into())).collect();
     Ok(json!({
@@ -117,7 +119,7 @@ fn cell(task: &Task) -> Result<Value, ClientError> {
     }))
 }
 
-/// What the program may say.
+/// What the program may answer.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 enum Answer {
@@ -152,16 +154,18 @@ struct Process {
 }
 
 impl Process {
-    fn start(command: &str) -> Result<Self, String> {
+    fn start(command: &str) -> Result<Self, ProgramError> {
         let mut words = command.split_whitespace();
         let mut program = Command::new(words.next().unwrap_or_default());
         program.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // A group of its own: Ctrl-C is for us.
         program.process_group(0).kill_on_drop(true);
-        let mut child = program.spawn().map_err(|error| format!("{command} does not start: {error}"))?;
+        let mut child =
+            program.spawn().map_err(|source| ProgramError::Start { command: command.to_owned(), source })?;
         let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
-            return Err(format!("{command} has no pipes"));
+            let source = std::io::ErrorKind::BrokenPipe.into();
+            return Err(ProgramError::Start { command: command.to_owned(), source });
         };
         let log = Log::default();
         let keep = log.clone();
@@ -178,40 +182,40 @@ impl Process {
         Ok(Self { command: command.to_owned(), child, stdin, lines: BufReader::new(stdout).lines(), log, reader })
     }
 
-    /// Has it answer a line with one.
-    async fn ask(&mut self, line: &Value, limit: Duration) -> Result<Answer, String> {
-        // What keeps it from listening shows when it does not answer.
+    /// Sends a line and reads the answer, which is one line, too.
+    async fn ask(&mut self, line: &Value, limit: Duration) -> Result<Answer, ProgramError> {
+        // If it cannot read, it will not answer, which is reported below.
         let _ = self.stdin.write_all(format!("{line}\n").as_bytes()).await;
-        let said = match tokio::time::timeout(limit, self.lines.next_line()).await {
+        let answer = match tokio::time::timeout(limit, self.lines.next_line()).await {
             Err(_) => return Err(self.fault(&format!("does not answer within {} s", limit.as_secs()))),
-            Ok(Err(error)) => return Err(self.fault(&format!("answers with what is no text ({error})"))),
+            Ok(Err(error)) => return Err(self.fault(&format!("does not answer with text ({error})"))),
             Ok(Ok(None)) => {
                 let ended = tokio::time::timeout(LIMIT, self.child.wait()).await;
                 let how =
                     ended.ok().and_then(Result::ok).map_or_else(|| "and runs on".into(), |ended| ended.to_string());
-                // What it said last may still be on its way.
+                // The end of its log may not have arrived yet.
                 if !self.reader.is_finished() {
                     let _ = tokio::time::timeout(LIMIT, &mut self.reader).await;
                 }
                 return Err(self.fault(&format!("ends without an answer ({how})")));
             }
-            Ok(Ok(Some(said))) => said,
+            Ok(Ok(Some(answer))) => answer,
         };
-        serde_json::from_str(&said).map_err(|error| {
-            let shown: String = said.chars().take(200).collect();
+        serde_json::from_str(&answer).map_err(|error| {
+            let shown: String = answer.chars().take(200).collect();
             self.fault(&format!("does not answer as docs/client-protocol.md says ({error}): {shown}"))
         })
     }
 
     /// What is wrong with it, and the end of its log.
-    fn fault(&self, what: &str) -> String {
+    fn fault(&self, what: &str) -> ProgramError {
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         let log: String = log.iter().map(|line| format!("\n    {line}")).collect();
-        format!("{} {what}{log}", self.command)
+        ProgramError::Protocol { command: self.command.clone(), fault: what.to_owned(), log }
     }
 }
 
-/// A connection that it says it has.
+/// A connection that the program reports.
 struct Session {
     process: Process,
     idle: Arc<Mutex<Vec<Process>>>,
@@ -223,13 +227,13 @@ impl Open for Session {
         match self.process.ask(&json!({ "kind": "again" }), LIMIT).await {
             Ok(Answer::Connected { .. }) => Ok(()),
             Ok(_) => Err(Refusal::in_other_words(Stage::Query, "the connection is broken")),
-            Err(fault) => Err(Refusal::in_other_words(Stage::Query, &fault)),
+            Err(fault) => Err(Refusal::in_other_words(Stage::Query, &fault.to_string())),
         }
     }
 
     async fn close(self: Box<Self>) {
         let Self { mut process, idle } = *self;
-        // One that does not do as it is told is not asked again; it ends here.
+        // A process that does not follow the protocol is not used again; it ends here.
         if let Ok(Answer::Closed) = process.ask(&json!({ "kind": "close" }), LIMIT).await {
             idle.lock().unwrap_or_else(PoisonError::into_inner).push(process);
         }

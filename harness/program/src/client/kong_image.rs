@@ -1,5 +1,5 @@
-//! A real Kong: a container of somebody's image, told by `KONG_*` variables what the cell's kong.conf says. It does
-//! what a person would do, and is judged by what it prints and how it ends.
+//! A real Kong: a container of an image that the user names, configured by `KONG_*` variables from the cell's
+//! kong.conf, and judged by its output and its exit status.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -13,7 +13,8 @@ use testcontainers::core::WaitFor;
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, ContainerRequest, CopyTargetOptions, GenericImage, ImageExt};
 
-use super::{Attempt, Client, ClientError, ClientOptions, Established, Task, translate};
+use super::unavailable::ContainerError;
+use super::{Attempt, Client, ClientError, ClientOptions, Established, Task, Unavailable, translate};
 use crate::runfolder::{CONTAINER_LABEL, announce_pull};
 use kong_pg_client::Stage;
 use kong_pg_client::conf::{FILE_KEYS, variable};
@@ -23,7 +24,7 @@ use postgres_tls_server::engine;
 /// How long a container may take to be made and to begin.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// What Kong says of a database that it reaches, and that has never been its own.
+/// What Kong prints when it reaches a database that has not been bootstrapped.
 const EMPTY_DATABASE: &str = "needs bootstrapping";
 
 /// What nginx logs when its configuration, `init_by_lua` included, has done its work.
@@ -35,7 +36,7 @@ const KONG_PREFIX: &str = "/usr/local/kong";
 /// An image with a Kong in it.
 pub(super) struct Image {
     name: String,
-    /// What `kong version` says.
+    /// What `kong version` prints.
     version: String,
     run: String,
     engine: bollard::Docker,
@@ -45,22 +46,22 @@ pub(super) struct Image {
 
 impl Image {
     /// Finds the image, and asks the Kong in it for its version.
-    pub(super) async fn find(needs: &ClientOptions) -> Result<Self, String> {
-        let engine = engine::connect().await.map_err(|error| error.to_string())?;
-        let name = needs.kong_image.clone();
-        let name =
-            name.ok_or("an engine answers; name an image with --kong-image REF (kong:3.9, kong/kong-gateway:3.10)")?;
-        engine::have_image(&engine, &name, announce_pull).await.map_err(|error| error.to_string())?;
+    pub(super) async fn find(needs: &ClientOptions) -> Result<Self, Unavailable> {
+        let engine = engine::connect().await?;
+        let missing = "an engine answers; name an image with --kong-image REF (kong:3.9, kong/kong-gateway:3.10)";
+        let name = needs.kong_image.clone().ok_or_else(|| Unavailable::missing(missing))?;
+        engine::have_image(&engine, &name, announce_pull).await?;
         let run = needs.run.path().to_string_lossy().into_owned();
         let mut image = Self { name, version: String::new(), run, engine, is_local: engine::is_local() };
         let request = image.request().with_cmd(["kong", "version"]);
-        let said = image.ended(request, |_| false).await.map_err(|why| format!("{}: {why}", image.name))?;
-        said.output.lines().last().unwrap_or_default().trim().clone_into(&mut image.version);
-        if said.status != Some(0) || release_of(&image.version).is_none() {
-            return Err(format!(
-                "`kong version` in {} ends with {:?}, saying: {}",
-                image.name, said.status, said.output
-            ));
+        let ended = image.ended(request, |_| false).await;
+        let ended = ended.map_err(|source| Unavailable::Kong { image: image.name.clone(), source })?;
+        ended.output.lines().last().unwrap_or_default().trim().clone_into(&mut image.version);
+        if ended.status != Some(0) || release_of(&image.version).is_none() {
+            return Err(Unavailable::missing(format!(
+                "`kong version` in {} ends with {:?} and prints: {}",
+                image.name, ended.status, ended.output
+            )));
         }
         Ok(image)
     }
@@ -93,7 +94,7 @@ impl Image {
             .copied(),
         );
         for path in files(task) {
-            // One that nobody may read is not readable there either; the others are Kong's, whatever its user there.
+            // A file that cannot be read here must not be readable there; all others are, whatever Kong's user is there.
             let (content, mode) = match translate::read(&path) {
                 Ok(Some(content)) => (content, 0o644),
                 Ok(None) => continue,
@@ -111,20 +112,21 @@ impl Image {
         Ok(variables.into_iter().fold(request, |request, (name, value)| request.with_env_var(name, value)))
     }
 
-    /// Runs a container to its end, or until it has said enough.
+    /// Runs a container to its end, or until its output is enough.
     async fn ended(
         &self,
         request: ContainerRequest<GenericImage>,
         is_enough: impl Fn(&str) -> bool,
-    ) -> Result<Said, String> {
-        let starting = tokio::time::timeout(LIMIT, request.start()).await.map_err(|_| "it does not start")?;
-        let container: ContainerAsync<GenericImage> = starting.map_err(|error| error.to_string())?;
+    ) -> Result<Ended, ContainerError> {
+        let starting =
+            tokio::time::timeout(LIMIT, request.start()).await.map_err(|_| ContainerError::Timeout(LIMIT))?;
+        let container: ContainerAsync<GenericImage> = starting?;
         let options = LogsOptionsBuilder::new().stdout(true).stderr(true).follow(true).build();
         let mut parts = self.engine.logs(container.id(), Some(options));
         let mut output = String::new();
         let mut enough = false;
         while let Some(part) = parts.next().await {
-            let part: LogOutput = part.map_err(|error| error.to_string())?;
+            let part: LogOutput = part?;
             output.push_str(&String::from_utf8_lossy(&part.into_bytes()));
             enough = is_enough(&output);
             if enough {
@@ -132,10 +134,10 @@ impl Image {
             }
         }
         let state = self.engine.inspect_container(container.id(), None::<InspectContainerOptions>).await;
-        let state = state.map_err(|error| error.to_string())?.state;
+        let state = state?.state;
         let status = state.and_then(|state| state.exit_code).filter(|_| !enough);
-        container.rm().await.map_err(|error| error.to_string())?;
-        Ok(Said { output, status, is_up: enough })
+        container.rm().await?;
+        Ok(Ended { output, status, is_up: enough })
     }
 }
 
@@ -148,24 +150,25 @@ impl Client for Image {
             return Err(ClientError::Blocked(why));
         }
         if task.stack == Stack::Cosocket && task.profile.command_line != Stack::Cosocket {
-            let why = format!("the command line of {release} speaks through LuaSec, too; only its workers do not");
+            let why = format!("the command line of {release} uses LuaSec, too; only its workers do not");
             return Err(ClientError::Unsupported(why));
         }
-        let said = self.ended(self.task(task)?, |output| output.contains(UP)).await;
-        let mut said = said.map_err(|error| ClientError::environment(&format!("run {}", self.name), error))?;
+        let ended = self.ended(self.task(task)?, |output| output.contains(UP)).await;
+        let mut ended = ended.map_err(|error| ClientError::environment(&format!("run {}", self.name), error))?;
         // Expectations name Kong's prefix and its certificates, which are beside each other elsewhere.
-        said.output = said.output.replace(&format!("{KONG_PREFIX}/"), &format!("{}/", task.settings.prefix.display()));
-        match said.refusal() {
+        ended.output =
+            ended.output.replace(&format!("{KONG_PREFIX}/"), &format!("{}/", task.settings.prefix.display()));
+        match ended.refusal() {
             None => Ok(Attempt { result: Ok(Established::Over), connections: Some(1), certificate: None }),
             Some(refusal) => {
-                let nobody = said.status == Some(2) || refusal.text.contains("connection refused");
-                Ok(Attempt::refused(refusal, usize::from(!nobody)))
+                let unreached = ended.status == Some(2) || refusal.text.contains("connection refused");
+                Ok(Attempt::refused(refusal, usize::from(!unreached)))
             }
         }
     }
 
     fn about(&self) -> String {
-        format!("{}, which says: {}", self.name, self.version)
+        format!("{}: {}", self.name, self.version)
     }
 
     fn release(&self) -> Option<String> {
@@ -197,7 +200,7 @@ fn files(task: &Task) -> Vec<std::path::PathBuf> {
     paths.filter(|path| path.starts_with(&task.settings.prefix)).map(Path::to_owned).collect()
 }
 
-/// A release as this suite names it, from what `kong version` says: `3.9.1`, `Kong Enterprise 3.10.0.2`.
+/// A release as this suite names it, from the output of `kong version`: `3.9.1`, `Kong Enterprise 3.10.0.2`.
 fn release_of(version: &str) -> Option<String> {
     let edition = if version.contains("Enterprise") { "enterprise" } else { "oss" };
     let number = version.split_whitespace().last()?;
@@ -210,15 +213,15 @@ fn release_of(version: &str) -> Option<String> {
 
 /// What a container printed, and how it ended.
 #[derive(Debug)]
-struct Said {
+struct Ended {
     output: String,
     status: Option<i64>,
     /// It runs on, and does what it is for.
     is_up: bool,
 }
 
-impl Said {
-    /// What Kong says when it does not connect. Nothing, if it does: 0, or 3 for a database that is not its own yet.
+impl Ended {
+    /// Kong's error if it does not connect. None if it does: status 0, or 3 for a database without Kong's tables.
     fn refusal(&self) -> Option<Refusal> {
         if self.is_up || matches!(self.status, Some(0 | 3)) || self.output.contains(EMPTY_DATABASE) {
             return None;
@@ -257,8 +260,8 @@ mod tests {
     use super::*;
     use kong_pg_client::ErrorDelivery;
 
-    fn said(status: i64, output: &str) -> Said {
-        Said { output: output.to_owned(), status: Some(status), is_up: false }
+    fn ended(status: i64, output: &str) -> Ended {
+        Ended { output: output.to_owned(), status: Some(status), is_up: false }
     }
 
     /// As Kong 3.9.1 prints it.
@@ -299,7 +302,7 @@ mod tests {
         #[case] delivery: ErrorDelivery,
         #[case] text: &str,
     ) {
-        let refusal = said(status, output).refusal().expect("a refusal");
+        let refusal = ended(status, output).refusal().expect("a refusal");
         assert_eq!((refusal.delivery, refusal.text.as_str()), (delivery, text));
     }
 
@@ -311,14 +314,14 @@ mod tests {
         "nginx: [error] init_by_lua error: /k/migrations.lua:20: Database needs bootstrapping or is older than Kong 1.0.\n"
     )]
     fn a_database_that_is_reached_is_a_connection(#[case] status: i64, #[case] output: &str) {
-        assert_eq!(said(status, output).refusal(), None);
+        assert_eq!(ended(status, output).refusal(), None);
     }
 
     #[rstest]
     #[case("3.9.1", Some("3.9-oss"))]
     #[case("Kong Enterprise 3.10.0.2", Some("3.10-enterprise"))]
     #[case("command not found", None)]
-    fn a_release_is_known_by_what_it_says(#[case] version: &str, #[case] release: Option<&str>) {
+    fn a_release_is_read_from_the_output_of_kong_version(#[case] version: &str, #[case] release: Option<&str>) {
         assert_eq!(release_of(version).as_deref(), release);
     }
 }

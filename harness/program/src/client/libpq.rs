@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use super::{Attempt, Client, ClientError, Established, Open, Task, translate};
+use super::{Attempt, Client, ClientError, Established, Open, Task, Unavailable, translate};
 use crate::runfolder::RunFolder;
 use crate::vocabulary::TlsVersion;
 use kong_pg_client::Stage;
@@ -19,10 +19,10 @@ use postgres_tls_server::folders_of_binaries;
 /// How long psql may take to end.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
-/// The first libpq that can be told to send no server name.
+/// The first libpq with a parameter (`sslsni`) to send no server name.
 const OLDEST: u16 = 14;
 
-/// What libpq says of a server that answers `N`.
+/// libpq's error if the server answers `N`.
 const NO_TLS: &str = "server does not support SSL, but SSL was required";
 
 /// An installed psql.
@@ -34,8 +34,9 @@ pub(super) struct Psql {
 
 impl Psql {
     /// The newest psql of this machine.
-    pub(super) async fn find(run: &RunFolder) -> Result<Self, String> {
-        let folder = run.private("libpq").map_err(|error| format!("no folder for psql: {error}"))?;
+    pub(super) async fn find(run: &RunFolder) -> Result<Self, Unavailable> {
+        let folder =
+            run.private("libpq").map_err(|source| Unavailable::Io { what: "no folder for psql".into(), source })?;
         let mut newest = None;
         for candidate in folders_of_binaries() {
             let program = candidate.join("psql");
@@ -46,8 +47,8 @@ impl Psql {
         }
         match newest {
             Some((OLDEST.., psql)) => Ok(psql),
-            Some((_, psql)) => Err(format!("{} is older than PostgreSQL {OLDEST}", psql.version)),
-            None => Err("there is no psql here; install Debian's package postgresql-client".into()),
+            Some((_, psql)) => Err(Unavailable::missing(format!("{} is older than PostgreSQL {OLDEST}", psql.version))),
+            None => Err(Unavailable::missing("there is no psql here; install Debian's package postgresql-client")),
         }
     }
 
@@ -143,9 +144,9 @@ async fn version(program: &Path) -> Option<(u16, String)> {
     }
     let output = Command::new(program).arg("--version").env_clear().output().await.ok()?;
     // `psql (PostgreSQL) 15.18 (Debian ...)`
-    let said = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-    let major = said.split_whitespace().nth(2)?.split('.').next()?.parse().ok()?;
-    Some((major, said))
+    let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    let major = text.split_whitespace().nth(2)?.split('.').next()?.parse().ok()?;
+    Some((major, text))
 }
 
 /// The parameters of a connection that asks for TLS.
@@ -156,7 +157,7 @@ fn tls(task: &Task, folder: &Path) -> Result<Vec<(&'static str, String)>, Client
     parameters.push(("sslsni", "0".into()));
     let text = |path: PathBuf| path.to_string_lossy().into_owned();
     if settings.ssl_verify {
-        // Where there is none, libpq is told of one that there is not.
+        // Without a trusted file, a missing one makes libpq refuse every certificate.
         let trusted = combine(settings).ok().flatten().unwrap_or_else(|| folder.join("missing.crt"));
         parameters.push(("sslrootcert", text(trusted)));
     }
@@ -183,7 +184,7 @@ fn versions(offered: &[TlsVersion]) -> Result<Vec<(&'static str, String)>, Clien
     Ok(vec![("ssl_min_protocol_version", name(first)), ("ssl_max_protocol_version", name(last))])
 }
 
-/// Whether there was a connection that came to nothing.
+/// Whether the attempt reached the server.
 fn reached(refusal: &Refusal) -> bool {
     refusal.stage != Stage::Connect
 }
@@ -205,7 +206,7 @@ impl Session {
     }
 
     async fn ask(&mut self, question: &str) -> Result<String, Refusal> {
-        // What keeps psql from listening it says itself.
+        // If psql cannot read it, its error is reported below.
         let _ = self.stdin.write_all(question.as_bytes()).await;
         match self.lines.next_line().await {
             Ok(Some(answer)) => Ok(answer),
@@ -213,20 +214,20 @@ impl Session {
         }
     }
 
-    /// What psql says when it has ended.
+    /// psql's error, once it has ended.
     async fn ended(&mut self) -> Refusal {
-        let mut said = String::new();
+        let mut output = String::new();
         if let Some(stderr) = &mut self.child.stderr {
-            // It may have said something that is no text.
-            let _ = stderr.read_to_string(&mut said).await;
+            // Output that is not UTF-8 is kept up to there.
+            let _ = stderr.read_to_string(&mut output).await;
         }
-        refusal(said.trim())
+        refusal(output.trim())
     }
 }
 
-/// What psql says, without what is the same every time: which program it is, and where the server is.
-fn refusal(said: &str) -> Refusal {
-    let text = said.strip_prefix("psql: error: ").unwrap_or(said);
+/// psql's error, without the program's name and the server's address.
+fn refusal(output: &str) -> Refusal {
+    let text = output.strip_prefix("psql: error: ").unwrap_or(output);
     let of_connection = text.strip_prefix("connection to server at ").and_then(|rest| rest.split_once(" failed: "));
     let text = of_connection.map_or(text, |(_, why)| why);
     let stage = match of_connection {
@@ -270,12 +271,8 @@ mod tests {
         "SSL error: certificate verify failed"
     )]
     #[case("psql: error: invalid sslmode value", Stage::Connect, "invalid sslmode value")]
-    fn what_psql_says_is_kept_without_what_is_always_the_same(
-        #[case] said: &str,
-        #[case] stage: Stage,
-        #[case] text: &str,
-    ) {
-        let refusal = refusal(said);
+    fn an_error_of_psql_is_kept_without_its_prefix(#[case] output: &str, #[case] stage: Stage, #[case] text: &str) {
+        let refusal = refusal(output);
         assert_eq!((refusal.stage, refusal.text.as_str()), (stage, text));
     }
 

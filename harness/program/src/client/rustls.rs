@@ -1,4 +1,4 @@
-//! A modern client that is strict: tokio-postgres over rustls, with rustls' own verification of the server, its name
+//! A strict client: tokio-postgres over rustls, with rustls' own verification of the server, its name
 //! included. It shows what a server's certificates are worth outside Kong.
 
 use std::future::{Ready, ready};
@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use ::rustls::client::WebPkiServerVerifier;
 use ::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use ::rustls::client::{VerifierBuilderError, WebPkiServerVerifier};
 use ::rustls::crypto::{CryptoProvider, ring};
 use ::rustls::pki_types::pem::PemObject;
 use ::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
@@ -46,7 +46,7 @@ impl Client for RustlsClient {
         let limit = Duration::from_millis(task.settings.timeout_ms);
         let result = match tokio::time::timeout(limit, connect(task, tls, &mut seen)).await {
             Ok(result) => result,
-            Err(_) => Err(Refusal::in_other_words(seen.stage, &format!("no end of it after {} ms", limit.as_millis()))),
+            Err(_) => Err(Refusal::in_other_words(seen.stage, &format!("not done after {} ms", limit.as_millis()))),
         };
         let result = result.map(|session| Established::open(session.pid, session));
         Ok(Attempt {
@@ -73,8 +73,25 @@ impl Default for Seen {
     }
 }
 
-/// A configuration of rustls, or what it says of its files.
-type Tls = Result<Arc<ClientConfig>, String>;
+/// A configuration of rustls, or why it cannot use the client's files.
+type Tls = Result<Arc<ClientConfig>, TlsFilesError>;
+
+/// Why rustls cannot use its files.
+#[derive(Debug, thiserror::Error)]
+enum TlsFilesError {
+    #[error("a file of the client certificate is missing")]
+    Missing,
+    #[error("the key of the client certificate is encrypted")]
+    Encrypted,
+    #[error("{}", .0.text)]
+    Trusted(Refusal),
+    #[error(transparent)]
+    Pem(#[from] ::rustls::pki_types::pem::Error),
+    #[error(transparent)]
+    Rustls(#[from] ::rustls::Error),
+    #[error(transparent)]
+    Verifier(#[from] VerifierBuilderError),
+}
 
 async fn connect(task: &Task, tls: Option<Tls>, seen: &mut Seen) -> Result<Session, Refusal> {
     let settings = &task.settings;
@@ -95,11 +112,11 @@ async fn connect(task: &Task, tls: Option<Tls>, seen: &mut Seen) -> Result<Sessi
     let Some(tls) = in_tls else {
         seen.stage = Stage::Auth;
         let (client, connection) =
-            config.ssl_mode(SslMode::Disable).connect_raw(stream, NoTls).await.map_err(|error| told(&error))?;
+            config.ssl_mode(SslMode::Disable).connect_raw(stream, NoTls).await.map_err(|error| refusal(&error))?;
         return Session::begin(client, connection).await;
     };
     seen.stage = Stage::Handshake;
-    let config_of_tls = tls.map_err(|text| Refusal::in_other_words(Stage::Configure, &text))?;
+    let config_of_tls = tls.map_err(|error| Refusal::in_other_words(Stage::Configure, &error.to_string()))?;
     let name = ServerName::try_from(settings.host.clone());
     let name = name.map_err(|error| Refusal::in_other_words(Stage::Configure, &error.to_string()))?;
     let stream = TlsConnector::from(config_of_tls).connect(name, stream).await.map_err(io(Stage::Handshake))?;
@@ -108,8 +125,8 @@ async fn connect(task: &Task, tls: Option<Tls>, seen: &mut Seen) -> Result<Sessi
     seen.stage = Stage::Auth;
     // The server has been asked already, and the stream is ready.
     config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
-    let ready = Handed { stream, certificate };
-    let (client, connection) = config.connect_raw(ready, HandOver).await.map_err(|error| told(&error))?;
+    let ready = ReadyStream { stream, certificate };
+    let (client, connection) = config.connect_raw(ready, HandOver).await.map_err(|error| refusal(&error))?;
     Session::begin(client, connection).await
 }
 
@@ -148,56 +165,53 @@ fn configuration(task: &Task) -> Result<Tls, ClientError> {
 type Own = Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>;
 
 /// Both files are needed: without either rustls shows nothing.
-fn client_certificate(task: &Task) -> Result<Result<Own, String>, ClientError> {
+fn client_certificate(task: &Task) -> Result<Result<Own, TlsFilesError>, ClientError> {
     let (Some(certificate), Some(key)) = (&task.settings.ssl_cert, &task.settings.ssl_cert_key) else {
         return Ok(Ok(None));
     };
     let (Some(certificate), Some(key)) = (translate::read(certificate)?, translate::read(key)?) else {
-        return Ok(Err("a file of the client certificate is missing".into()));
+        return Ok(Err(TlsFilesError::Missing));
     };
     if key.windows(9).any(|word| word == b"ENCRYPTED") {
-        return Ok(Err("the key of the client certificate is encrypted".into()));
+        return Ok(Err(TlsFilesError::Encrypted));
     }
-    let read = || -> Result<_, ::rustls::pki_types::pem::Error> {
+    let read = || {
         let chain = CertificateDer::pem_slice_iter(&certificate).collect::<Result<Vec<_>, _>>()?;
         Ok(Some((chain, PrivateKeyDer::from_pem_slice(&key)?)))
     };
-    Ok(read().map_err(|error| error.to_string()))
+    Ok(read())
 }
 
 fn build(
     task: &Task,
     versions: &[&'static SupportedProtocolVersion],
-    client: Result<Own, String>,
-) -> Result<ClientConfig, String> {
-    let said = |error: ::rustls::Error| error.to_string();
+    client: Result<Own, TlsFilesError>,
+) -> Result<ClientConfig, TlsFilesError> {
     let provider = Arc::new(ring::default_provider());
-    let builder =
-        ClientConfig::builder_with_provider(provider.clone()).with_protocol_versions(versions).map_err(said)?;
+    let builder = ClientConfig::builder_with_provider(provider.clone()).with_protocol_versions(versions)?;
     let verifier: Arc<dyn ServerCertVerifier> = if task.settings.ssl_verify {
         let mut roots = RootCertStore::empty();
-        if let Some(trusted) = combine(&task.settings).map_err(|refusal| refusal.text)? {
-            for certificate in CertificateDer::pem_file_iter(trusted).map_err(|error| error.to_string())? {
-                roots.add(certificate.map_err(|error| error.to_string())?).map_err(said)?;
+        if let Some(trusted) = combine(&task.settings).map_err(TlsFilesError::Trusted)? {
+            for certificate in CertificateDer::pem_file_iter(trusted)? {
+                roots.add(certificate?)?;
             }
         }
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
-        verifier.map_err(|error| error.to_string())?
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build()?
     } else {
-        Arc::new(Anything(provider))
+        Arc::new(AcceptAny(provider))
     };
     let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
     match client? {
-        Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(said),
+        Some((chain, key)) => Ok(builder.with_client_auth_cert(chain, key)?),
         None => Ok(builder.with_no_client_auth()),
     }
 }
 
-/// Takes anybody for the server, as `sslmode=require` does.
+/// Accepts any server certificate, as `sslmode=require` does.
 #[derive(Debug)]
-struct Anything(Arc<CryptoProvider>);
+struct AcceptAny(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Anything {
+impl ServerCertVerifier for AcceptAny {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -233,18 +247,18 @@ impl ServerCertVerifier for Anything {
 }
 
 /// A stream in TLS already.
-struct Handed {
+struct ReadyStream {
     stream: client::TlsStream<TcpStream>,
     certificate: Option<X509>,
 }
 
-impl AsyncRead for Handed {
+impl AsyncRead for ReadyStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Handed {
+impl AsyncWrite for ReadyStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
@@ -256,7 +270,7 @@ impl AsyncWrite for Handed {
     }
 }
 
-impl TlsStream for Handed {
+impl TlsStream for ReadyStream {
     /// RFC 5929: the digest of the certificate's own signature, SHA-256 where that is weaker.
     fn channel_binding(&self) -> ChannelBinding {
         let digest = |certificate: &X509| {
@@ -277,18 +291,18 @@ impl TlsStream for Handed {
 /// Hands the stream over as it is.
 struct HandOver;
 
-impl TlsConnect<Handed> for HandOver {
-    type Stream = Handed;
+impl TlsConnect<ReadyStream> for HandOver {
+    type Stream = ReadyStream;
     type Error = io::Error;
-    type Future = Ready<io::Result<Handed>>;
+    type Future = Ready<io::Result<ReadyStream>>;
 
-    fn connect(self, stream: Handed) -> Self::Future {
+    fn connect(self, stream: ReadyStream) -> Self::Future {
         ready(Ok(stream))
     }
 }
 
-/// What tokio-postgres says, to the last word: its own come last.
-fn told(error: &tokio_postgres::Error) -> Refusal {
+/// An error of tokio-postgres, without its introduction where there is a cause.
+fn refusal(error: &tokio_postgres::Error) -> Refusal {
     if let Some(server) = error.as_db_error() {
         let text = format!("{}: {}", server.severity(), server.message());
         return Refusal { sqlstate: Some(server.code().code().into()), ..Refusal::in_other_words(Stage::Auth, &text) };
@@ -312,7 +326,7 @@ impl Session {
     ) -> Result<Self, Refusal> {
         let mut driver = JoinSet::new();
         driver.spawn(async {
-            // Whoever asks over it hears of its end.
+            // A failure also ends the next query.
             let _ = connection.await;
         });
         let mut session = Self { client, connection: driver, pid: 0 };
@@ -323,7 +337,7 @@ impl Session {
 
     async fn ask(&self, question: &str) -> Result<String, Refusal> {
         let messages = self.client.simple_query(question).await;
-        let messages = messages.map_err(|error| Refusal { stage: Stage::Query, ..told(&error) })?;
+        let messages = messages.map_err(|error| Refusal { stage: Stage::Query, ..refusal(&error) })?;
         let answer = messages.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0),
             _ => None,

@@ -51,7 +51,7 @@ fn single(run: &Run, reading: Reading) -> Option<String> {
     values.next().filter(|_| values.next().is_none())
 }
 
-/// The axes by which cells of two runs are told apart, and those by which the runs differ.
+/// The axes that distinguish the cells of two runs, and those by which the runs differ.
 pub(super) struct Axes {
     kept: Vec<Reading>,
     pub(super) changes: Vec<AxisChange>,

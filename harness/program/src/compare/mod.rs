@@ -154,20 +154,20 @@ fn texts(cell: &Cell) -> (Option<String>, Vec<String>) {
 
 /// Before and after, in the words that tell the difference.
 fn describe(change: Change, was: &Cell, is: &Cell) -> (String, String) {
-    let said = |cell: &Cell| {
+    let shown = |cell: &Cell| {
         let (error, _) = texts(cell);
         error.map_or_else(|| outcome(cell), |error| error.lines().next().unwrap_or_default().to_owned())
     };
     match change {
         Change::TextChanged => {
             let ((error_was, log_was), (error_is, log_is)) = (texts(was), texts(is));
-            if error_was == error_is { differing_lines(&log_was, &log_is) } else { (said(was), said(is)) }
+            if error_was == error_is { differing_lines(&log_was, &log_is) } else { (shown(was), shown(is)) }
         }
-        Change::OutcomeChanged => (said(was), said(is)),
+        Change::OutcomeChanged => (shown(was), shown(is)),
         _ => {
             let with_verdict = |cell: &Cell| match cell.verdict {
-                Verdict::Pass => said(cell),
-                verdict => format!("{verdict}: {}", said(cell)),
+                Verdict::Pass => shown(cell),
+                verdict => format!("{verdict}: {}", shown(cell)),
             };
             (with_verdict(was), with_verdict(is))
         }

@@ -83,7 +83,7 @@ pub enum Speaker {
     Kong,
     /// nginx, in its error log or on the terminal.
     Nginx,
-    /// OpenSSL, whoever uses it.
+    /// OpenSSL, on either side.
     Openssl,
     /// PostgreSQL, in its log or to the client.
     Postgresql,

@@ -132,7 +132,7 @@ impl Tls {
     }
 }
 
-/// A refusal, told by both sides.
+/// A refusal, as both sides report it.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Refused {

@@ -171,6 +171,7 @@ fn outcome_in_short(attempt: &Attempt) -> Vec<String> {
     match attempt {
         Attempt::NotMade => words(["no attempt"]),
         Attempt::Connected(session) => words(["connects", session.version(), client(session.client_dn.as_deref())]),
+        Attempt::Unconfirmed { claim } => lines(claim),
         Attempt::Refused(_) => words(["refused"]),
         Attempt::Hung => hangs(),
     }
@@ -189,6 +190,7 @@ fn report(attempt: &Attempt) -> Vec<String> {
     match attempt {
         Attempt::NotMade => words(["no attempt"]),
         Attempt::Connected(session) => words(["connects, TLS", session.version()]),
+        Attempt::Unconfirmed { claim } => lines(claim),
         Attempt::Refused(refusal) => lines(&refusal.text),
         Attempt::Hung => hangs(),
     }

@@ -75,7 +75,7 @@ fn divergence(attempt: &Attempt) -> Option<Divergence> {
     match attempt {
         Attempt::Connected(_) => Some(Divergence::Connects),
         Attempt::Refused(_) => Some(Divergence::Refuses),
-        Attempt::NotMade | Attempt::Hung => None,
+        Attempt::NotMade | Attempt::Unconfirmed { .. } | Attempt::Hung => None,
     }
 }
 

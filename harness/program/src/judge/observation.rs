@@ -35,6 +35,12 @@ pub enum Attempt {
     NotMade,
     /// It connected; the server proves with what.
     Connected(TlsSession),
+    /// The client reports a connection that the server does not confirm: it reached another server, or the two
+    /// disagree about TLS.
+    Unconfirmed {
+        /// What the client reports, and what the server shows instead.
+        claim: String,
+    },
     /// It was refused.
     Refused(Refusal),
     /// It waited until the limit.

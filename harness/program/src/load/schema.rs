@@ -213,7 +213,7 @@ fn nearest<'c>(context: &'c [Vec<ValidationError<'static>>], depth: usize) -> Op
     context.iter().map(Vec::as_slice).find(|branch| !branch.is_empty() && branch.iter().all(is_deeper))
 }
 
-/// A JSON pointer into a document as the path to a value; only the document tells keys from indices.
+/// A JSON pointer into a document as the path to a value; only the document shows which segments are keys and which are indices.
 fn segments(document: &Value, pointer: &str) -> Vec<Segment> {
     let mut value = Some(document);
     let step = |part: &str| {
@@ -266,7 +266,7 @@ fn expected_types(kind: &TypeKind) -> String {
     };
     match kind {
         TypeKind::Single(kind) => name(*kind).into(),
-        // That something may be left out is of no interest to somebody who did not.
+        // That a value may be left out does not help where one is given.
         TypeKind::Multiple(kinds) => {
             kinds.iter().filter(|kind| *kind != JsonType::Null).map(name).collect::<Vec<_>>().join(" or ")
         }

@@ -29,7 +29,7 @@ impl From<serde_yaml::Error> for SyntaxError {
     fn from(error: serde_yaml::Error) -> Self {
         let position = position_of(&error);
         let mut message = error.to_string();
-        // The place is told once, by whoever shows the error.
+        // The position is shown with the fault.
         if let Some(at) = message.find(" at line ") {
             message.truncate(at);
         }

@@ -8,26 +8,26 @@ use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, copy_bidirectional};
 use tokio::net::TcpStream;
 
-use super::Upstream;
 use super::tamper::{Sender, tamper};
 use super::tls::{self, Accepted};
+use super::upstream::Upstream;
 use crate::vocabulary::Behaviour;
 
-/// The question for TLS.
+/// PostgreSQL's SSLRequest message.
 const SSL_REQUEST: &[u8] = b"\0\0\0\x08\x04\xd2\x16\x2f";
 /// An error in PostgreSQL's protocol.
 const ERROR: &[u8] = b"E\0\0\0\x2bSFATAL\0VFATAL\0C08P01\0Mno such luck\0\0";
 /// A request for the password in clear text.
 const PASSWORD_REQUEST: &[u8] = b"R\0\0\0\x08\0\0\0\x03";
 
-/// Serves one connection. However it ends, it is over then.
+/// Serves one connection to its end.
 pub(super) async fn serve(
     behaviour: Behaviour,
     stream: TcpStream,
     upstream: Upstream,
     acceptor: Option<Arc<ServerConfig>>,
 ) {
-    // Nobody is there to hear of an error; the client notices the end.
+    // There is nobody to report an error to; the client notices the end.
     let _ = try_serve(behaviour, stream, upstream, acceptor).await;
 }
 
@@ -37,24 +37,24 @@ async fn try_serve(
     upstream: Upstream,
     acceptor: Option<Arc<ServerConfig>>,
 ) -> io::Result<()> {
-    let question = &mut [0; 8];
+    let request = &mut [0; 8];
     match behaviour {
         Behaviour::IsSilent => return drain(&mut stream).await,
         Behaviour::ClosesAtOnce => return end(stream).await,
-        Behaviour::PassesThrough => return hand_on(stream, upstream.connect().await?).await,
+        Behaviour::PassesThrough => return forward(stream, upstream.connect().await?).await,
         Behaviour::Dribbles => return dribble(stream, upstream.connect().await?).await,
         Behaviour::TakesTlsAtOnce => return end_tls(stream, upstream, acceptor, false).await,
-        _ => stream.read_exact(question).await?,
+        _ => stream.read_exact(request).await?,
     };
     match behaviour {
         Behaviour::AnswersNo => {
             stream.write_all(b"N").await?;
-            hand_on(stream, upstream.connect().await?).await
+            forward(stream, upstream.connect().await?).await
         }
-        Behaviour::AnswersNoAndCloses => say_and_end(stream, b"N").await,
-        Behaviour::AnswersAnError => say_and_end(stream, ERROR).await,
-        Behaviour::AnswersHttp => say_and_end(stream, b"HTTP/1.1 400 Bad Request\r\n\r\n").await,
-        Behaviour::AnswersYesAndCloses => say_and_end(stream, b"S").await,
+        Behaviour::AnswersNoAndCloses => send_and_end(stream, b"N").await,
+        Behaviour::AnswersAnError => send_and_end(stream, ERROR).await,
+        Behaviour::AnswersHttp => send_and_end(stream, b"HTTP/1.1 400 Bad Request\r\n\r\n").await,
+        Behaviour::AnswersYesAndCloses => send_and_end(stream, b"S").await,
         Behaviour::AnswersYesAndIsSilent => {
             stream.write_all(b"S").await?;
             drain(&mut stream).await
@@ -62,12 +62,12 @@ async fn try_serve(
         Behaviour::AnswersYesAndTalksGarbage => {
             stream.write_all(b"S").await?;
             stream.read_u8().await?;
-            say_and_end(stream, &[b'?'; 64]).await
+            send_and_end(stream, &[b'?'; 64]).await
         }
         Behaviour::ResetsInTheHandshake => {
             stream.write_all(b"S").await?;
             stream.read_u8().await?;
-            // The client is told at once, and not that there is nothing more to come.
+            // Closing now sends a reset instead of the end of the stream.
             stream.set_zero_linger()
         }
         Behaviour::StuffsAnError => stuff(stream, upstream, ERROR).await,
@@ -90,7 +90,7 @@ async fn try_serve(
     }
 }
 
-/// A connection to the server, which has said that it speaks TLS.
+/// A connection to the server, which has agreed to TLS.
 async fn ask_for_tls(upstream: &Upstream) -> io::Result<TcpStream> {
     let mut server = upstream.connect().await?;
     server.write_all(SSL_REQUEST).await?;
@@ -112,7 +112,7 @@ async fn end_tls(
         Accepted::Tls(mut client) => {
             let mut server = tls::connect(ask_for_tls(&upstream).await?).await?;
             let copied = copy_bidirectional(&mut client, &mut server).await.map(drop);
-            // A client may go without a goodbye; a proxy says one all the same.
+            // A client may leave without close_notify; a proxy sends one all the same.
             server.shutdown().await?;
             copied
         }
@@ -120,24 +120,24 @@ async fn end_tls(
     }
 }
 
-/// Puts something behind the server's answer, in the same piece.
-async fn stuff(mut stream: TcpStream, upstream: Upstream, words: &[u8]) -> io::Result<()> {
+/// Appends bytes to the server's answer, in the same segment.
+async fn stuff(mut stream: TcpStream, upstream: Upstream, bytes: &[u8]) -> io::Result<()> {
     let server = ask_for_tls(&upstream).await?;
-    stream.write_all(&[b"S", words].concat()).await?;
-    hand_on(stream, server).await
+    stream.write_all(&[b"S", bytes].concat()).await?;
+    forward(stream, server).await
 }
 
-async fn hand_on(mut client: TcpStream, mut server: TcpStream) -> io::Result<()> {
+async fn forward(mut client: TcpStream, mut server: TcpStream) -> io::Result<()> {
     copy_bidirectional(&mut client, &mut server).await.map(drop)
 }
 
-async fn say_and_end(mut stream: TcpStream, words: &[u8]) -> io::Result<()> {
-    stream.write_all(words).await?;
+async fn send_and_end(mut stream: TcpStream, bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes).await?;
     end(stream).await
 }
 
-/// Says that nothing more is coming, and listens until the client has nothing more to say: closing on unread words would
-/// be a reset, which overtakes what was said before.
+/// Ends the stream, and reads until the client ends its own: closing with unread data would send a reset, which
+/// overtakes what was sent before.
 async fn end(mut stream: TcpStream) -> io::Result<()> {
     stream.shutdown().await?;
     drain(&mut stream).await
@@ -153,11 +153,11 @@ async fn dribble(client: TcpStream, server: TcpStream) -> io::Result<()> {
     let up = async { copy(&mut from_client, &mut to_server).await.map(drop) };
     tokio::select! {
         done = up => done,
-        done = drop_by_drop(&mut from_server, &mut to_client) => done,
+        done = byte_by_byte(&mut from_server, &mut to_client) => done,
     }
 }
 
-async fn drop_by_drop(from: &mut (impl AsyncReadExt + Unpin), to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+async fn byte_by_byte(from: &mut (impl AsyncReadExt + Unpin), to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
     loop {
         let byte = from.read_u8().await?;
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -1,27 +1,29 @@
-//! What stands between Kong and the server: proxies that end TLS or route by name, and everything that goes wrong there.
+//! Proxies between Kong and the server: those that end TLS or route by name, and those that misbehave.
 //!
-//! Each listens on the loopback, for one cell, and goes with it.
+//! Each listens on the loopback interface, for one cell, and ends with it.
 
 mod behaviour;
 mod tamper;
 mod tls;
+mod upstream;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
+use self::upstream::Upstream;
 use crate::vocabulary::Behaviour;
 use certificate_trees::Certificate;
 
 /// How long its connections may take to end after Kong has gone.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// Something between Kong and the server, listening.
+/// A listening proxy.
 pub struct Proxy {
     address: SocketAddr,
     opened: Arc<AtomicUsize>,
@@ -29,24 +31,11 @@ pub struct Proxy {
     task: JoinHandle<()>,
 }
 
-/// What each of its connections needs to know.
-#[derive(Clone)]
-struct Upstream {
-    server: (String, u16),
-    opened: Arc<AtomicUsize>,
-}
-
-impl Upstream {
-    /// A connection to the server.
-    async fn connect(&self) -> std::io::Result<TcpStream> {
-        let stream = TcpStream::connect((self.server.0.as_str(), self.server.1)).await?;
-        self.opened.fetch_add(1, Ordering::SeqCst);
-        Ok(stream)
-    }
-}
-
 impl Proxy {
-    /// Begins to listen, in front of a server. The certificate is what it shows where it ends TLS.
+    /// Starts a proxy in front of a server. It presents the certificate where it ends TLS.
+    ///
+    /// # Errors
+    /// The proxy cannot listen, or the certificate cannot be used.
     pub async fn start(
         behaviour: Behaviour,
         certificate: Option<Certificate>,
@@ -74,16 +63,16 @@ impl Proxy {
         Ok(Self { address, opened, ending: Some(ending), task })
     }
 
-    /// Where Kong finds it.
+    /// The host and port that Kong connects to.
     #[must_use]
     pub fn address(&self) -> (String, u16) {
         (self.address.ip().to_string(), self.address.port())
     }
 
-    /// Ends it, when what Kong has said is handed on, and tells how many connections to the server it has opened.
+    /// Ends it once Kong's data has been forwarded. Returns how many connections to the server it has opened.
     pub async fn stop(mut self) -> usize {
         drop(self.ending.take());
-        // One that Kong keeps open is cut off.
+        // A connection that Kong keeps open is closed.
         let _ = tokio::time::timeout(LIMIT, &mut self.task).await;
         self.opened.load(Ordering::SeqCst)
     }
@@ -94,3 +83,6 @@ impl Drop for Proxy {
         self.task.abort();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! Flips a bit inside a TLS session, which neither side may take for what the other has sent.
+//! Flips a bit inside a TLS session, which both sides have to notice.
 
 use std::io;
 use std::sync::Mutex;

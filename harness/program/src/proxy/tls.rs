@@ -1,4 +1,4 @@
-//! TLS at either side of a proxy: rustls towards Kong, as a modern proxy would have it.
+//! TLS at either side of a proxy: rustls towards Kong, as in a modern proxy.
 
 use std::io;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
 use certificate_trees::Certificate;
 
-/// What shows a certificate.
+/// A TLS server configuration that presents a certificate.
 pub(super) fn acceptor(certificate: &Certificate) -> io::Result<Arc<ServerConfig>> {
     let chain = vec![CertificateDer::from(certificate.x509.to_der()?)];
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(certificate.key.private_key_to_pkcs8()?));
@@ -24,11 +24,11 @@ pub(super) fn acceptor(certificate: &Certificate) -> io::Result<Arc<ServerConfig
     config.map(Arc::new).map_err(io::Error::other)
 }
 
-/// What a client turns out to speak.
+/// The protocol that a client speaks.
 pub(super) enum Accepted {
     /// TLS.
     Tls(Box<TlsStream<TcpStream>>),
-    /// Something else; it has been told so with an alert.
+    /// Something else; it has been sent an alert.
     NoTls(TcpStream),
 }
 
@@ -45,7 +45,7 @@ pub(super) async fn accept(stream: TcpStream, config: Arc<ServerConfig>, named_o
     start.into_stream(config).await.map(|stream| Accepted::Tls(Box::new(stream)))
 }
 
-/// Begins TLS towards the server, whoever it is: a proxy beside the server rarely verifies it.
+/// Begins TLS towards the server without verifying it, as a proxy beside the server rarely does.
 pub(super) async fn connect(stream: TcpStream) -> io::Result<Pin<Box<SslStream<TcpStream>>>> {
     let mut context = SslContext::builder(SslMethod::tls_client())?;
     context.set_verify(SslVerifyMode::NONE);

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::Report;
+use super::reporter::Report;
 use crate::run::{Agreement, DifferingCells};
 
 /// Writes how far other clients agree with `kong`, and which entries of differences.yaml are out of date.

@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use anstyle::Style;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
+use super::last_green;
 use super::progress::style;
-use super::{last_green, without_passwords};
+use super::reporter::without_passwords;
 use crate::judge::{Attempt, Mismatch, Observation};
 use crate::run::{CellResult, ConfigFiles, RerunOptions};
 
@@ -47,11 +48,12 @@ pub fn write_cell(out: &mut dyn Write, result: &CellResult, rerun: &RerunOptions
     writeln!(out, "\n  {bold}To run only this cell{bold:#}\n    {command}\n")
 }
 
-/// What both sides said, verbatim.
+/// Both sides' messages, verbatim.
 fn write_messages(out: &mut dyn Write, client: &str, observed: &Observation) -> io::Result<()> {
     let bold = Style::new().bold();
     match &observed.attempt {
         Attempt::Refused(refusal) => writeln!(out, "\n  {bold}{client}'s output{bold:#}\n    {}", refusal.printed())?,
+        Attempt::Unconfirmed { claim } => writeln!(out, "\n  {bold}{client}'s output{bold:#}\n    ({claim})")?,
         Attempt::Hung => writeln!(out, "\n  {bold}{client}'s output{bold:#}\n    (none: it waits without end)")?,
         Attempt::NotMade | Attempt::Connected(_) => {}
     }
@@ -63,6 +65,9 @@ fn write_messages(out: &mut dyn Write, client: &str, observed: &Observation) -> 
             writeln!(out, "\n  {bold}{title}{bold:#}")?;
             log.iter().try_for_each(|line| writeln!(out, "    {line}"))?;
         }
+    }
+    if let (Attempt::Unconfirmed { .. }, true) = (&observed.attempt, observed.server_log.is_empty()) {
+        writeln!(out, "\n  {bold}PostgreSQL's log of the connection{bold:#}\n    (none: no connection was received)")?;
     }
     Ok(())
 }

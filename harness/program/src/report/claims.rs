@@ -7,7 +7,7 @@ use std::path::Path;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Deserialize;
 
-use super::tally;
+use super::reporter::tally;
 use crate::judge::Verdict;
 use crate::suite::{Proof, Suite};
 
@@ -29,6 +29,9 @@ struct RecordedCell {
 
 impl Recorded {
     /// Reads the result file in a folder.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read.
     pub fn read(folder: &Path) -> io::Result<Self> {
         let file: ResultsFile = serde_json::from_slice(&std::fs::read(folder.join("results.json"))?)?;
         let mut recorded = Self::default();

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use indexmap::IndexMap;
 
-use super::{Report, cells};
+use super::reporter::{Report, cells};
 use crate::format::Documented;
 use crate::judge::Verdict;
 use crate::run::CellResult;
@@ -35,6 +35,9 @@ fn is_of_documents(result: &CellResult) -> bool {
 }
 
 /// Writes where the documents are wrong, and where they are silent, as `docs/deviations.md`.
+///
+/// # Errors
+/// The output cannot be written.
 pub fn write_deviations(out: &mut dyn Write, suite: &Suite) -> io::Result<()> {
     let known = suite.deviations();
     let (wrong, silent): (Vec<_>, Vec<_>) = known.into_iter().partition(|(documented, _)| documented.says.is_some());

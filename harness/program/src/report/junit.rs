@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, TestSuite};
 
 use super::cell::write_cell;
-use super::{Report, Reporter, write_file};
+use super::reporter::{Report, Reporter, write_file};
 use crate::judge::Verdict;
 use crate::run::{CellResult, RerunOptions};
 

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, ColumnConstraint, Table, Width, presets};
 
-use super::Report;
+use super::reporter::Report;
 use crate::judge::Verdict;
 use crate::run::CellResult;
 

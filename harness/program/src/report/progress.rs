@@ -7,7 +7,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Report, Reporter, cells};
+use super::reporter::{Report, Reporter, cells};
 use crate::judge::Verdict;
 use crate::run::{CellResult, Event, RunInfo};
 use crate::vocabulary::ClientKind;

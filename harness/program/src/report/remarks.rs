@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use super::{Report, cells};
+use super::reporter::{Report, cells};
 
 /// Writes the remarks on the configurations of a run, each once.
 pub(super) fn write_remarks(out: &mut dyn Write, report: &Report) -> io::Result<()> {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{Report, Reporter, without_passwords, write_file};
+use super::reporter::{Report, Reporter, without_passwords, write_file};
 use crate::judge::{
     Attempt, Evidence, Expected, KnownDeviation, KnownDifference, Mismatch, Observation, Refusal, TlsSession, Verdict,
 };

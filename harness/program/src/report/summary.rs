@@ -8,7 +8,7 @@ use super::cell::write_cell;
 use super::deviations::write_known_deviations;
 use super::matrix::write_matrix;
 use super::remarks::write_remarks;
-use super::{Report, Reporter};
+use super::reporter::{Report, Reporter};
 
 /// The summary of a run.
 pub(super) struct Summary {

@@ -7,7 +7,7 @@ use kong_pg_client::Stack;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::CellResult;
+use super::result::CellResult;
 use crate::judge::{Attempt, ExpectedOutcome, Refusal, Verdict};
 use crate::vocabulary::ClientKind;
 
@@ -156,6 +156,7 @@ fn outcome(attempt: &Attempt, client: ClientKind) -> String {
             let dn = dn.map(|dn| format!(", as {dn}")).unwrap_or_default();
             format!("connects, TLS {}{dn}", session.version())
         }
+        Attempt::Unconfirmed { claim } => claim.clone(),
         Attempt::Refused(_) => "does not connect".into(),
         Attempt::Hung => "hangs".into(),
     }

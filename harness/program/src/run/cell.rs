@@ -1,8 +1,9 @@
 //! One cell, step by step, from its certificates to its verdict.
 
 use super::error::CellError;
+use super::materials::{self, ConfigFiles};
+use super::runner::Runner;
 use super::step::{ObservedAttempt, SetUp, StepContext};
-use super::{ConfigFiles, Runner, materials};
 use crate::client::{ClientError, Connection};
 use crate::format::Divergence;
 use crate::judge::{
@@ -75,7 +76,7 @@ impl Runner {
         let (does, says) = match attempt {
             Attempt::Connected(_) => (Divergence::Connects, None),
             Attempt::Refused(refusal) => (Divergence::Refuses, Some(refusal.text.as_str())),
-            Attempt::NotMade | Attempt::Hung => return None,
+            Attempt::NotMade | Attempt::Unconfirmed { .. } | Attempt::Hung => return None,
         };
         self.difference(cell, ClientOutcome { does, says, kong })
     }
@@ -201,13 +202,13 @@ impl Runner {
         let context = StepContext { cell, step, number: 0, configuration };
         let SetUp { failed_start, task, folder, .. } = self.set_up(&context, lease.server()).await?;
         match failed_start {
-            None => Ok((lease, task.map_err(CellError::Configuration)?.settings, folder)),
+            None => Ok((lease, task?.settings, folder)),
             Some(log) => Err(CellError::NotStarted(log)),
         }
     }
 }
 
-/// Whether the server is what its image or its binaries were said to be.
+/// Whether the server's version is of the major that was asked for.
 fn check_major(wanted: Major, facts: &ServerFacts) -> Result<(), CellError> {
     let digits = facts.version.find(|character: char| !character.is_ascii_digit()).unwrap_or(facts.version.len());
     if facts.version[..digits].parse() == Ok(wanted.0) {

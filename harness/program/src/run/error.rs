@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 
 use certificate_trees::PkiError;
+use kong_pg_client::SettingsError;
 use postgres_tls_server::{Major, RuntimeError};
 
 use crate::client::ClientError;
@@ -32,10 +33,7 @@ pub enum CellError {
     /// The client made no attempt.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// The client's report contradicts what the server proves.
-    #[error("{0}")]
-    Contradiction(String),
-    /// The server is of another major than its image or its binaries were said to be.
+    /// The server is of another major than was asked for.
     #[error(
         "PostgreSQL {wanted} was asked for, but the server there is {version}; check --image, or the installed binaries"
     )]
@@ -56,7 +54,7 @@ pub enum CellError {
     NoExpectation,
     /// Kong refuses its configuration before it connects.
     #[error("Kong refuses its configuration: {0}")]
-    Configuration(String),
+    Configuration(#[from] SettingsError),
     /// The server does not start with the configuration.
     #[error("the server does not start: {}", .0.join("; "))]
     NotStarted(Vec<String>),
@@ -86,7 +84,7 @@ impl CellError {
             Self::Blocked(_)
             | Self::Certificates(PkiError::RecipeUnavailable { .. })
             | Self::Client(ClientError::Blocked(_)) => Verdict::Blocked,
-            Self::Contradiction(_) | Self::Client(ClientError::Fault(_)) => Verdict::Fail,
+            Self::Client(ClientError::Fault(_)) => Verdict::Fail,
             Self::Server(_)
             | Self::Certificates(_)
             | Self::Panic(_)

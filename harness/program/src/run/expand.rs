@@ -4,7 +4,7 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use super::Runner;
+use super::runner::Runner;
 use crate::format::{Connects, Documented, KongText, ServerLog, Would};
 use crate::judge::{Expectation, ExpectedOutcome, KnownDeviation};
 use crate::plan::Cell;
@@ -150,7 +150,7 @@ fn closes_without_notify(step: &Step, connects: &Connects, cell: &Cell) -> bool 
     let direct = step.situation.kong.proxy.as_ref().is_none_or(|proxy| proxy.does.hands_on());
     // A connection that is kept open has not ended.
     let kept = step.change == Change::First && cell.case.steps.iter().any(|step| step.open_connection.is_some());
-    in_tls && direct && !kept && cell.stack == Stack::Cosocket && !cell.profile.says_goodbye()
+    in_tls && direct && !kept && cell.stack == Stack::Cosocket && !cell.profile.sends_terminate()
 }
 
 /// A certificate as people tell it from others: subject, and what is the beginning of its SHA-256 fingerprint.

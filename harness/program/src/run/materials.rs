@@ -77,7 +77,7 @@ pub(super) fn kong(authority: &Authority, situation: &Situation) -> Result<BTree
     let files = situation.kong.files.iter();
     files
         .map(|(name, planned)| {
-            // Kong does not run as root: what belongs to somebody else it reads only if everybody may.
+            // Kong does not run as root: a file of another owner it reads only if its mode lets everybody.
             let readable = planned.owner == Owner::DatabaseUser || planned.mode & 0o004 != 0;
             let mode = if readable { planned.mode } else { 0 };
             Ok((name.clone(), KongFile { content: content(authority, situation, planned)?, mode }))

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use super::error::CellError;
 use super::expand::{Words, describe};
+use super::materials;
 use super::materials::Located;
-use super::{Runner, materials};
+use super::runner::Runner;
 use crate::client::{self, Connection, Established, Task};
 use crate::judge::{Attempt, Expected, KnownDeviation};
 use crate::plan::Cell;
 use crate::proxy::Proxy;
 use crate::suite::{Change, Step};
-use kong_pg_client::{ConnectionRole, Refusal, Settings, Stage, remarks};
+use kong_pg_client::{ConnectionRole, Refusal, Settings, SettingsError, Stage, remarks};
 use postgres_tls_server::{ApplyMode, Configuration, Observed, Server, Start, TlsProof};
 
 /// A step of a cell.
@@ -33,7 +34,7 @@ pub(super) struct SetUp {
     /// Settings of Kong that are ignored or misread.
     pub(super) remarks: Vec<String>,
     /// How Kong is going to connect, or why it refuses its configuration.
-    pub(super) task: Result<Task, String>,
+    pub(super) task: Result<Task, SettingsError>,
     /// The folder with Kong's files.
     pub(super) folder: tempfile::TempDir,
 }
@@ -78,7 +79,6 @@ impl Runner {
         let (host, port) = server.address();
         let role = if step.change == Change::ReadOnly { ConnectionRole::ReadOnly } else { ConnectionRole::Main };
         let settings = Settings::read(&conf, &cell.profile, role, (&host, port), folder.path().to_owned());
-        let settings = settings.map_err(|error| error.to_string());
         let task = settings.map(|mut settings| {
             settings.security_level = kong.security_level.unwrap_or(settings.security_level);
             let container = server.container();
@@ -100,8 +100,8 @@ impl Runner {
         let StepContext { cell, step, .. } = context;
         let mut task = match &set_up.task {
             Ok(task) => task.clone(),
-            Err(text) if cell.client.speaks_as_kong() => {
-                let refusal = Refusal::raised(Stage::Configure, text);
+            Err(error) if cell.client.speaks_as_kong() => {
+                let refusal = Refusal::raised(Stage::Configure, &error.to_string());
                 return Ok(ObservedAttempt::failed(refusal.into(), Observed::default()));
             }
             Err(_) => {
@@ -128,8 +128,10 @@ impl Runner {
         let (mut connection, mut proof) = (None, None);
         let established = match attempt.result {
             Ok(Established::Open(connected)) => {
-                proof = Some(prove(server, mark, connected.pid, connected.claimed_tls.as_deref()).await?);
-                if keep_open {
+                let found = prove(server, mark, connected.pid, connected.claimed_tls.as_deref()).await?;
+                let is_confirmed = found.is_ok();
+                proof = Some(found);
+                if keep_open && is_confirmed {
                     connection = Some(connected);
                 } else {
                     connected.open.close().await;
@@ -151,10 +153,14 @@ impl Runner {
         };
         let attempt = match established {
             Ok(()) => {
-                let proof = proof.or_else(|| server.authorized()).ok_or_else(|| {
-                    CellError::Contradiction("the client reports a connection, but the server authorized none".into())
-                })?;
-                Attempt::Connected(proof.into())
+                let authorized = || {
+                    let claim = "the client reports a connection, but the server authorized none";
+                    server.authorized().ok_or_else(|| claim.to_owned())
+                };
+                match proof.unwrap_or_else(authorized) {
+                    Ok(proof) => Attempt::Connected(proof.into()),
+                    Err(claim) => Attempt::Unconfirmed { claim },
+                }
             }
             Err(refusal) => refusal.into(),
         };
@@ -193,19 +199,21 @@ impl Runner {
     }
 }
 
-/// The server's proof of the connection that a client reports.
-async fn prove(server: &Server, mark: usize, pid: i32, claimed: Option<&str>) -> Result<TlsProof, CellError> {
+/// The server's proof of the connection that a client reports, or how the two contradict each other.
+async fn prove(
+    server: &Server,
+    mark: usize,
+    pid: i32,
+    claimed: Option<&str>,
+) -> Result<Result<TlsProof, String>, CellError> {
     let proof = if server.has_begun(mark, pid).await? { server.proof(pid).await? } else { None };
-    let proof = proof.ok_or_else(|| {
-        let claim = format!("the client says that process {pid} serves it, but the server has no such connection");
-        CellError::Contradiction(claim)
-    })?;
+    let Some(proof) = proof else {
+        let claim = format!("the client reports that process {pid} serves it, but the server has no such connection");
+        return Ok(Err(claim));
+    };
     let shown = proof.version.as_deref().unwrap_or("off");
-    match claimed.filter(|claimed| *claimed != shown) {
+    Ok(match claimed.filter(|claimed| *claimed != shown) {
         None => Ok(proof),
-        Some(claimed) => {
-            let claim = format!("the client says that it speaks {claimed}, but pg_stat_ssl shows {shown}");
-            Err(CellError::Contradiction(claim))
-        }
-    }
+        Some(claimed) => Err(format!("the client reports {claimed}, but pg_stat_ssl shows {shown}")),
+    })
 }

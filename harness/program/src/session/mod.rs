@@ -1,6 +1,7 @@
 //! From a request to cells and servers that can run them, and from a run's events to its report: what the program,
 //! `cargo test` and the benchmark have in common.
 
+mod error;
 mod request;
 mod runtime;
 
@@ -12,34 +13,34 @@ use std::time::{Duration, Instant, SystemTime};
 use indexmap::IndexSet;
 use tokio::sync::mpsc::unbounded_channel;
 
+pub use error::SessionError;
 pub use request::{CellRequest, load_suite};
 pub use runtime::{Chosen, RuntimeChoice, RuntimeRequest, with_advice};
 
-use crate::client::{ClientOptions, ClientUnavailable, Clients};
-use crate::load::Fault;
-use crate::plan::{Cell, KongRelease, PlanError};
+use crate::client::{ClientOptions, Clients};
+use crate::plan::{Cell, KongRelease};
 use crate::report::{Report, Reporter};
 use crate::roles;
 use crate::run::{CellResult, Event, RerunOptions, RunInfo, Runner, agreements};
 use crate::runfolder::RunFolder;
 use crate::suite::Difference;
 use crate::vocabulary::ClientKind;
-use postgres_tls_server::{Pool, RuntimeError};
+use postgres_tls_server::Pool;
 
-/// What is asked for.
+/// What to run, and how.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Which cells.
     pub cells: CellRequest,
     /// Where servers run.
     pub runtime: RuntimeRequest,
-    /// What clients need to be told.
+    /// Options of clients.
     pub clients: ClientRequest,
     /// How much at once, and for how long.
     pub limits: Limits,
 }
 
-/// What clients need to be told.
+/// Options of clients.
 #[derive(Debug, Clone, Default)]
 pub struct ClientRequest {
     /// The image of the client `kong-image`.
@@ -79,32 +80,6 @@ impl Limits {
         let processors = || std::thread::available_parallelism().map_or(2, |count| count.get().try_into().unwrap_or(2));
         self.jobs.unwrap_or_else(processors)
     }
-}
-
-/// Why there is nothing to run.
-#[derive(Debug, thiserror::Error)]
-pub enum SessionError {
-    /// The scenarios have mistakes.
-    #[error("{} in the scenarios; nothing was run", if .0.len() == 1 { "1 fault".into() } else { format!("{} faults", .0.len()) })]
-    Scenarios(Vec<Fault>),
-    /// The request is wrong.
-    #[error(transparent)]
-    Request(#[from] PlanError),
-    /// No cell matches the request.
-    #[error("no cell matches {0}; a glob matches a whole id, like 'mtls/*': see `kong-pg-tls list`")]
-    NothingMatched(String),
-    /// There is nothing to run servers with.
-    #[error("{}", with_advice(.0))]
-    Runtime(#[from] RuntimeError),
-    /// A client that was asked for cannot be used.
-    #[error(transparent)]
-    Client(#[from] ClientUnavailable),
-    /// The image of Kong contains a release that the program does not know.
-    #[error("the release in the image of --kong-image cannot be emulated: {0}; name one that is close with --kong")]
-    ImageRelease(#[source] PlanError),
-    /// The folder of the run could not be made.
-    #[error("cannot make a folder for the run: {0}")]
-    Folder(#[from] std::io::Error),
 }
 
 /// Cells, and what runs them.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kong_pg_client::Stack;
 use postgres_tls_server::{Major, Runtime, RuntimeError};
 
-use super::SessionError;
+use super::error::SessionError;
 use crate::plan::{Axes, Cell, KongRelease, PlanError, Selection, Shard, plan};
 use crate::suite::{Difference, Suite};
 use crate::vocabulary::ClientKind;
@@ -103,5 +103,57 @@ impl CellRequest {
         let all = plan(suite, &axes, &Selection::default());
         let about = |difference: &Arc<Difference>| all.iter().filter(|cell| cell.is_covered_by(difference)).count();
         suite.differences.iter().map(|difference| (difference.clone(), about(difference))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCENARIO: &str = "\
+title: a scenario
+pki: root-only
+postgres: { conf: { ssl: on }, hba: [hostssl all all all trust] }
+kong: { pg_ssl: on, pg_ssl_version: tlsv1_3 }
+cases:
+  - name: a case
+    expect: { connects: { tls: TLSv1.3 } }
+";
+
+    fn suite(scenario: &str) -> Result<Suite, SessionError> {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("a.yaml"), scenario).expect("a file");
+        load_suite(Some(folder.path()))
+    }
+
+    fn request(globs: &[&str]) -> CellRequest {
+        CellRequest { globs: globs.iter().map(|glob| (*glob).to_owned()).collect(), ..CellRequest::default() }
+    }
+
+    #[test]
+    fn a_request_plans_a_cell_for_each_major_and_stack() {
+        let suite = suite(SCENARIO).expect("a suite");
+        let cells = request(&["a::*"]).cells(&suite, &[Major(15), Major(17)]).expect("cells");
+        let planned: Vec<_> = cells.iter().map(|cell| (cell.major.0, cell.stack)).collect();
+        let [first, second] = *Stack::ALL else { panic!("two stacks") };
+        assert_eq!(planned, [(15, first), (15, second), (17, first), (17, second)]);
+    }
+
+    #[test]
+    fn a_request_that_matches_nothing_names_its_globs() {
+        let suite = suite(SCENARIO).expect("a suite");
+        let error = request(&["b::*", "c::*"]).cells(&suite, &[Major(15)]).expect_err("no cell");
+        assert!(matches!(&error, SessionError::NothingMatched(globs) if globs == "b::* c::*"), "{error}");
+    }
+
+    #[test]
+    fn a_glob_that_is_not_one_is_a_wrong_request() {
+        assert!(request(&["a["]).selection().is_err());
+    }
+
+    #[test]
+    fn mistakes_in_the_scenarios_are_counted() {
+        let error = suite(&SCENARIO.replace("title:", "titel:")).expect_err("a mistake");
+        assert!(error.to_string().contains("in the scenarios; nothing was run"), "{error}");
     }
 }

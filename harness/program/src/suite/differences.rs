@@ -24,7 +24,7 @@ pub struct Difference {
 pub struct ClientOutcome<'a> {
     /// What it did.
     pub does: Divergence,
-    /// What it said, if it did not connect.
+    /// Its message, if it did not connect.
     pub says: Option<&'a str>,
     /// What Kong may say, if it does not connect.
     pub kong: &'a [String],

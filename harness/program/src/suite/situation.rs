@@ -48,7 +48,7 @@ pub struct KongSide {
     pub settings: Vec<(String, String)>,
     /// The environment.
     pub environment: Vec<(String, String)>,
-    /// What kong.conf said when Kong's prefix was made, if that was something else.
+    /// The kong.conf with which Kong's prefix was made, if it was another one.
     pub prefix: Vec<(String, String)>,
     /// The files it names, as far as they are there.
     pub files: BTreeMap<String, PlannedFile>,

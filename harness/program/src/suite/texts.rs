@@ -75,7 +75,7 @@ impl Texts {
         Ok(())
     }
 
-    /// The lines a template stands for in somebody's words.
+    /// The lines a template stands for in a context.
     ///
     /// # Errors
     /// A placeholder that means nothing, or a version that `texts.yaml` does not have.

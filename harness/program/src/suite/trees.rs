@@ -107,7 +107,7 @@ pub(super) fn files_help(missing: &str, tree: &Tree) -> String {
     some_of(missing, &files, "they are those of the tree in `pki`")
 }
 
-/// A certificate with everything said that the ones it is like say.
+/// A certificate with the fields of those it is like filled in.
 fn flatten(spec: &CertificateSpec, all: &BTreeMap<String, CertificateSpec>) -> CertificateSpec {
     let mut flat = spec.clone();
     // A circle of likenesses ends after as many steps as there are certificates.

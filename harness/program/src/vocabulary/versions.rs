@@ -32,13 +32,24 @@ impl OpensslRelease {
     }
 }
 
+/// A text that is not a release of OpenSSL.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum InvalidOpensslRelease {
+    /// It does not begin with a release line.
+    #[error(transparent)]
+    Line(#[from] NotOpenssl),
+    /// Its third part is not a number.
+    #[error("`{0}` is not an OpenSSL release; one looks like 3.5.9")]
+    Patch(String),
+}
+
 impl FromStr for OpensslRelease {
-    type Err = String;
-    /// The releases of 1.1.1, which differ by a letter, are not told apart.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let line: OpensslLine = text.parse().map_err(|error: NotOpenssl| error.to_string())?;
+    type Err = InvalidOpensslRelease;
+    /// The releases of 1.1.1, which differ by a letter, are treated as one.
+    fn from_str(text: &str) -> Result<Self, InvalidOpensslRelease> {
+        let line: OpensslLine = text.parse()?;
         let patch = text.split('.').nth(2).filter(|_| line >= OpensslLine(3, 0)).map(str::parse).transpose();
-        let patch = patch.map_err(|_| format!("`{text}` is not an OpenSSL release; one looks like 3.5.9"))?;
+        let patch = patch.map_err(|_| InvalidOpensslRelease::Patch(text.to_owned()))?;
         Ok(Self { line, patch })
     }
 }
@@ -195,7 +206,7 @@ mod tests {
     #[case("3.0-3.5", "3.5.9", true)]
     #[case("3.0-3.5", "3.6.0", false)]
     #[case("3.5", "3.5.9", true)]
-    fn openssl_releases_of_a_line_are_told_apart(#[case] range: &str, #[case] version: &str, #[case] inside: bool) {
+    fn openssl_releases_of_a_line_are_distinguished(#[case] range: &str, #[case] version: &str, #[case] inside: bool) {
         let releases: OpensslReleases = range.parse().expect("a range");
         assert_eq!(releases.contains(version.parse().expect("a version")), inside);
         assert_eq!(releases.to_string(), range);

@@ -3,13 +3,18 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
+use bollard::query_parameters::{
+    CreateImageOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+};
+use futures_util::StreamExt;
 
-use super::images;
-use crate::error::{RuntimeError, within};
+use crate::error::{PullError, RuntimeError, within};
 
 /// How long the engine may take to answer the first request.
 const ENGINE_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long a pull may take.
+const PULL_LIMIT: Duration = Duration::from_secs(600);
 
 /// A label of containers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +73,19 @@ pub async fn have_image(engine: &bollard::Docker, image: &str, on_pull: fn(&str)
     }
     on_pull(image);
     let unavailable = |source| RuntimeError::ImageUnavailable { image: image.to_owned(), source };
-    images::pull(engine, image).await.map_err(unavailable)
+    pull(engine, image).await.map_err(unavailable)
+}
+
+async fn pull(engine: &bollard::Docker, image: &str) -> Result<(), PullError> {
+    let options = CreateImageOptionsBuilder::new().from_image(image).build();
+    let mut progress = engine.create_image(Some(options), None, None);
+    let pulling = async {
+        while let Some(step) = progress.next().await {
+            step?;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(PULL_LIMIT, pulling).await.map_err(|_| PullError::Timeout(PULL_LIMIT))?
 }
 
 /// Splits the reference of an image into its name and its tag, which is `latest` where none is given.

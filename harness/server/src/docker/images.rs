@@ -1,18 +1,13 @@
 //! Which image a major is run from.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use bollard::query_parameters::{CreateImageOptionsBuilder, ListImagesOptions};
-use futures_util::StreamExt;
+use bollard::query_parameters::ListImagesOptions;
 
 use super::DockerOptions;
 use super::engine::have_image;
-use crate::error::{PullError, RuntimeError};
+use crate::error::RuntimeError;
 use crate::words::Major;
-
-/// How long a pull may take.
-const PULL_LIMIT: Duration = Duration::from_secs(600);
 
 /// The images given, the local ones, and for other majors that are needed those of the first repository, pulled.
 pub(super) async fn find(
@@ -50,19 +45,6 @@ fn tagged(repositories: &[String], tags: &[String]) -> BTreeMap<Major, String> {
         }
     }
     images
-}
-
-/// Pulls an image.
-pub(super) async fn pull(engine: &bollard::Docker, image: &str) -> Result<(), PullError> {
-    let options = CreateImageOptionsBuilder::new().from_image(image).build();
-    let mut progress = engine.create_image(Some(options), None, None);
-    let pulling = async {
-        while let Some(step) = progress.next().await {
-            step?;
-        }
-        Ok(())
-    };
-    tokio::time::timeout(PULL_LIMIT, pulling).await.map_err(|_| PullError::Timeout(PULL_LIMIT))?
 }
 
 #[cfg(test)]

@@ -4,41 +4,19 @@
 mod container;
 pub mod engine;
 mod images;
+mod options;
 mod shell;
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
+pub use self::options::DockerOptions;
+
 use self::engine::Label;
 use crate::error::RuntimeError;
 use crate::runtime::{Host, Offer, Runtime};
 use crate::words::{Major, RuntimeKind};
-
-/// What to look for on an engine.
-#[derive(Debug, Clone)]
-pub struct DockerOptions {
-    /// Given to every container, so that those of a process that has died can be found by it.
-    pub label: Label,
-    /// Repositories whose tags are majors: `postgres` for `postgres:17`. The first that has a local image is used.
-    /// A major of [`DockerOptions::majors`] without any is pulled from the first repository.
-    pub repositories: Vec<String>,
-    /// Images of majors, which take precedence and are pulled if they are missing.
-    pub images: Vec<(Major, String)>,
-    /// Majors that are needed, besides those of which there are images.
-    pub majors: Vec<Major>,
-    /// Called with the reference of an image before it is pulled, which can take minutes.
-    pub on_pull: fn(&str),
-}
-
-impl DockerOptions {
-    /// The local images of the official repository, and nothing pulled.
-    #[must_use]
-    pub fn new(label: Label) -> Self {
-        let repositories = vec!["postgres".to_owned()];
-        Self { label, repositories, images: Vec::new(), majors: Vec::new(), on_pull: |_| () }
-    }
-}
 
 /// A Docker engine, and its images of PostgreSQL.
 pub struct Docker {

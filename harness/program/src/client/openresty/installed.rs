@@ -16,7 +16,7 @@ use testcontainers::runners::{AsyncBuilder, AsyncRunner};
 use testcontainers::{ContainerAsync, GenericBuildableImage, GenericImage, ImageExt};
 
 use super::program::{Invocation, Program};
-use crate::client::ClientOptions;
+use crate::client::{ClientOptions, Unavailable};
 use crate::runfolder::CONTAINER_LABEL;
 
 /// The packages of Debian that have all of it.
@@ -32,7 +32,7 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// Where Kong's stacks are, and in which versions.
 pub(super) struct Installed {
-    place: Place,
+    host: Host,
     pub(super) nginx: PathBuf,
     /// The folder of nginx's modules.
     pub(super) modules: PathBuf,
@@ -41,7 +41,8 @@ pub(super) struct Installed {
     pub(super) versions: String,
 }
 
-enum Place {
+/// Where the programs run.
+enum Host {
     Machine,
     Container(bollard::Docker, Box<ContainerAsync<GenericImage>>),
 }
@@ -51,38 +52,41 @@ impl Installed {
     ///
     /// # Errors
     /// What is missing, and what to install.
-    pub(super) async fn find(needs: &ClientOptions) -> Result<Self, String> {
-        let missing = match Self::probe(Place::Machine).await {
+    pub(super) async fn find(needs: &ClientOptions) -> Result<Self, Unavailable> {
+        let missing = match Self::probe(Host::Machine).await {
             Ok(installed) => return Ok(installed),
             Err(missing) => missing,
         };
-        let container = container(needs).await.map_err(|why| {
-            format!("{missing}; install Debian's packages {PACKAGES}, or have an image of them built (now: {why})")
+        let container = container(needs).await.map_err(|why| Unavailable::Stacks {
+            installed: Box::new(missing),
+            packages: PACKAGES,
+            container: Box::new(why),
         })?;
         let mut installed = Self::probe(container).await?;
         installed.versions = format!("{} (in a container of {})", installed.versions, image());
         Ok(installed)
     }
 
-    async fn probe(place: Place) -> Result<Self, String> {
-        let find = |name| place.program(name).ok_or_else(|| format!("there is no {name} here"));
+    async fn probe(host: Host) -> Result<Self, Unavailable> {
+        let find = |name| host.program(name).ok_or_else(|| Unavailable::missing(format!("there is no {name} here")));
         let (nginx, luajit) = (find("nginx")?, find("luajit")?);
         // nginx prints its version and its build options on stderr.
-        let build = place.output(&nginx, &["-V"]).await.map_err(|error| format!("nginx: {error}"))?.text;
+        let build = host.output(&nginx, &["-V"]).await;
+        let build = build.map_err(|source| Unavailable::Io { what: "nginx".into(), source })?.text;
         let modules = build.split_whitespace().find_map(|word| word.strip_prefix("--modules-path="));
-        let modules = PathBuf::from(modules.ok_or("nginx has no modules")?);
-        if matches!(place, Place::Machine) && !modules.join("ngx_http_lua_module.so").exists() {
-            return Err("nginx has no Lua module".into());
+        let modules = PathBuf::from(modules.ok_or_else(|| Unavailable::missing("nginx has no modules"))?);
+        if matches!(host, Host::Machine) && !modules.join("ngx_http_lua_module.so").exists() {
+            return Err(Unavailable::missing("nginx has no Lua module"));
         }
         let libraries = "print('LuaSec ' .. require('ssl')._VERSION .. ', ' .. require('socket')._VERSION)";
-        let libraries = place.output(&luajit, &["-e", libraries]).await;
+        let libraries = host.output(&luajit, &["-e", libraries]).await;
         let libraries = libraries.ok().filter(|output| output.is_success);
-        let libraries = libraries.ok_or("luajit has no LuaSec and LuaSocket")?.text;
+        let libraries = libraries.ok_or_else(|| Unavailable::missing("luajit has no LuaSec and LuaSocket"))?.text;
         let after = |what: &str| build.split_once(what).and_then(|(_, rest)| rest.split_whitespace().next());
         let openssl = after("running with OpenSSL ").or_else(|| after("built with OpenSSL ")).unwrap_or("of its own");
         let nginx_version = after("nginx/").unwrap_or_default();
         let versions = format!("nginx {nginx_version}, {}, OpenSSL {openssl}", libraries.trim());
-        Ok(Self { place, nginx, modules, luajit, versions })
+        Ok(Self { host, nginx, modules, luajit, versions })
     }
 
     /// Starts one of its programs, with this environment and nothing of the caller's.
@@ -95,15 +99,15 @@ impl Installed {
     ) -> io::Result<Program> {
         let environment: Vec<_> = environment.iter().cloned().chain([("LC_ALL", "C".to_owned())]).collect();
         let invocation = Invocation { program, arguments, environment: &environment, folder };
-        match &self.place {
-            Place::Machine => Program::spawn(&invocation),
-            Place::Container(engine, container) => Program::exec(engine, container.id(), &invocation).await,
+        match &self.host {
+            Host::Machine => Program::spawn(&invocation),
+            Host::Container(engine, container) => Program::exec(engine, container.id(), &invocation).await,
         }
     }
 
     /// Removes the container, if there is one.
     pub(super) async fn close(&self) {
-        if let Place::Container(engine, container) = &self.place {
+        if let Host::Container(engine, container) = &self.host {
             // It may have been removed in the meantime.
             let _ = engine::remove(engine, container.id()).await;
         }
@@ -116,7 +120,7 @@ struct Output {
     is_success: bool,
 }
 
-impl Place {
+impl Host {
     /// A program of the `PATH`, or of the folder where Debian has those of administrators.
     fn program(&self, name: &str) -> Option<PathBuf> {
         if let Self::Container(..) = self {
@@ -175,10 +179,11 @@ fn image() -> String {
 }
 
 /// Starts a container in which the programs can be run.
-async fn container(needs: &ClientOptions) -> Result<Place, String> {
-    let engine = engine::connect().await.map_err(|error| error.to_string())?;
+async fn container(needs: &ClientOptions) -> Result<Host, Unavailable> {
+    let engine = engine::connect().await?;
     if !engine::is_local() {
-        return Err("a container of an engine on another machine has neither this one's folders nor its network".into());
+        let why = "a container of an engine on another machine has neither this one's folders nor its network";
+        return Err(Unavailable::missing(why));
     }
     let found = engine.inspect_image(&image()).await;
     let stacks = if found.is_ok() { GenericImage::new(IMAGE.0, IMAGE.1) } else { build(needs).await? };
@@ -195,14 +200,16 @@ async fn container(needs: &ClientOptions) -> Result<Place, String> {
         .with_user(format!("{}:{}", user.as_raw(), group.as_raw()))
         .with_label(CONTAINER_LABEL, run)
         .with_startup_timeout(START_LIMIT);
-    let container = request.start().await.map_err(|error| format!("{} does not start: {error}", image()))?;
-    Ok(Place::Container(engine, Box::new(container)))
+    let container = request.start().await;
+    let started = |source| Unavailable::Image { what: format!("{} does not start", image()), source };
+    let container = container.map_err(started)?;
+    Ok(Host::Container(engine, Box::new(container)))
 }
 
 /// Builds the image, which is kept for later runs.
-async fn build(needs: &ClientOptions) -> Result<GenericImage, String> {
+async fn build(needs: &ClientOptions) -> Result<GenericImage, Unavailable> {
     if !needs.may_build {
-        return Err(format!("an engine answers; `run` builds {} on {BASE}", image()));
+        return Err(Unavailable::missing(format!("an engine answers; `run` builds {} on {BASE}", image())));
     }
     eprintln!("building {} on {BASE}, which takes a minute, once", image());
     let dockerfile = format!(
@@ -211,6 +218,6 @@ async fn build(needs: &ClientOptions) -> Result<GenericImage, String> {
     let building = GenericBuildableImage::new(IMAGE.0, IMAGE.1).with_dockerfile_string(dockerfile).build_image();
     let built = tokio::time::timeout(BUILD_LIMIT, building)
         .await
-        .map_err(|_| format!("{} was not built within {} s", image(), BUILD_LIMIT.as_secs()))?;
-    built.map_err(|error| format!("{} cannot be built on {BASE}: {error}", image()))
+        .map_err(|_| Unavailable::missing(format!("{} was not built within {} s", image(), BUILD_LIMIT.as_secs())))?;
+    built.map_err(|source| Unavailable::Image { what: format!("{} cannot be built on {BASE}", image()), source })
 }

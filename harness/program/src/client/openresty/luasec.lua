@@ -1,4 +1,4 @@
--- The driver's socket on LuaSocket, and LuaSec once the server has said that it speaks TLS.
+-- The driver's socket on LuaSocket, and LuaSec once the server has agreed to TLS.
 
 local tcp = require("socket").tcp
 local ssl = require "ssl"

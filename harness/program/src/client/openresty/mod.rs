@@ -19,7 +19,7 @@ use self::channel::{Answer, Channel, alert};
 use self::installed::Installed;
 use self::luasec::{Worker, Workers};
 use self::nginx::{Directives, Nginx, Trouble};
-use super::{Attempt, Client, ClientError, ClientOptions, Established, Open, Task};
+use super::{Attempt, Client, ClientError, ClientOptions, Established, Open, Task, Unavailable};
 use kong_pg_client::Stage;
 use kong_pg_client::{
     Edition, ErrorDelivery, Profile, Refusal, Stack, combine, offered_on_a_cosocket, terms, unwritten,
@@ -44,7 +44,7 @@ impl OpenResty {
     ///
     /// # Errors
     /// What is missing, and what to install.
-    pub(super) async fn find(needs: &ClientOptions) -> Result<Self, String> {
+    pub(super) async fn find(needs: &ClientOptions) -> Result<Self, Unavailable> {
         let installed = Arc::new(Installed::find(needs).await?);
         let write = || {
             let folder = needs.run.private("openresty")?;
@@ -54,7 +54,7 @@ impl OpenResty {
             }
             Ok(folder)
         };
-        let folder = write().map_err(|error: std::io::Error| format!("no folder for nginx: {error}"))?;
+        let folder = write().map_err(|source| Unavailable::Io { what: "no folder for nginx".into(), source })?;
         let workers = Workers::new(installed.clone(), folder.clone());
         Ok(Self { installed, folder, nginx: Mutex::default(), workers })
     }

@@ -34,7 +34,7 @@ pub(super) struct Directives {
     pub(super) security_level: u32,
 }
 
-/// A combination of settings that nginx has loaded, or is about to.
+/// A combination of settings that nginx has loaded or is loading.
 struct Location {
     number: u32,
     directives: Directives,

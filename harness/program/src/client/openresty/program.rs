@@ -87,7 +87,7 @@ impl Program {
         tokio::spawn(async move {
             while let Some(Ok(part)) = output.next().await {
                 if let LogOutput::StdOut { message } = part {
-                    // Nobody may be reading; the end of the process still has to be seen.
+                    // Without a reader, the end of the process still has to be noticed.
                     let _ = from_output.write_all(&message).await;
                 }
             }

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
-use super::fault::Severity;
+use super::severity::Severity;
 
 macro_rules! codes {
     ($($code:ident)+) => {

@@ -245,7 +245,7 @@ impl Connection {
     }
 }
 
-/// What Kong says of a value of `pg_ssl_version` before it connects, if it does not take it.
+/// Kong's error for a value of `pg_ssl_version` that it refuses before it connects.
 #[must_use]
 pub(super) fn refusal_of_version(value: &str, profile: &Profile) -> Option<String> {
     let conf = KongConf::default().with_variable("KONG_PG_SSL_VERSION", value);

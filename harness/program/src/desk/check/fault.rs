@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use super::catalog::{self, Code};
+pub use super::severity::Severity;
 
 /// Where something is written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,28 +34,6 @@ impl fmt::Display for Place {
             Some(line) => write!(f, "{}:{line}", self.file),
             None => f.write_str(&self.file),
         }
-    }
-}
-
-/// How bad a fault is. Only errors and warnings make a configuration a faulty one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Kong or the server will not start, or Kong will not connect.
-    Error,
-    /// It connects, or may connect, but not as the configuration suggests.
-    Warning,
-    /// Worth knowing; nothing has to be changed.
-    Note,
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Error => "error",
-            Self::Warning => "warning",
-            Self::Note => "note",
-        })
     }
 }
 

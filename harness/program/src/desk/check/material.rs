@@ -59,7 +59,7 @@ pub(super) fn certificates(named: Named<'_>, bytes: &[u8]) -> Result<Vec<X509>, 
     }
 }
 
-/// The private key in a file; one with a passphrase is none, as nobody is there to type it in.
+/// The private key in a file; one with a passphrase counts as none, as Kong cannot be asked for it.
 pub(super) fn key(named: Named<'_>, bytes: &[u8]) -> Result<PKey<Private>, Fault> {
     PKey::private_key_from_pem_callback(bytes, |_| Ok(0)).map_err(|_| {
         let has = |text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
@@ -73,7 +73,7 @@ pub(super) fn key(named: Named<'_>, bytes: &[u8]) -> Result<PKey<Private>, Fault
     })
 }
 
-/// Whether a key is that of the first certificate; if not, a fault that says of which one it is.
+/// Whether a key is that of the first certificate; if not, a fault that names the one it belongs to.
 pub(super) fn mismatch(certificates: &[X509], key: &PKey<Private>, named: Named<'_>) -> Option<Fault> {
     let is_of = |certificate: &X509| certificate.public_key().is_ok_and(|public| public.public_eq(key));
     let first = certificates.first()?;

@@ -12,6 +12,7 @@ mod material;
 pub mod output;
 mod rules;
 mod server;
+mod severity;
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +23,7 @@ use configuration::{Configuration, Source};
 use fault::{Fault, Place};
 use server::{PostgresqlConf, Server};
 
-pub use input::{InputError, Kind};
+pub use input::{ContentError, InputError, Kind};
 
 /// What to check, and how.
 #[derive(Debug, Clone)]

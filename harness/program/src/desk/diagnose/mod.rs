@@ -1,4 +1,4 @@
-//! From texts that somebody has in front of them to causes, most likely first, each with what proves it.
+//! From messages of Kong or PostgreSQL to their causes, most likely first, each with what proves it.
 
 mod render;
 mod text;

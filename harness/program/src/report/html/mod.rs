@@ -7,8 +7,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use openssl::base64;
 
+use super::reporter::{Report, Reporter, write_file};
 use super::results::Results;
-use super::{Report, Reporter, write_file};
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");

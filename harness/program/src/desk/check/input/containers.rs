@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::super::catalog::Code;
 use super::super::configuration::{Setting, Source, Value};
 use super::super::fault::{Fault, Place};
-use super::Kind;
+use super::file::{ContentError, Kind};
 use super::lines::variable;
 use super::node::{Data, Node};
 
@@ -25,7 +25,7 @@ pub(super) fn detect(text: &str) -> Kind {
 }
 
 /// Reads all containers that have settings of Kong's.
-pub(super) fn read(file: &str, documents: &[Rc<Node>], kind: Kind) -> Result<Vec<Source>, String> {
+pub(super) fn read(file: &str, documents: &[Rc<Node>], kind: Kind) -> Result<Vec<Source>, ContentError> {
     let mut reader = Reader { file, kind, config_maps: Vec::new(), sources: Vec::new(), used: Vec::new() };
     for document in documents {
         reader.find_config_maps(document);
@@ -37,7 +37,7 @@ pub(super) fn read(file: &str, documents: &[Rc<Node>], kind: Kind) -> Result<Vec
     let mut sources = reader.sources;
     sources.retain(|source| source.settings.iter().any(|setting| is_relevant(&setting.key)));
     if sources.is_empty() {
-        return Err("there is no setting in it that is about Kong's database, such as KONG_PG_HOST".into());
+        return Err(ContentError::NoDatabase);
     }
     Ok(sources)
 }

@@ -5,6 +5,7 @@ use kong_pg_client::conf::{KEYS, KongConf, is_variable};
 use super::super::catalog::Code;
 use super::super::configuration::{Setting, Source, Value};
 use super::super::fault::{Fault, Place};
+use super::file::{ContentError, InputError, read_text, wrong};
 
 /// Beginnings of the names of kong.conf's settings: what has none of them in it is no kong.conf. From Kong's
 /// kong.conf.default.
@@ -64,7 +65,7 @@ const OF_POSTGRES: [&str; 6] =
 
 /// Reads a kong.conf as Kong does: lines that end with a backslash go on in the next one, `;` and `#` begin comments,
 /// what stands below a `[section]` is not found, and what is neither letter nor digit in a name becomes `_`.
-pub(super) fn kong_conf(file: &str, text: &str) -> Result<Source, String> {
+pub(super) fn kong_conf(file: &str, text: &str) -> Result<Source, ContentError> {
     let mut source = Source::default();
     let mut pending = String::new();
     let mut begins = 0;
@@ -104,18 +105,18 @@ pub(super) fn kong_conf(file: &str, text: &str) -> Result<Source, String> {
         source.settings.iter().any(|setting| names.iter().any(|name| setting.key.to_lowercase().starts_with(name)))
     };
     if of(&OF_POSTGRES) {
-        return Err("it looks like a postgresql.conf; that one is named with --postgresql".into());
+        return Err(ContentError::PostgresqlConf);
     }
     match (source.settings.is_empty(), other) {
-        (true, Some(line)) => Err(format!("line {line} is no `name = value`, and there is no other line that is")),
-        (false, _) if !of(&FAMILIES) && !of(&["kong_"]) => Err("none of its settings is one of Kong's".into()),
+        (true, Some(line)) => Err(ContentError::NoSettings(line)),
+        (false, _) if !of(&FAMILIES) && !of(&["kong_"]) => Err(ContentError::OtherProgram),
         _ => Ok(source),
     }
 }
 
 /// Reads lines of `NAME=value`. `docker run --env-file` takes a value as it stands; a file that says `export`, is for
 /// a shell, which removes quotes.
-pub(super) fn env_file(file: &str, text: &str) -> Result<Source, String> {
+pub(super) fn env_file(file: &str, text: &str) -> Result<Source, ContentError> {
     let mut source = Source::default();
     let mut lines = 0;
     for (number, line) in (1..).zip(text.lines()) {
@@ -139,7 +140,7 @@ pub(super) fn env_file(file: &str, text: &str) -> Result<Source, String> {
         source.settings.push(setting);
     }
     if lines == 0 && text.lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#')) {
-        return Err("it has no line like NAME=value".into());
+        return Err(ContentError::NoVariables);
     }
     Ok(source)
 }
@@ -158,11 +159,10 @@ pub(in super::super) fn environment() -> Source {
 ///
 /// # Errors
 /// It cannot be read.
-pub(in super::super) fn kong_env(prefix: &std::path::Path) -> Result<Source, super::InputError> {
+pub(in super::super) fn kong_env(prefix: &std::path::Path) -> Result<Source, InputError> {
     let path = prefix.join(".kong_env");
-    let text = super::read_text(&path)?;
-    kong_conf(&path.display().to_string(), &text)
-        .map_err(|why| super::wrong(&path, "what Kong leaves in its prefix", why))
+    let text = read_text(&path)?;
+    kong_conf(&path.display().to_string(), &text).map_err(|why| wrong(&path, "what Kong leaves in its prefix", why))
 }
 
 /// A variable as a setting, if it is one of Kong's. This program's own begin alike.
@@ -231,7 +231,7 @@ mod tests {
     #[case("colour = red\nsize = 4\n", "none of its settings")]
     #[case("listen_addresses = '*'\nssl = on\n", "--postgresql")]
     fn what_is_no_kong_conf_is_not_taken_for_one(#[case] text: &str, #[case] why: &str) {
-        let error = kong_conf("kong.conf", text).expect_err("no kong.conf");
+        let error = kong_conf("kong.conf", text).expect_err("no kong.conf").to_string();
         assert!(error.contains(why), "{error}");
     }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::file::ContentError;
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
 /// A value and its line.
@@ -73,13 +74,14 @@ struct Open {
 ///
 /// # Errors
 /// What is wrong with it, and where.
-pub(super) fn parse(text: &str) -> Result<Vec<Rc<Node>>, String> {
+pub(super) fn parse(text: &str) -> Result<Vec<Rc<Node>>, ContentError> {
     let mut documents = Vec::new();
     let mut open = Vec::<Open>::new();
     let mut anchors = HashMap::<usize, (Rc<Node>, usize)>::new();
     let mut count = 0;
     for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| explain(text, error.marker().line(), error.info()))?;
+        let (event, span) =
+            event.map_err(|error| ContentError::Yaml(explain(text, error.marker().line(), error.info())))?;
         let line = span.start.line();
         let (node, anchor, before) = match event {
             Event::DocumentStart(_) => {
@@ -111,7 +113,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Rc<Node>>, String> {
         };
         count += 1;
         if count > LIMIT {
-            return Err(format!("line {line}: it has more than {LIMIT} values"));
+            return Err(ContentError::Yaml(format!("line {line}: it has more than {LIMIT} values")));
         }
         if anchor > 0 {
             anchors.insert(anchor, (node.clone(), count - before));
@@ -174,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_template_and_a_bomb_are_refused() {
-        let error = parse("env:\n  {{- if .Values.x }}\n  a: b\n").expect_err("a template");
+        let error = parse("env:\n  {{- if .Values.x }}\n  a: b\n").expect_err("a template").to_string();
         assert!(error.contains("helm template"), "{error}");
         let level = |n: usize| format!("l{n}: &l{n} [{}]\n", format!("*l{}, ", n - 1).repeat(10) + "[]");
         let bomb = format!("l0: &l0 [{}]\n{}", ["x"; 10].join(", "), (1..9).map(level).collect::<String>());

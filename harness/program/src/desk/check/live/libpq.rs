@@ -13,7 +13,7 @@ pub struct Libpq {
     /// The sslmode that is nearest to Kong's settings.
     pub mode: &'static str,
     /// What it prints: the server's version, or its error.
-    pub said: String,
+    pub output: String,
 }
 
 /// Logs in through psql; `None` if there is no psql.
@@ -53,7 +53,7 @@ pub(super) async fn connect(plan: &Plan) -> Option<Libpq> {
         // Not those in the home directory.
         command.env("PGSSLCERT", "/dev/null/none").env("PGSSLKEY", "/dev/null/none");
     }
-    let said = match tokio::time::timeout(plan.limit.saturating_mul(2), command.output()).await {
+    let output = match tokio::time::timeout(plan.limit.saturating_mul(2), command.output()).await {
         Ok(Ok(output)) if output.status.success() => {
             format!("connected to PostgreSQL {}", String::from_utf8_lossy(&output.stdout).trim())
         }
@@ -61,5 +61,5 @@ pub(super) async fn connect(plan: &Plan) -> Option<Libpq> {
         Ok(Err(_)) => return None,
         Err(_) => format!("nothing within {} s", plan.limit.saturating_mul(2).as_secs_f32()),
     };
-    Some(Libpq { mode, said })
+    Some(Libpq { mode, output })
 }

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use openssl::error::ErrorStack;
 use openssl::ssl::{Ssl, SslContext, SslMethod, SslVerifyMode};
 use openssl::x509::X509;
 use postgres_protocol::message::frontend;
@@ -12,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
-use super::Plan;
+use super::plan::Plan;
 
 /// What the server answers to the question whether it speaks TLS.
 #[derive(Debug)]
@@ -24,11 +25,25 @@ pub enum Answer {
     /// Yes, and then this.
     Tls(Sent),
     /// Yes, and then no handshake comes about: why.
-    NoHandshake(String),
+    NoHandshake(HandshakeError),
     /// It has no TLS.
     No,
     /// Something that no PostgreSQL says: what it looks like.
     Strange(String),
+}
+
+/// Why no handshake comes about.
+#[derive(Debug, thiserror::Error)]
+pub enum HandshakeError {
+    /// It takes too long.
+    #[error("the handshake is not done within {} s", .0.as_secs_f32())]
+    Timeout(Duration),
+    /// OpenSSL cannot begin.
+    #[error(transparent)]
+    OpenSsl(#[from] ErrorStack),
+    /// It fails.
+    #[error(transparent)]
+    Tls(#[from] openssl::ssl::Error),
 }
 
 /// What the server sent in the handshake.
@@ -115,7 +130,7 @@ fn describe(bytes: &[u8]) -> String {
 }
 
 /// A handshake that takes any certificate.
-async fn handshake(stream: TcpStream, limit: Duration) -> Result<Sent, String> {
+async fn handshake(stream: TcpStream, limit: Duration) -> Result<Sent, HandshakeError> {
     let ssl = || {
         let mut builder = SslContext::builder(SslMethod::tls_client())?;
         builder.set_verify(SslVerifyMode::NONE);
@@ -123,12 +138,12 @@ async fn handshake(stream: TcpStream, limit: Duration) -> Result<Sent, String> {
         builder.set_security_level(0);
         Ssl::new(&builder.build())
     };
-    let ssl = ssl().map_err(|errors| errors.to_string())?;
-    let mut stream = SslStream::new(ssl, stream).map_err(|errors| errors.to_string())?;
+    let ssl = ssl()?;
+    let mut stream = SslStream::new(ssl, stream)?;
     let shaken = tokio::time::timeout(limit, Pin::new(&mut stream).connect()).await;
     match shaken {
-        Err(_) => return Err(format!("nothing comes of the handshake within {} s", limit.as_secs_f32())),
-        Ok(Err(error)) => return Err(error.to_string()),
+        Err(_) => return Err(HandshakeError::Timeout(limit)),
+        Ok(Err(error)) => return Err(error.into()),
         Ok(Ok(())) => {}
     }
     let ssl = stream.ssl();

@@ -85,7 +85,7 @@ pub fn write_result(out: &mut dyn Write, plan: &Plan, result: &LiveResult) -> io
         writeln!(out, "  {shown}")?;
     }
     if let Some(libpq) = &result.libpq {
-        writeln!(out, "\npsql, sslmode={}:\n  {}", libpq.mode, libpq.said.replace('\n', "\n  "))?;
+        writeln!(out, "\npsql, sslmode={}:\n  {}", libpq.mode, libpq.output.replace('\n', "\n  "))?;
     }
     if result.connects() {
         return writeln!(out, "\nKong connects.");

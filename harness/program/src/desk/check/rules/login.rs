@@ -30,7 +30,7 @@ pub(super) fn check(kong: &Configuration, files: &KongFiles, server: &Server) ->
     faults
 }
 
-/// What can be said of Kong 3.6 without knowing the server.
+/// What is known about Kong 3.6 without the server.
 pub(super) fn check_without_server(kong: &Configuration) -> Option<Fault> {
     let crashes = kong.profile.to_string() == "3.6-oss" && kong.main.ssl && kong.get("pg_password").is_some();
     crashes.then(|| scram_crash(kong))
@@ -41,7 +41,7 @@ fn scram_crash(kong: &Configuration) -> Fault {
     Fault::new(Code::ScramCrash, kong.place_of("pg_password"), what)
 }
 
-/// The address that Kong comes from, if it can be told: the server's own, where both are on one machine.
+/// The address that Kong comes from, if it is known: the server's own, where both are on one machine.
 fn address(kong: &Configuration) -> Option<IpAddr> {
     let host = kong.text("pg_host").unwrap_or("127.0.0.1");
     let known: IpAddr = if host == "localhost" { IpAddr::from([127, 0, 0, 1]) } else { host.parse().ok()? };

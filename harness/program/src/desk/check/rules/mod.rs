@@ -2,6 +2,7 @@
 
 mod chain;
 mod client_certificate;
+mod files;
 mod hba;
 mod login;
 mod read_only;
@@ -11,29 +12,10 @@ mod transport;
 mod trusted;
 mod versions;
 
-use openssl::x509::X509;
-
+use self::files::{KongFiles, ServerFiles};
 use super::configuration::Configuration;
 use super::fault::Fault;
 use super::server::Server;
-
-/// Certificates of Kong's that could be read.
-#[derive(Debug, Default)]
-struct KongFiles {
-    /// Those that Kong trusts; `None` if not all could be read, or they are the system's.
-    trusted: Option<Vec<X509>>,
-    /// The client certificate and what is sent with it.
-    client: Option<Vec<X509>>,
-}
-
-/// Certificates of the server's that could be read.
-#[derive(Debug, Default)]
-struct ServerFiles {
-    /// The server certificate and what is sent with it.
-    certificate: Option<Vec<X509>>,
-    /// The CAs for client certificates.
-    ca: Option<Vec<X509>>,
-}
 
 /// Checks everything that is there, each for itself and against the other side.
 pub(super) fn check(kongs: &[Configuration], server: Option<&Server>, days: u32) -> Vec<Fault> {

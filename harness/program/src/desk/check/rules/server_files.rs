@@ -119,7 +119,7 @@ fn key(conf: &PostgresqlConf, certificate: Option<&[X509]>, faults: &mut Vec<Fau
     }
 }
 
-/// PostgreSQL's rule: of the database user's key, nobody else may do anything; root's may be read by the group.
+/// PostgreSQL's rule: a key of the database user must have no permissions for group and others; one of root's may be readable by the group.
 fn mode(conf: &PostgresqlConf, named: Named<'_>) -> Option<Fault> {
     let metadata = std::fs::metadata(conf.path(named.path)).ok()?;
     let mode = metadata.mode() & 0o777;
@@ -129,7 +129,7 @@ fn mode(conf: &PostgresqlConf, named: Named<'_>) -> Option<Fault> {
         let what = format!("private key file \"{}\" has group or world access (mode {mode:04o})", named.path);
         return Some(Fault::new(Code::ServerKeyMode, named.place, what));
     }
-    // Which groups the server is in cannot be told from here; root's it is not.
+    // Which groups the server is in is unknown here, other than that root's is not one of them.
     let unreadable = of_root && (metadata.gid() == 0 || mode & 0o040 == 0);
     unreadable.then(|| {
         let what = format!("the key is root's (mode {mode:04o}): the server can read it only through its group");

@@ -58,7 +58,7 @@ fn mistyped(kong: &Configuration, key: &str) -> bool {
 
 /// Settings that lack pg_ssl.
 fn without_effect(kong: &Configuration) -> Option<Fault> {
-    // A value that is off by mistake is a fault of its own, and so is one that nobody knows here.
+    // A value that is off by mistake is a fault of its own, and one that is unknown here cannot be judged.
     if mistyped(kong, "pg_ssl") || kong.get("pg_ssl").is_some_and(|setting| setting.value == Value::Elsewhere) {
         return None;
     }

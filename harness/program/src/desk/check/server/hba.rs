@@ -59,7 +59,7 @@ pub(in super::super) fn read(path: &Path, major: u16) -> Result<Vec<HbaLine>, In
     Ok(tokens::read(path)?.into_iter().map(|line| HbaLine::read(line, major)).collect())
 }
 
-/// Whether a line is for somebody; `None` if only the server knows.
+/// Whether a line matches a login; `None` if only the server knows.
 pub(in super::super) fn and(one: Option<bool>, other: Option<bool>) -> Option<bool> {
     match (one, other) {
         (Some(false), _) | (_, Some(false)) => Some(false),

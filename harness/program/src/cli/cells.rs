@@ -1,0 +1,110 @@
+//! The options that select cells.
+
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use strum::VariantNames;
+
+use crate::plan::{KongRelease, PlanError, Shard};
+use crate::session::{CellRequest, ClientRequest, Options, RuntimeChoice, RuntimeRequest, clients_of};
+use crate::vocabulary::ClientKind;
+use kong_pg_client::{Profile, Stack};
+use postgres_tls_server::{InvalidMajor, Major};
+
+/// Which cells, and where they run.
+#[derive(Debug, Args)]
+pub(super) struct CellArgs {
+    /// Cells whose id, or its `scenario/path::case-slug`, matches; all cells if none is given.
+    #[arg(value_name = "ID-GLOB")]
+    pub(super) globs: Vec<String>,
+    /// Where PostgreSQL runs: in containers, as local processes, or `auto`: in containers if an engine answers and has
+    /// an image, otherwise as local processes.
+    #[arg(long, value_parser = word::<RuntimeChoice>(), default_value = "auto", env = "KONG_PG_TLS_RUNTIME")]
+    pub(super) runtime: RuntimeChoice,
+    /// PostgreSQL majors, or `all` that are available.
+    #[arg(long, value_name = "13,17|all", value_parser = majors, default_value = "all", env = "KONG_PG_TLS_POSTGRES")]
+    pub(super) postgres: Listed<Major>,
+    /// The image of a major; by default postgres:MAJOR or kong-pg-tls/postgres:MAJOR.
+    #[arg(long, value_name = "MAJOR=IMAGE", value_parser = image)]
+    pub(super) image: Vec<(Major, String)>,
+    /// Clients; by default `kong`, this program's emulation of Kong.
+    #[arg(long, value_parser = word::<ClientKind>(), value_delimiter = ',')]
+    pub(super) client: Vec<ClientKind>,
+    /// Use a real Kong as a client, from this image.
+    #[arg(long, value_name = "IMAGE")]
+    pub(super) kong_image: Option<String>,
+    /// Use an external program as a client; docs/client-protocol.md describes the protocol.
+    #[arg(long, value_name = "COMMAND")]
+    pub(super) client_command: Option<String>,
+    /// Kong's TLS stacks.
+    #[arg(long, value_parser = stack(), value_delimiter = ',', default_value = "luasec,cosocket")]
+    pub(super) stack: Vec<Stack>,
+    /// Kong releases, `latest`, or `all`; by default those that a case is about, or else the release in --kong-image,
+    /// or else the latest.
+    #[arg(long, value_name = "RELEASE,..|all", value_parser = releases)]
+    pub(super) kong: Option<Listed<KongRelease>>,
+    /// Only the K-th of N parts of the cells.
+    #[arg(long, value_name = "K/N")]
+    pub(super) shard: Option<Shard>,
+    /// Use the scenarios of this folder instead of the built-in ones.
+    #[arg(long, value_name = "DIR")]
+    pub(super) scenarios: Option<PathBuf>,
+}
+
+/// Several values of one option.
+#[derive(Debug, Clone)]
+pub(super) struct Listed<T>(Vec<T>);
+
+/// One of a closed list of words, which `--help` lists, too.
+fn word<T>() -> impl TypedValueParser<Value = T>
+where
+    T: VariantNames + std::str::FromStr<Err = strum::ParseError> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(T::VARIANTS).try_map(|text| text.parse::<T>())
+}
+
+fn stack() -> impl TypedValueParser<Value = Stack> {
+    PossibleValuesParser::new(Stack::ALL.iter().map(Stack::to_string))
+        .try_map(|text| text.parse::<Stack>().map_err(io::Error::other))
+}
+
+fn majors(text: &str) -> Result<Listed<Major>, InvalidMajor> {
+    if text == "all" { Ok(Listed(Vec::new())) } else { listed(text) }
+}
+
+fn releases(text: &str) -> Result<Listed<KongRelease>, PlanError> {
+    if text == "all" {
+        let all = Profile::all().into_iter().map(|profile| KongRelease::Named(profile.into()));
+        return Ok(Listed(all.collect()));
+    }
+    listed(text)
+}
+
+fn listed<T: std::str::FromStr>(text: &str) -> Result<Listed<T>, T::Err> {
+    text.split(',').map(str::parse).collect::<Result<_, _>>().map(Listed)
+}
+
+fn image(text: &str) -> Result<(Major, String), Box<dyn Error + Send + Sync>> {
+    let (major, image) = text.split_once('=').ok_or("expected an image like 17=postgres:17-alpine")?;
+    Ok((major.parse()?, image.to_owned()))
+}
+
+impl CellArgs {
+    pub(super) fn options(&self) -> Options {
+        let clients = ClientRequest { kong_image: self.kong_image.clone(), command: self.client_command.clone() };
+        let cells = CellRequest {
+            scenarios: self.scenarios.clone(),
+            globs: self.globs.clone(),
+            shard: self.shard,
+            majors: self.postgres.0.clone(),
+            releases: self.kong.as_ref().map(|kong| kong.0.clone()).unwrap_or_default(),
+            clients: clients_of(&self.client, &clients),
+            stacks: self.stack.clone(),
+        };
+        let runtime = RuntimeRequest { choice: self.runtime, images: self.image.clone() };
+        Options { cells, runtime, clients, ..Options::default() }
+    }
+}

@@ -1,0 +1,46 @@
+//! What happens in a run.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use super::rerun::RerunOptions;
+use super::result::CellResult;
+use crate::vocabulary::ClientKind;
+use postgres_tls_server::RuntimeKind;
+
+/// What a run is about to do, and where.
+#[derive(Debug, Clone)]
+pub struct RunInfo {
+    /// How many cells are planned.
+    pub planned: usize,
+    /// Where servers run.
+    pub runtime: RuntimeKind,
+    /// Why there.
+    pub why: String,
+    /// The servers, each with its image or folder: `17 (postgres:17)`.
+    pub servers: Vec<String>,
+    /// The Kong releases: `3.15-enterprise`.
+    pub releases: Vec<String>,
+    /// The clients, with their versions.
+    pub clients: BTreeMap<ClientKind, String>,
+    /// What is needed to run one of the cells again.
+    pub rerun: RerunOptions,
+    /// When it began.
+    pub started: SystemTime,
+}
+
+/// What happens in a run, for reporters.
+#[derive(Debug)]
+pub enum Event {
+    /// The run begins.
+    Started(Box<RunInfo>),
+    /// A cell begins.
+    CellStarted {
+        /// Its id.
+        id: String,
+    },
+    /// A cell has ended.
+    CellFinished(Box<CellResult>),
+    /// The run ends before all cells have: it was interrupted.
+    Interrupted,
+}
