@@ -65,8 +65,9 @@ pub(super) fn server(authority: &Authority, situation: &Situation) -> Result<Con
 
 fn content(authority: &Authority, situation: &Situation, planned: &PlannedFile) -> Result<Vec<u8>, PkiError> {
     match &planned.content {
-        Content::Text(text, parts) => {
-            Ok([text.clone().into_bytes(), authority.files(&situation.tree, parts, Format::default())?].concat())
+        Content::Between(before, parts, behind) => {
+            let parts = authority.files(&situation.tree, parts, Format::default())?;
+            Ok([before.as_bytes(), &parts, behind.as_bytes()].concat())
         }
         Content::Artifacts(parts, format) => authority.files(&situation.tree, parts, *format),
     }
@@ -95,6 +96,9 @@ pub(super) struct KongFile {
 pub(super) fn write(files: &BTreeMap<String, KongFile>, folder: &Path) -> std::io::Result<()> {
     for (name, file) in files {
         let path = folder.join(name);
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory)?;
+        }
         let mut handle = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         handle.write_all(&file.content)?;
         handle.set_permissions(PermissionsExt::from_mode(file.mode))?;
