@@ -136,7 +136,8 @@ mod tests {
     #[case("r=nonce,i=4096", "malformed server message (salt)")]
     #[case("r=nonce,s=c2FsdA==", "malformed server message (iteraton count)")]
     fn a_challenge_is_checked_before_the_password(#[case] challenge: &str, #[case] expected: &str) {
-        let error = begin(BOTH).expect("an exchange").answer::<Infallible>(challenge.as_bytes()).expect_err("no answer");
+        let error =
+            begin(BOTH).expect("an exchange").answer::<Infallible>(challenge.as_bytes()).expect_err("no answer");
         assert_eq!(error.to_string(), expected);
     }
 

@@ -135,8 +135,7 @@ async fn an_error_in_place_of_a_challenge_is_reported_as_it_came() {
     let request = message(b'R', b"\0\0\0\x0aSCRAM-SHA-256\0\0");
     let fatal = error(&["SFATAL", "C57P01", "Mterminating"]);
     let (outcome, _) = log_in_with(Generation::Kong2_2_0, Some("kong"), vec![request, fatal]).await;
-    let expected =
-        Refusal::returned(Stage::Auth, "server_first_message error: SFATAL\0C57P01\0Mterminating\0\0");
+    let expected = Refusal::returned(Stage::Auth, "server_first_message error: SFATAL\0C57P01\0Mterminating\0\0");
     assert_eq!(outcome, Err(Refusal { sqlstate: Some("57P01".into()), ..expected }));
 }
 

@@ -296,9 +296,7 @@ impl<'s> Merged<'s> {
         let content = match (details.text, details.text_behind, details.of) {
             (None, None, of) => Content::Artifacts(of.unwrap_or_else(itself), details.format.unwrap_or_default()),
             (Some(text), None, of) => Content::Between(text, of.unwrap_or_default(), String::new()),
-            (text, Some(behind), of) => {
-                Content::Between(text.unwrap_or_default(), of.unwrap_or_else(itself), behind)
-            }
+            (text, Some(behind), of) => Content::Between(text.unwrap_or_default(), of.unwrap_or_else(itself), behind),
         };
         let (Content::Artifacts(parts, _) | Content::Between(_, parts, _)) = &content;
         let unknown: Vec<_> = parts.iter().filter(|part| tree.artifact(part).is_none()).collect();
