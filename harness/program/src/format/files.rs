@@ -33,8 +33,8 @@ pub struct FileDetails {
     pub text_behind: Option<String>,
     /// The form of a key, a certificate or a revocation list; PEM, and PKCS#8 for keys, if not given.
     pub format: Option<Format>,
-    /// The mode, in octal; `0600` if not given.
-    #[schemars(regex(pattern = "^0[0-7]{3}$"))]
+    /// The mode, in octal, or `recipe`: the one that the commands of the documentation leave; `0600` if not given.
+    #[schemars(regex(pattern = "^(0[0-7]{3}|recipe)$"))]
     pub mode: Option<String>,
     /// Who owns it; the database user if not given.
     pub owner: Option<Owner>,

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use crate::suite::{Case, Change, Content, Expectation, Expected, PlannedFile, Situation, Step};
+use crate::suite::{Case, Change, Content, Expectation, Expected, FileMode, PlannedFile, Situation, Step};
 use kong_pg_client::{Edition, Stack};
 
 /// Writes a table for each scenario: first what its cases have in common, then a row for each point and each step. The
@@ -86,7 +86,11 @@ fn describe_file(name: &str, file: &PlannedFile) -> Option<String> {
             Some(all.join(" + "))
         }
     };
-    let mode = (file.mode != 0o600).then(|| format!("mode {:04o}", file.mode));
+    let mode = match file.mode {
+        FileMode::Octal(0o600) => None,
+        FileMode::Octal(mode) => Some(format!("mode {mode:04o}")),
+        FileMode::OfRecipe => Some("the recipe's mode".to_owned()),
+    };
     let all: Vec<_> = content.into_iter().chain(mode).collect();
     (!all.is_empty()).then(|| format!("{name}: {}", all.join(", ")))
 }

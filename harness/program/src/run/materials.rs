@@ -9,7 +9,7 @@ use std::path::Path;
 use certificate_trees::Format;
 use postgres_tls_server::Owner;
 
-use crate::suite::{Content, KongSide, PlannedFile, Situation};
+use crate::suite::{Content, FileMode, KongSide, PlannedFile, Situation};
 use certificate_trees::{Authority, PkiError};
 use kong_pg_client::Stack;
 use kong_pg_client::conf::{FILE_KEYS, KongConf, file_names, in_base64, variable};
@@ -51,7 +51,8 @@ pub(super) fn server(authority: &Authority, situation: &Situation) -> Result<Con
     let side = &situation.server;
     let file = |(name, planned): (&String, &PlannedFile)| {
         let content = content(authority, situation, planned)?;
-        let PlannedFile { mode, owner, group, .. } = *planned;
+        let mode = mode(authority, situation, planned)?;
+        let PlannedFile { owner, group, .. } = *planned;
         Ok((name.clone(), File { content, mode, owner, group }))
     };
     Ok(Configuration {
@@ -73,14 +74,24 @@ fn content(authority: &Authority, situation: &Situation, planned: &PlannedFile) 
     }
 }
 
+fn mode(authority: &Authority, situation: &Situation, planned: &PlannedFile) -> Result<u32, PkiError> {
+    match (planned.mode, &planned.content) {
+        (FileMode::Octal(mode), _) => Ok(mode),
+        (FileMode::OfRecipe, Content::Artifacts(parts, _) | Content::Between(_, parts, _)) => {
+            parts.iter().try_fold(0, |mode, part| Ok(mode | authority.recipe_mode(&situation.tree, part)?))
+        }
+    }
+}
+
 /// Kong's certificates by name.
 pub(super) fn kong(authority: &Authority, situation: &Situation) -> Result<BTreeMap<String, KongFile>, PkiError> {
     let files = situation.kong.files.iter();
     files
         .map(|(name, planned)| {
             // Kong does not run as root: what belongs to somebody else it reads only if everybody may.
-            let readable = planned.owner == Owner::DatabaseUser || planned.mode & 0o004 != 0;
-            let mode = if readable { planned.mode } else { 0 };
+            let mode = mode(authority, situation, planned)?;
+            let readable = planned.owner == Owner::DatabaseUser || mode & 0o004 != 0;
+            let mode = if readable { mode } else { 0 };
             Ok((name.clone(), KongFile { content: content(authority, situation, planned)?, mode }))
         })
         .collect()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use certificate_trees::Format;
+use certificate_trees::{Format, Recipe};
 use postgres_tls_server::{ApplyMode, Owner};
 
 use super::trees::{Trees, files_help};
@@ -64,11 +64,20 @@ pub struct PlannedFile {
     /// What it holds.
     pub content: Content,
     /// Its mode.
-    pub mode: u32,
+    pub mode: FileMode,
     /// Its owner.
     pub owner: Owner,
     /// Its group.
     pub group: Owner,
+}
+
+/// The mode of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FileMode {
+    /// As a number: `0o600`.
+    Octal(u32),
+    /// As the commands of the documentation leave it.
+    OfRecipe,
 }
 
 /// What a file holds.
@@ -285,7 +294,7 @@ impl<'s> Merged<'s> {
             Some(FileSpec::One(word)) if word == "directory" => {
                 let owner = Owner::DatabaseUser;
                 let content = Content::Artifacts(Vec::new(), Format::default());
-                let file = PlannedFile { content, mode: 0o600, owner, group: owner };
+                let file = PlannedFile { content, mode: FileMode::Octal(0o600), owner, group: owner };
                 return Some(Planned::Directory(format!("{name}/empty"), file));
             }
             Some(FileSpec::One(other)) => FileDetails { of: Some(vec![other.clone()]), ..FileDetails::default() },
@@ -308,9 +317,23 @@ impl<'s> Merged<'s> {
             return None;
         }
         let owner = details.owner.unwrap_or(Owner::DatabaseUser);
-        let mode = details.mode.and_then(|mode| u32::from_str_radix(&mode, 8).ok()).unwrap_or(0o600);
+        let mode = match details.mode.as_deref() {
+            Some("recipe") => FileMode::OfRecipe,
+            mode => FileMode::Octal(mode.and_then(|mode| u32::from_str_radix(mode, 8).ok()).unwrap_or(0o600)),
+        };
+        if mode == FileMode::OfRecipe && !parts.iter().all(|part| is_key_of_recipe(tree, part)) {
+            let help = "expected a key that the recipe of the tree makes";
+            self.problems.push(Problem::value(path, format!("no recipe leaves a mode for `{name}`"), help));
+            return None;
+        }
         Some(Planned::Made(PlannedFile { content, mode, owner, group: details.group.unwrap_or(owner) }))
     }
+}
+
+/// Whether the tree's recipe makes the key in this file.
+fn is_key_of_recipe(tree: &Tree, file: &str) -> bool {
+    let made = tree.recipe.map(Recipe::certificates).unwrap_or_default();
+    file.strip_suffix(".key").is_some_and(|name| made.contains(&name))
 }
 
 /// What the first word of a line of pg_hba.conf may be.
