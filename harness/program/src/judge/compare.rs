@@ -139,11 +139,12 @@ fn compare_attempt(expected: &ExpectedOutcome, observed: &Observation, mismatche
         (ExpectedOutcome::Refused { stage, kong, raised, raised_instead, .. }, Attempt::Refused(refusal)) => {
             let accepted = [texts(kong), texts(raised_instead)].concat();
             mismatches.compare(Aspect::Kong, accepted, lines(&refusal.text));
-            if let Some(stage) = stage {
+            let is_instead = raised_instead.contains(&refusal.text);
+            // The stage is that of the error which is returned.
+            if let Some(stage) = stage.filter(|_| !is_instead) {
                 mismatches.compare_word(Aspect::Stage, stage.as_str(), refusal.stage.as_str());
             }
-            let is_raised = *raised || raised_instead.contains(&refusal.text);
-            let delivery = if is_raised { Delivery::Raised } else { Delivery::Returned };
+            let delivery = if *raised || is_instead { Delivery::Raised } else { Delivery::Returned };
             mismatches.compare_word(Aspect::Delivery, delivery, refusal.delivery);
         }
         (ExpectedOutcome::Hangs, Attempt::Hung) => {}
