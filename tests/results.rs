@@ -1,5 +1,6 @@
 //! What is made of a run's results: `diff` and `report`.
 
+#[allow(dead_code, reason = "shared with tests that look at what a run leaves behind")]
 mod place;
 mod runs_on;
 

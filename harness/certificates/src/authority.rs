@@ -108,6 +108,20 @@ impl Authority {
         self.issue(tree, &mut lock(&self.issued(tree)), name, &mut Vec::new())
     }
 
+    /// The mode of a key's file as the tree's recipe leaves it: `0o600`.
+    ///
+    /// # Errors
+    ///
+    /// [`PkiError::Unknown`] if the recipe does not make the file, and see [`PkiError`].
+    pub fn recipe_mode(&self, tree: &Tree, file: &str) -> Result<u32, PkiError> {
+        let unknown = || PkiError::Unknown(file.to_owned());
+        let name = file.strip_suffix(".key").ok_or_else(unknown)?;
+        self.certificate(tree, name)?;
+        let issued = self.issued(tree);
+        let outputs = &lock(&issued).recipe;
+        outputs.as_ref().and_then(|outputs| outputs.get(name)).map(|output| output.key_mode).ok_or_else(unknown)
+    }
+
     fn issued(&self, tree: &Tree) -> Arc<Mutex<IssuedCertificates>> {
         let mut trees = lock(&self.trees);
         if let Some(issued) = trees.get(tree) {

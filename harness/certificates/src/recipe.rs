@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -33,6 +34,8 @@ pub struct RecipeOutput {
     pub certificate: Vec<u8>,
     /// The private key.
     pub key: Vec<u8>,
+    /// The mode of the private key's file as the recipe leaves it: `0o600`.
+    pub key_mode: u32,
     /// The certificate's file as the recipe leaves it, chain included.
     pub file: Vec<u8>,
 }
@@ -94,7 +97,10 @@ impl Recipe {
             .map(|name| {
                 let (file, key) = (read(format!("{name}.crt"))?, read(format!("{name}.key"))?);
                 let certificate = X509::from_pem(&file)?.to_pem()?;
-                Ok((*name, RecipeOutput { certificate, key, file }))
+                let metadata = std::fs::metadata(folder.join(format!("{name}.key")));
+                let metadata =
+                    metadata.map_err(|source| PkiError::RecipeOutput { file: format!("{name}.key"), source })?;
+                Ok((*name, RecipeOutput { certificate, key, key_mode: metadata.permissions().mode() & 0o7777, file }))
             })
             .collect()
     }
@@ -165,5 +171,6 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let made = Recipe::SelfSigned.run(folder.path()).expect("the recipe runs");
         assert_eq!(made.len(), 2);
+        assert!(made.values().all(|output| output.key_mode == 0o600), "{made:?}");
     }
 }

@@ -32,10 +32,12 @@ pub const KEYS: &[(&str, &str)] = &[
 /// The settings whose values name files.
 pub const FILE_KEYS: &[&str] = &["lua_ssl_trusted_certificate", "pg_ssl_cert", "pg_ssl_cert_key"];
 
-/// The relative file names in a value: without `system`, absolute paths, and the quotes that Kong would not remove. The
+/// The bare file names in a value: without `system`, paths that begin with `/` or `./`, and the quotes that Kong would
+/// not remove. The
 /// file of an entry in base64 is one of them.
 pub fn file_names(value: &str) -> impl Iterator<Item = &str> {
-    let bare = |name: &'_ str| -> bool { !name.is_empty() && name != "system" && !name.starts_with('/') };
+    let is_path = |name: &str| name.starts_with('/') || name.starts_with("./");
+    let bare = move |name: &'_ str| -> bool { !name.is_empty() && name != "system" && !is_path(name) };
     value
         .split(',')
         .map(|entry| in_base64(entry.trim()).unwrap_or(entry.trim().trim_matches(['\'', '"'])))
@@ -210,6 +212,7 @@ mod tests {
     #[case("'client.crt'", &["client.crt"])]
     #[case("system, {root.crt in base64}", &["root.crt"])]
     #[case("/nonexistent/ca.pem", &[])]
+    #[case("./client.crt", &[])]
     fn a_value_names_files(#[case] value: &str, #[case] expected: &[&str]) {
         assert_eq!(file_names(value).collect::<Vec<_>>(), expected);
     }

@@ -60,8 +60,10 @@ impl ClientCertificate {
         // Without a terminal to ask on, an encrypted key is one that cannot be read.
         let key = PKey::private_key_from_pem_callback(&read(key)?, |_| Ok(0));
         let key = key.map_err(|_| raised("PEM_read_bio_PrivateKey() failed"))?;
-        let chain = X509::stack_from_pem(&read(certificate)?).ok().filter(|chain| !chain.is_empty());
-        let chain = chain.ok_or_else(|| raised("PEM_read_bio_X509_AUX() failed"))?;
+        // The first certificate is the client's, and what follows its chain; they are read by two functions.
+        let certificates = read(certificate)?;
+        X509::from_pem(&certificates).map_err(|_| raised("PEM_read_bio_X509_AUX() failed"))?;
+        let chain = X509::stack_from_pem(&certificates).map_err(|_| raised("PEM_read_bio_X509() failed"))?;
         Ok(Self::Pair { chain, key })
     }
 }

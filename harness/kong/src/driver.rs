@@ -99,9 +99,8 @@ impl Kong {
             password: settings.password.clone(),
             database: settings.database.clone(),
             binding: ChannelBinding::of(profile, self.stack()),
-            raises_unknown_mechanism: profile.driver.raises_unknown_mechanism(),
         };
-        let mut session = Session::new(socket);
+        let mut session = Session::new(socket, profile.driver);
         match session.open(&login).await {
             Ok(pid) => Ok(Connection { session, terminates: profile.sends_terminate(), pid }),
             Err(refusal) => {

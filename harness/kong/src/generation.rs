@@ -61,6 +61,16 @@ impl Generation {
         self.is_of_leafos_lineage()
     }
 
+    /// Whether it lets go of its socket when a message does not come, so that the next query raises an error.
+    pub(crate) fn forgets_socket(self) -> bool {
+        !self.is_of_leafos_lineage()
+    }
+
+    /// Whether it reads the type and the length of a message in one piece, and reports neither by itself.
+    pub(crate) fn reads_headers_whole(self) -> bool {
+        self.is_of_leafos_lineage()
+    }
+
     /// Whether the handshake of its cosocket ignores `pg_ssl_verify`.
     pub(crate) fn never_verifies(self) -> bool {
         self == Self::Kong2_2_0OnOpenresty1_21_4

@@ -96,8 +96,8 @@ fn load_certificate(
     settings: &Settings,
     openssl: OpensslLine,
 ) -> Result<(), SessionError> {
-    // As root, OpenSSL would read what Kong cannot.
-    let unreadable = |path: &Path| settings::read_as_kong(path).is_err();
+    // As root, OpenSSL would read what Kong cannot. A directory can be opened: OpenSSL finds no key in it.
+    let unreadable = |path: &Path| !path.is_dir() && settings::read_as_kong(path).is_err();
     if let Some(key) = &settings.ssl_cert_key {
         if unreadable(key) {
             return Err(SessionError::Key(NO_REASON.into()));

@@ -5,9 +5,18 @@ use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, SCR
 /// Why pgmoon does not go on.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ScramError<E> {
-    /// The server offers none of the mechanisms.
+    /// The server offers none of the mechanisms. The text is the whole body of its message.
     #[error("unsupported SCRAM mechanism name: {0}")]
     Mechanism(String),
+    /// What should be the server's challenge is another message. The text is its whole body.
+    #[error("server_first_message error: {0}")]
+    Challenge(String),
+    /// A part of the challenge is missing.
+    #[error("malformed server message ({0})")]
+    Malformed(&'static str),
+    /// The role's secret was made with fewer iterations than pgmoon accepts.
+    #[error("the iteration-count sent by the server is less than 4096")]
+    TooFewIterations,
     /// There is nothing to bind to.
     #[error(transparent)]
     Binding(E),
@@ -23,22 +32,21 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// Begins, with channel binding wherever the server offers that. `mechanisms` is the server's list, each of which
-    /// ends with a zero byte; `end_point` yields what the exchange is bound to.
+    /// Begins, with channel binding wherever the server offers that. `request` is the body of its message, anywhere in
+    /// which pgmoon looks for the names; `end_point` yields what the exchange is bound to.
     pub(crate) fn begin<E>(
-        mechanisms: &[u8],
+        request: &[u8],
         password: &[u8],
         end_point: impl FnOnce() -> Result<Vec<u8>, E>,
     ) -> Result<Self, ScramError<E>> {
-        let offered: Vec<_> = mechanisms.split(|byte| *byte == 0).collect();
-        let offers = |mechanism: &str| offered.contains(&mechanism.as_bytes());
+        let offers = |mechanism: &str| request.windows(mechanism.len()).any(|part| part == mechanism.as_bytes());
         let (mechanism, channel) = if offers(SCRAM_SHA_256_PLUS) {
             let end_point = end_point().map_err(ScramError::Binding)?;
             (SCRAM_SHA_256_PLUS, ChannelBinding::tls_server_end_point(end_point))
         } else if offers(SCRAM_SHA_256) {
             (SCRAM_SHA_256, ChannelBinding::unsupported())
         } else {
-            return Err(ScramError::Mechanism(String::from_utf8_lossy(mechanisms).into_owned()));
+            return Err(ScramError::Mechanism(String::from_utf8_lossy(request).into_owned()));
         };
         Ok(Self { scram: ScramSha256::new(password, channel), mechanism })
     }
@@ -52,6 +60,7 @@ impl Exchange {
 
     /// The answer to the server's challenge: the proof of the password.
     pub(crate) fn answer<E>(&mut self, challenge: &[u8]) -> Result<Vec<u8>, ScramError<E>> {
+        check(&String::from_utf8_lossy(challenge))?;
         self.scram.update(challenge).map_err(|_| ScramError::Unsuccessful)?;
         Ok(self.scram.message().to_vec())
     }
@@ -59,6 +68,21 @@ impl Exchange {
     /// Checks the server's own proof.
     pub(crate) fn finish<E>(&mut self, end: &[u8]) -> Result<(), ScramError<E>> {
         self.scram.finish(end).map_err(|_| ScramError::Unsuccessful)
+    }
+}
+
+/// The fewest iterations that pgmoon accepts; PostgreSQL itself has no such limit.
+const ITERATIONS: u32 = 4096;
+
+/// Checks the challenge as pgmoon does, in its order.
+fn check<E>(challenge: &str) -> Result<(), ScramError<E>> {
+    let part = |name: &str| challenge.split_once(name).map(|(_, rest)| rest).filter(|rest| !rest.is_empty());
+    part(",s=").ok_or(ScramError::Malformed("salt"))?;
+    let iterations = part(",i=").ok_or(ScramError::Malformed("iteraton count"))?;
+    match iterations.parse::<u32>() {
+        Ok(count) if count < ITERATIONS => Err(ScramError::TooFewIterations),
+        Ok(_) => Ok(()),
+        Err(_) => Err(ScramError::Unsuccessful),
     }
 }
 
@@ -96,8 +120,8 @@ mod tests {
 
     #[test]
     fn other_mechanisms_are_unknown() {
-        let error = begin(b"OAUTHBEARER\0\0").err().expect("no exchange").to_string();
-        assert_eq!(error, "unsupported SCRAM mechanism name: OAUTHBEARER\0\0");
+        let error = begin(b"\0\0\0\x0aOAUTHBEARER\0\0").err().expect("no exchange").to_string();
+        assert_eq!(error, "unsupported SCRAM mechanism name: \0\0\0\nOAUTHBEARER\0\0");
     }
 
     #[test]
@@ -105,6 +129,16 @@ mod tests {
         let mut exchange = begin(BOTH).expect("an exchange");
         let error = exchange.answer::<Infallible>(b"r=another nonce,s=c2FsdA==,i=4096").expect_err("no answer");
         assert_eq!(error.to_string(), "authentication exchange unsuccessful");
+    }
+
+    #[rstest]
+    #[case("r=nonce,s=c2FsdA==,i=4095", "the iteration-count sent by the server is less than 4096")]
+    #[case("r=nonce,i=4096", "malformed server message (salt)")]
+    #[case("r=nonce,s=c2FsdA==", "malformed server message (iteraton count)")]
+    fn a_challenge_is_checked_before_the_password(#[case] challenge: &str, #[case] expected: &str) {
+        let error =
+            begin(BOTH).expect("an exchange").answer::<Infallible>(challenge.as_bytes()).expect_err("no answer");
+        assert_eq!(error.to_string(), expected);
     }
 
     #[test]

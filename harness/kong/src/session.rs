@@ -5,6 +5,7 @@ use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::message::frontend;
 
 use crate::channel_binding::{BindingError, ChannelBinding};
+use crate::generation::Generation;
 use crate::refusal::Refusal;
 use crate::scram::{Exchange, ScramError};
 use crate::socket::{Socket, SocketError};
@@ -13,9 +14,6 @@ use crate::stage::Stage;
 /// What pgmoon puts before the error when a message does not even begin.
 const NO_TYPE: &str = "receive_message: failed to get type: ";
 
-/// pgmoon's error for an unsuccessful SCRAM exchange; the server's own error is not shown.
-const UNSUCCESSFUL: &str = "authentication exchange unsuccessful";
-
 /// Who logs in.
 #[derive(Debug, Clone)]
 pub(crate) struct Login {
@@ -23,14 +21,13 @@ pub(crate) struct Login {
     pub(crate) password: Option<String>,
     pub(crate) database: String,
     pub(crate) binding: ChannelBinding,
-    /// Whether the driver raises, and does not return, that it knows none of the server's SASL mechanisms.
-    pub(crate) raises_unknown_mechanism: bool,
 }
 
 /// A session with the server.
 pub(crate) struct Session {
     socket: Socket,
-    /// Whether the connection has ended, after which either stack says only that.
+    driver: Generation,
+    /// Whether the connection has ended, or the driver has let go of its socket.
     ended: bool,
 }
 
@@ -47,9 +44,14 @@ impl Message {
         Some(i32::from_be_bytes(body.get(..4)?.try_into().ok()?))
     }
 
+    /// The body, as far as there is one.
+    fn bytes(&self) -> &[u8] {
+        self.body.as_deref().unwrap_or_default()
+    }
+
     /// What an authentication message holds after its number.
     fn rest(&self) -> &[u8] {
-        self.body.as_deref().and_then(|body| body.get(4..)).unwrap_or_default()
+        self.bytes().get(4..).unwrap_or_default()
     }
 
     /// The value of a row's first column.
@@ -62,8 +64,8 @@ impl Message {
 }
 
 impl Session {
-    pub(crate) fn new(socket: Socket) -> Self {
-        Self { socket, ended: false }
+    pub(crate) fn new(socket: Socket, driver: Generation) -> Self {
+        Self { socket, driver, ended: false }
     }
 
     pub(crate) fn into_socket(self) -> Socket {
@@ -113,19 +115,25 @@ impl Session {
         }
     }
 
-    /// Sends an answer to a request for a password, a hash or a SCRAM message.
+    /// Sends an answer to a request for a password, a hash or a SCRAM message. pgmoon does not look at whether it could
+    /// be sent: it reads next, and reports that.
     async fn answer(&mut self, body: &[u8]) -> Result<(), Refusal> {
         let mut message = BytesMut::from(&b"p"[..]);
         message.put_i32(i32::try_from(body.len() + 4).unwrap_or(i32::MAX));
         message.put(body);
-        self.send(&message).await
+        match self.send(&message).await {
+            Err(refusal) if refusal.alert.is_some() => Err(refusal),
+            _ => Ok(()),
+        }
     }
 
     /// Receives a message. A body that does not come whole is no error to pgmoon, just nothing.
     async fn receive(&mut self) -> Result<Message, Refusal> {
         let failed = |what| move |error: SocketError| error.into_refusal(Stage::Auth, what);
         let kind = self.socket.receive(1).await.map_err(failed(NO_TYPE))?[0];
-        let length = self.socket.receive(4).await.map_err(failed("receive_message: failed to get len: "))?;
+        let whole = self.driver.reads_headers_whole();
+        let no_length = if whole { NO_TYPE } else { "receive_message: failed to get len: " };
+        let length = self.socket.receive(4).await.map_err(failed(no_length))?;
         let length = u32::from_be_bytes(length[..].try_into().unwrap_or_default());
         let body = self.socket.receive(length.saturating_sub(4) as usize).await;
         Ok(Message { kind, body: body.ok().map(BytesMut::freeze) })
@@ -151,10 +159,8 @@ impl Session {
                 self.accepted().await
             }
             (b'R', Some(10)) => self.scram(&request, password()?, login).await,
-            (b'R', code) => {
-                let code = code.map_or_else(|| "nil".to_owned(), |code| code.to_string());
-                Err(Refusal::raised(Stage::Auth, &format!("don't know how to auth: {code}")))
-            }
+            (b'R', Some(code)) => Err(Refusal::raised(Stage::Auth, &format!("don't know how to auth: {code}"))),
+            (b'R', None) => Err(Refusal::raised(Stage::Auth, "attempt to index local 'str' (a nil value)")),
             (kind, _) => {
                 let kind = char::from(kind);
                 Err(Refusal::raised(Stage::Auth, &format!("unexpected message during auth: {kind}")))
@@ -163,27 +169,28 @@ impl Session {
     }
 
     async fn scram(&mut self, request: &Message, password: &[u8], login: &Login) -> Result<(), Refusal> {
+        let raises_mechanism = self.driver.raises_unknown_mechanism();
         let refused = |error: ScramError<BindingError>| match error {
-            ScramError::Unsuccessful => Refusal::returned(Stage::Auth, UNSUCCESSFUL),
-            ScramError::Mechanism(_) if !login.raises_unknown_mechanism => {
-                Refusal::returned(Stage::Auth, &error.to_string())
-            }
-            ScramError::Mechanism(_) | ScramError::Binding(_) => Refusal::raised(Stage::Auth, &error.to_string()),
+            ScramError::Mechanism(_) if raises_mechanism => Refusal::raised(Stage::Auth, &error.to_string()),
+            ScramError::Binding(_) => Refusal::raised(Stage::Auth, &error.to_string()),
+            _ => Refusal::returned(Stage::Auth, &error.to_string()),
         };
         let certificate = self.socket.server_certificate();
         let end_point = || {
             let hash = certificate.as_deref().map(|certificate| login.binding.end_point(certificate)).transpose();
             hash.map(Option::unwrap_or_default)
         };
-        let mut exchange = Exchange::begin(request.rest(), password, end_point).map_err(refused)?;
+        let mut exchange = Exchange::begin(request.bytes(), password, end_point).map_err(refused)?;
         self.answer(&exchange.first()).await?;
 
         let challenge = self.receive().await?;
-        let proof = match (challenge.kind, challenge.code()) {
-            (b'R', Some(11)) => exchange.answer(challenge.rest()).map_err(refused)?,
-            (b'E', _) => return Err(server_error(Stage::Auth, &challenge)),
-            _ => return Err(refused(ScramError::Unsuccessful)),
+        // pgmoon looks at the number only: an error of the server is one more message without the right one.
+        let Some(11) = challenge.code() else {
+            let sqlstate = (challenge.kind == b'E').then(|| server_error(Stage::Auth, &challenge).sqlstate).flatten();
+            let text = String::from_utf8_lossy(challenge.bytes()).into_owned();
+            return Err(Refusal { sqlstate, ..refused(ScramError::Challenge(text)) });
         };
+        let proof = exchange.answer(challenge.rest()).map_err(refused)?;
         self.answer(&proof).await?;
 
         let end = self.receive().await?;
@@ -226,6 +233,9 @@ impl Session {
     /// until the server is ready for the next query; where the connection ends first, that is what is reported.
     async fn query(&mut self, query: &str) -> Result<Option<String>, Refusal> {
         let at_query = |refusal: Refusal| Refusal { stage: Stage::Query, ..refusal };
+        if self.ended && self.driver.forgets_socket() {
+            return Err(Refusal::raised(Stage::Query, "attempt to index field 'sock' (a nil value)"));
+        }
         if self.ended {
             return Err(Refusal::returned(Stage::Query, &format!("{NO_TYPE}closed")));
         }
@@ -238,7 +248,7 @@ impl Session {
             let message = match self.receive().await.map_err(at_query) {
                 Ok(message) => message,
                 Err(end) => {
-                    self.ended = !end.text.ends_with("timeout");
+                    self.ended = self.driver.forgets_socket() || !end.text.ends_with("timeout");
                     // An alert that has been read does not come again.
                     return Err(sent.err().filter(|sent| sent.alert.is_some()).unwrap_or(end));
                 }
@@ -256,12 +266,15 @@ impl Session {
 /// An error of the server as pgmoon renders it: severity, message, the position in the query, and the detail on a line
 /// of its own.
 fn server_error(stage: Stage, message: &Message) -> Refusal {
+    let Some(body) = message.body.as_deref() else {
+        return Refusal::raised(stage, "attempt to get length of local 'err_msg' (a nil value)");
+    };
     let field = |wanted: u8| {
-        let body = message.body.as_deref().unwrap_or_default();
         let mut fields = body.split(|byte| *byte == 0).filter_map(<[u8]>::split_first);
         fields.find(|(kind, _)| **kind == wanted).map(|(_, value)| String::from_utf8_lossy(value).into_owned())
     };
-    let mut text = format!("{}: {}", field(b'S').unwrap_or_default(), field(b'M').unwrap_or_default());
+    let or_nil = |field: Option<String>| field.unwrap_or_else(|| "nil".into());
+    let mut text = format!("{}: {}", or_nil(field(b'S')), or_nil(field(b'M')));
     if let Some(position) = field(b'P') {
         text = format!("{text} ({position})");
     }

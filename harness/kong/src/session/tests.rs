@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use rstest::rstest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -31,6 +32,15 @@ fn ready() -> Vec<u8> {
 /// Logs in at a server that answers one message of the client's after the other, and closes. Returns the session's
 /// outcome and the messages.
 async fn log_in(answers: Vec<Vec<u8>>) -> (Result<i32, Refusal>, Vec<String>) {
+    log_in_with(Generation::Kong1_16_2, None, answers).await
+}
+
+/// The same with a generation of the driver, and a password.
+async fn log_in_with(
+    driver: Generation,
+    password: Option<&str>,
+    answers: Vec<Vec<u8>>,
+) -> (Result<i32, Refusal>, Vec<String>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
     let server = tokio::spawn(async move {
@@ -49,12 +59,11 @@ async fn log_in(answers: Vec<Vec<u8>>) -> (Result<i32, Refusal>, Vec<String>) {
         Socket::connect("127.0.0.1", port, Stack::Cosocket, OpensslLine(3, 4), limit).await.expect("connected");
     let login = Login {
         user: "kong".into(),
-        password: None,
+        password: password.map(str::to_owned),
         database: "kong".into(),
         binding: ChannelBinding::of(&Releases::built_in().find("3.9-oss").expect("a release"), Stack::Cosocket),
-        raises_unknown_mechanism: true,
     };
-    let outcome = Session::new(socket).open(&login).await;
+    let outcome = Session::new(socket, driver).open(&login).await;
     (outcome, server.await.expect("the server"))
 }
 
@@ -105,9 +114,52 @@ async fn a_password_that_is_missing_is_raised() {
     assert_eq!(outcome, Err(Refusal::raised(Stage::Auth, "missing password, required for connect")));
 }
 
+#[rstest]
+#[case(Generation::Kong2_2_0, Refusal::returned)]
+#[case(Generation::Leafo1_16_0, Refusal::raised)]
 #[tokio::test]
-async fn mechanisms_that_are_unknown_are_raised() {
-    let (outcome, _) = log_in(vec![message(b'R', b"\0\0\0\x0aOAUTHBEARER\0\0")]).await;
+async fn unknown_mechanisms_are_reported_with_the_whole_message(
+    #[case] driver: Generation,
+    #[case] refusal: fn(Stage, &str) -> Refusal,
+) {
+    let request = message(b'R', b"\0\0\0\x0aOAUTHBEARER\0\0");
+    let (outcome, _) = log_in_with(driver, None, vec![request.clone()]).await;
     // The password is looked at first.
     assert_eq!(outcome, Err(Refusal::raised(Stage::Auth, "missing password, required for connect")));
+    let (outcome, _) = log_in_with(driver, Some("kong"), vec![request]).await;
+    assert_eq!(outcome, Err(refusal(Stage::Auth, "unsupported SCRAM mechanism name: \0\0\0\nOAUTHBEARER\0\0")));
+}
+
+#[tokio::test]
+async fn an_error_in_place_of_a_challenge_is_reported_as_it_came() {
+    let request = message(b'R', b"\0\0\0\x0aSCRAM-SHA-256\0\0");
+    let fatal = error(&["SFATAL", "C57P01", "Mterminating"]);
+    let (outcome, _) = log_in_with(Generation::Kong2_2_0, Some("kong"), vec![request, fatal]).await;
+    let expected = Refusal::returned(Stage::Auth, "server_first_message error: SFATAL\0C57P01\0Mterminating\0\0");
+    assert_eq!(outcome, Err(Refusal { sqlstate: Some("57P01".into()), ..expected }));
+}
+
+/// After the end of the connection, Kong's fork has no socket for the next query.
+#[tokio::test]
+async fn a_query_after_the_end_of_the_connection_is_raised_by_kongs_fork() {
+    let (outcome, _) = log_in_with(Generation::Kong2_2_0, None, vec![welcome()]).await;
+    assert_eq!(outcome, Err(Refusal::raised(Stage::Query, "attempt to index field 'sock' (a nil value)")));
+}
+
+#[rstest]
+#[case(Generation::Kong2_2_0, "receive_message: failed to get len: closed")]
+#[case(Generation::Leafo1_16_0, "receive_message: failed to get type: closed")]
+#[tokio::test]
+async fn a_message_that_ends_in_its_header_is_reported(#[case] driver: Generation, #[case] text: &str) {
+    let (outcome, _) = log_in_with(driver, None, vec![b"R\0".to_vec()]).await;
+    assert_eq!(outcome, Err(Refusal::returned(Stage::Auth, text)));
+}
+
+#[rstest]
+#[case(b'E', "attempt to get length of local 'err_msg' (a nil value)")]
+#[case(b'R', "attempt to index local 'str' (a nil value)")]
+#[tokio::test]
+async fn a_message_that_ends_in_its_body_is_raised(#[case] kind: u8, #[case] text: &str) {
+    let (outcome, _) = log_in(vec![vec![kind, 0, 0, 0, 8, 0]]).await;
+    assert_eq!(outcome, Err(Refusal::raised(Stage::Auth, text)));
 }

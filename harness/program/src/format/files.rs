@@ -13,7 +13,7 @@ pub type Files = IndexMap<String, Option<FileSpec>>;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum FileSpec {
-    /// `absent`, or the one file of the tree that it is a copy of.
+    /// `absent`, `directory`, or the one file of the tree that it is a copy of.
     One(String),
     /// Files of the tree, one after the other, as `cat` puts them.
     Several(Vec<String>),
@@ -29,10 +29,12 @@ pub struct FileDetails {
     pub of: Option<Vec<String>>,
     /// A text, for what is no certificate at all; what `of` names comes after it.
     pub text: Option<String>,
+    /// A text behind everything else.
+    pub text_behind: Option<String>,
     /// The form of a key, a certificate or a revocation list; PEM, and PKCS#8 for keys, if not given.
     pub format: Option<Format>,
-    /// The mode, in octal; `0600` if not given.
-    #[schemars(regex(pattern = "^0[0-7]{3}$"))]
+    /// The mode, in octal, or `recipe`: the one that the commands of the documentation leave; `0600` if not given.
+    #[schemars(regex(pattern = "^(0[0-7]{3}|recipe)$"))]
     pub mode: Option<String>,
     /// Who owns it; the database user if not given.
     pub owner: Option<Owner>,

@@ -161,8 +161,11 @@ pub enum KongText {
 #[serde(deny_unknown_fields)]
 pub struct AnyText {
     /// The texts.
-    #[schemars(length(min = 2))]
+    #[schemars(length(min = 1))]
     pub any_of: Vec<String>,
+    /// Texts that Kong's driver raises where it returns the others.
+    #[serde(default)]
+    pub raises: Vec<String>,
     /// Why more than one is right.
     pub because: String,
 }
@@ -174,6 +177,15 @@ impl KongText {
         match self {
             Self::One(text) => std::slice::from_ref(text),
             Self::AnyOf(any) => &any.any_of,
+        }
+    }
+
+    /// The texts that are raised where the others are returned.
+    #[must_use]
+    pub fn raised_instead(&self) -> &[String] {
+        match self {
+            Self::One(_) => &[],
+            Self::AnyOf(any) => &any.raises,
         }
     }
 }

@@ -118,8 +118,13 @@ mod tests {
 
     /// Refused with `FATAL: no`, as expected.
     fn evidence(client: ClientKind) -> Evidence {
-        let outcome =
-            ExpectedOutcome::Refused { stage: None, kong: vec!["FATAL: no".into()], raised: false, because: None };
+        let outcome = ExpectedOutcome::Refused {
+            stage: None,
+            kong: vec!["FATAL: no".into()],
+            raised: false,
+            raised_instead: Vec::new(),
+            because: None,
+        };
         let expected = Expectation {
             reload: None,
             open_connection: None,

@@ -45,6 +45,9 @@ pub enum ExpectedOutcome {
         kong: Vec<String>,
         /// Whether the driver raises the error, where it usually returns it.
         raised: bool,
+        /// Texts that the driver may raise where it returns the others.
+        #[serde(default)]
+        raised_instead: Vec<String>,
         /// Why more than one text is accepted, if it is.
         because: Option<String>,
     },

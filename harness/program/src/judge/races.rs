@@ -63,6 +63,7 @@ pub(super) fn race(stack: Stack, expected: &Expectation, observed: &Observation)
         stage: None,
         kong: vec![refusal.text.clone()],
         raised: refusal.delivery == Delivery::Raised,
+        raised_instead: Vec::new(),
         because: None,
     };
     let otherwise = Expectation { outcome: Some(otherwise), ..expected.clone() };
@@ -122,7 +123,8 @@ mod tests {
         #[case] explained: bool,
     ) {
         let (stage, kong) = (Some(Stage::Verify), vec![expected.to_owned()]);
-        let outcome = ExpectedOutcome::Refused { stage, kong, raised: false, because: None };
+        let outcome =
+            ExpectedOutcome::Refused { stage, kong, raised: false, raised_instead: Vec::new(), because: None };
         let expected = Expectation {
             reload: None,
             open_connection: None,

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use crate::suite::{Case, Change, Content, Expectation, Expected, PlannedFile, Situation, Step};
+use crate::suite::{Case, Change, Content, Expectation, Expected, FileMode, PlannedFile, Situation, Step};
 use kong_pg_client::{Edition, Stack};
 
 /// Writes a table for each scenario: first what its cases have in common, then a row for each point and each step. The
@@ -76,10 +76,21 @@ fn lines(situation: &Situation) -> Vec<String> {
 fn describe_file(name: &str, file: &PlannedFile) -> Option<String> {
     let content = match &file.content {
         Content::Artifacts(parts, _) if *parts == [name] => None,
+        Content::Artifacts(parts, _) if parts.is_empty() => Some("in a directory".to_owned()),
         Content::Artifacts(parts, _) => Some(parts.join(" + ")),
-        Content::Text(_, parts) => Some([&["a text".to_owned()], &parts[..]].concat().join(" + ")),
+        Content::Between(before, parts, behind) => {
+            let text = |is_there: bool| is_there.then_some("a text");
+            let before = text(!before.is_empty() || (parts.is_empty() && behind.is_empty()));
+            let parts = parts.iter().map(String::as_str);
+            let all: Vec<_> = before.into_iter().chain(parts).chain(text(!behind.is_empty())).collect();
+            Some(all.join(" + "))
+        }
     };
-    let mode = (file.mode != 0o600).then(|| format!("mode {:04o}", file.mode));
+    let mode = match file.mode {
+        FileMode::Octal(0o600) => None,
+        FileMode::Octal(mode) => Some(format!("mode {mode:04o}")),
+        FileMode::OfRecipe => Some("the recipe's mode".to_owned()),
+    };
     let all: Vec<_> = content.into_iter().chain(mode).collect();
     (!all.is_empty()).then(|| format!("{name}: {}", all.join(", ")))
 }

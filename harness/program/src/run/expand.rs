@@ -72,12 +72,15 @@ impl Runner {
                     (Some(outcome), log)
                 }
                 Some(Expected::Refused { stage, kong: says, postgres }) => {
-                    let texts = says.text().accepted().iter();
-                    let texts = texts.map(|text| Ok(self.texts.expand(text, &kong)?.join("\n")));
+                    let expand = |texts: &[String]| {
+                        let texts = texts.iter().map(|text| Ok(self.texts.expand(text, &kong)?.join("\n")));
+                        texts.collect::<Result<_, TextError>>()
+                    };
                     let outcome = ExpectedOutcome::Refused {
                         stage: stage.filter(|_| words.cell.client.is_transparent()),
-                        kong: texts.collect::<Result<_, TextError>>()?,
+                        kong: expand(says.text().accepted())?,
                         raised: says.is_raised(),
+                        raised_instead: expand(says.text().raised_instead())?,
                         because: match says.text() {
                             KongText::AnyOf(any) => Some(any.because.clone()),
                             KongText::One(_) => None,

@@ -9,7 +9,7 @@ use std::path::Path;
 use certificate_trees::Format;
 use postgres_tls_server::Owner;
 
-use crate::suite::{Content, KongSide, PlannedFile, Situation};
+use crate::suite::{Content, FileMode, KongSide, PlannedFile, Situation};
 use certificate_trees::{Authority, PkiError};
 use kong_pg_client::Stack;
 use kong_pg_client::conf::{FILE_KEYS, KongConf, file_names, in_base64, variable};
@@ -51,7 +51,8 @@ pub(super) fn server(authority: &Authority, situation: &Situation) -> Result<Con
     let side = &situation.server;
     let file = |(name, planned): (&String, &PlannedFile)| {
         let content = content(authority, situation, planned)?;
-        let PlannedFile { mode, owner, group, .. } = *planned;
+        let mode = mode(authority, situation, planned)?;
+        let PlannedFile { owner, group, .. } = *planned;
         Ok((name.clone(), File { content, mode, owner, group }))
     };
     Ok(Configuration {
@@ -65,10 +66,20 @@ pub(super) fn server(authority: &Authority, situation: &Situation) -> Result<Con
 
 fn content(authority: &Authority, situation: &Situation, planned: &PlannedFile) -> Result<Vec<u8>, PkiError> {
     match &planned.content {
-        Content::Text(text, parts) => {
-            Ok([text.clone().into_bytes(), authority.files(&situation.tree, parts, Format::default())?].concat())
+        Content::Between(before, parts, behind) => {
+            let parts = authority.files(&situation.tree, parts, Format::default())?;
+            Ok([before.as_bytes(), &parts, behind.as_bytes()].concat())
         }
         Content::Artifacts(parts, format) => authority.files(&situation.tree, parts, *format),
+    }
+}
+
+fn mode(authority: &Authority, situation: &Situation, planned: &PlannedFile) -> Result<u32, PkiError> {
+    match (planned.mode, &planned.content) {
+        (FileMode::Octal(mode), _) => Ok(mode),
+        (FileMode::OfRecipe, Content::Artifacts(parts, _) | Content::Between(_, parts, _)) => {
+            parts.iter().try_fold(0, |mode, part| Ok(mode | authority.recipe_mode(&situation.tree, part)?))
+        }
     }
 }
 
@@ -78,8 +89,9 @@ pub(super) fn kong(authority: &Authority, situation: &Situation) -> Result<BTree
     files
         .map(|(name, planned)| {
             // Kong does not run as root: a file of another owner it reads only if its mode lets everybody.
-            let readable = planned.owner == Owner::DatabaseUser || planned.mode & 0o004 != 0;
-            let mode = if readable { planned.mode } else { 0 };
+            let mode = mode(authority, situation, planned)?;
+            let readable = planned.owner == Owner::DatabaseUser || mode & 0o004 != 0;
+            let mode = if readable { mode } else { 0 };
             Ok((name.clone(), KongFile { content: content(authority, situation, planned)?, mode }))
         })
         .collect()
@@ -95,6 +107,9 @@ pub(super) struct KongFile {
 pub(super) fn write(files: &BTreeMap<String, KongFile>, folder: &Path) -> std::io::Result<()> {
     for (name, file) in files {
         let path = folder.join(name);
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory)?;
+        }
         let mut handle = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         handle.write_all(&file.content)?;
         handle.set_permissions(PermissionsExt::from_mode(file.mode))?;

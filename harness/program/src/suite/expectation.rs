@@ -339,7 +339,14 @@ impl Check<'_> {
             }
         };
         let path = [path, &[key]].concat();
-        for text in kong.text().accepted() {
+        let (accepted, raised) = (kong.text().accepted(), kong.text().raised_instead());
+        if matches!(kong.text(), KongText::AnyOf(_)) && accepted.len() + raised.len() < 2 {
+            return self.wrong(&path, "a race decides between two texts at least", "give another one, or no `any_of`");
+        }
+        if kong.is_raised() && !raised.is_empty() {
+            return self.wrong(&path, "all of these texts are raised", "put those that are returned below `kong`");
+        }
+        for text in accepted.iter().chain(raised) {
             self.template(text, &path);
         }
         Some(Expected::Refused { stage: refused.stage, kong, postgres: refused.postgres.clone() })

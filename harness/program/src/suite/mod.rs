@@ -23,6 +23,6 @@ pub use case::{Case, Change, Only, Step};
 pub use coverage::{Coverage, Proof};
 pub use differences::{ClientOutcome, Difference};
 pub use expectation::{Expectation, Expected, KongSays};
-pub use situation::{Content, KongSide, PlannedFile, ServerSide, Situation};
+pub use situation::{Content, FileMode, KongSide, PlannedFile, ServerSide, Situation};
 pub use template::TemplateError;
 pub use texts::{TextContext, TextError, Texts};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use certificate_trees::Format;
+use certificate_trees::{Format, Recipe};
 use postgres_tls_server::{ApplyMode, Owner};
 
 use super::trees::{Trees, files_help};
@@ -64,11 +64,20 @@ pub struct PlannedFile {
     /// What it holds.
     pub content: Content,
     /// Its mode.
-    pub mode: u32,
+    pub mode: FileMode,
     /// Its owner.
     pub owner: Owner,
     /// Its group.
     pub group: Owner,
+}
+
+/// The mode of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FileMode {
+    /// As a number: `0o600`.
+    Octal(u32),
+    /// As the commands of the documentation leave it.
+    OfRecipe,
 }
 
 /// What a file holds.
@@ -76,14 +85,27 @@ pub struct PlannedFile {
 pub enum Content {
     /// Files of the tree, one after the other, in a form.
     Artifacts(Vec<String>, Format),
-    /// A text, and files of the tree after it.
-    Text(String, Vec<String>),
+    /// Files of the tree in PEM between two texts.
+    Between(String, Vec<String>, String),
 }
 
 /// What becomes of a file that a setting names.
 enum Planned {
     Made(PlannedFile),
+    /// A directory of this name, which is there because of this file in it.
+    Directory(String, PlannedFile),
     Absent,
+}
+
+impl Planned {
+    /// The file to make, and its path, of what has this name.
+    fn into_file(self, name: &str) -> Option<(String, PlannedFile)> {
+        match self {
+            Self::Made(file) => Some((name.to_owned(), file)),
+            Self::Directory(path, file) => Some((path, file)),
+            Self::Absent => None,
+        }
+    }
 }
 
 /// One of the places in a scenario file that a situation is put together from; later ones win.
@@ -190,18 +212,14 @@ impl<'s> Merged<'s> {
         let mut server =
             ServerSide { by: self.by, hba: self.hba.clone(), ident: self.ident.clone(), ..Default::default() };
         for (name, path) in self.server_files() {
-            if let Some(Planned::Made(file)) = self.planned(&tree, &name, &path) {
-                server.files.insert(name.clone(), file);
-            }
+            server.files.extend(self.planned(&tree, &name, &path).and_then(|planned| planned.into_file(&name)));
             used.push(name);
         }
         let mut kong =
             KongSide { security_level: self.security_level, proxy: self.proxy.clone(), ..KongSide::default() };
         for (value, path) in self.values_with_files() {
             for name in file_names(&value) {
-                if let Some(Planned::Made(file)) = self.planned(&tree, name, &path) {
-                    kong.files.insert(name.to_owned(), file);
-                }
+                kong.files.extend(self.planned(&tree, name, &path).and_then(|planned| planned.into_file(name)));
                 used.push(name.to_owned());
             }
         }
@@ -270,21 +288,26 @@ impl<'s> Merged<'s> {
         }
         let (spec, path) =
             self.files.get(name).cloned().map_or((None, named_at.to_vec()), |(spec, at)| (Some(spec), at));
-        let itself = || FileDetails { of: Some(vec![name.to_owned()]), ..FileDetails::default() };
         let details = match spec {
-            None => itself(),
+            None => FileDetails { of: Some(vec![name.to_owned()]), ..FileDetails::default() },
             Some(FileSpec::One(word)) if word == "absent" => return Some(Planned::Absent),
+            Some(FileSpec::One(word)) if word == "directory" => {
+                let owner = Owner::DatabaseUser;
+                let content = Content::Artifacts(Vec::new(), Format::default());
+                let file = PlannedFile { content, mode: FileMode::Octal(0o600), owner, group: owner };
+                return Some(Planned::Directory(format!("{name}/empty"), file));
+            }
             Some(FileSpec::One(other)) => FileDetails { of: Some(vec![other.clone()]), ..FileDetails::default() },
             Some(FileSpec::Several(parts)) => FileDetails { of: Some(parts.clone()), ..FileDetails::default() },
             Some(FileSpec::Detailed(details)) => details.clone(),
         };
-        let content = match (details.text, details.of) {
-            (Some(text), of) => Content::Text(text, of.unwrap_or_default()),
-            (None, of) => {
-                Content::Artifacts(of.unwrap_or_else(|| vec![name.to_owned()]), details.format.unwrap_or_default())
-            }
+        let itself = || vec![name.to_owned()];
+        let content = match (details.text, details.text_behind, details.of) {
+            (None, None, of) => Content::Artifacts(of.unwrap_or_else(itself), details.format.unwrap_or_default()),
+            (Some(text), None, of) => Content::Between(text, of.unwrap_or_default(), String::new()),
+            (text, Some(behind), of) => Content::Between(text.unwrap_or_default(), of.unwrap_or_else(itself), behind),
         };
-        let (Content::Artifacts(parts, _) | Content::Text(_, parts)) = &content;
+        let (Content::Artifacts(parts, _) | Content::Between(_, parts, _)) = &content;
         let unknown: Vec<_> = parts.iter().filter(|part| tree.artifact(part).is_none()).collect();
         for part in &unknown {
             let message = format!("no certificate of this case makes the file `{part}`");
@@ -294,9 +317,23 @@ impl<'s> Merged<'s> {
             return None;
         }
         let owner = details.owner.unwrap_or(Owner::DatabaseUser);
-        let mode = details.mode.and_then(|mode| u32::from_str_radix(&mode, 8).ok()).unwrap_or(0o600);
+        let mode = match details.mode.as_deref() {
+            Some("recipe") => FileMode::OfRecipe,
+            mode => FileMode::Octal(mode.and_then(|mode| u32::from_str_radix(mode, 8).ok()).unwrap_or(0o600)),
+        };
+        if mode == FileMode::OfRecipe && !parts.iter().all(|part| is_key_of_recipe(tree, part)) {
+            let help = "expected a key that the recipe of the tree makes";
+            self.problems.push(Problem::value(path, format!("no recipe leaves a mode for `{name}`"), help));
+            return None;
+        }
         Some(Planned::Made(PlannedFile { content, mode, owner, group: details.group.unwrap_or(owner) }))
     }
+}
+
+/// Whether the tree's recipe makes the key in this file.
+fn is_key_of_recipe(tree: &Tree, file: &str) -> bool {
+    let made = tree.recipe.map(Recipe::certificates).unwrap_or_default();
+    file.strip_suffix(".key").is_some_and(|name| made.contains(&name))
 }
 
 /// What the first word of a line of pg_hba.conf may be.

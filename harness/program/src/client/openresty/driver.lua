@@ -12,6 +12,8 @@ driver.__index = driver
 local SSL_REQUEST = "\0\0\0\8\4\210\22\47"
 local NO_TLS = "the server does not support SSL connections"
 local UNSUCCESSFUL = "authentication exchange unsuccessful"
+-- The fewest iterations of SCRAM that pgmoon accepts; PostgreSQL itself has no such limit.
+local ITERATIONS = 4096
 
 local function int32(number)
     return char(floor(number / 16777216) % 256, floor(number / 65536) % 256, floor(number / 256) % 256, number % 256)
@@ -24,12 +26,13 @@ end
 
 -- An error of the server: severity, message, the position in the query, and the detail on a line of its own.
 local function server_error(self, body)
+    if not body then error("attempt to get length of local 'err_msg' (a nil value)", 0) end
     local fields = {}
-    for kind, value in (body or ""):gmatch "(%Z)(%Z*)%z" do
+    for kind, value in body:gmatch "(%Z)(%Z*)%z" do
         fields[kind] = value
     end
     self.sqlstate = fields.C
-    local text = (fields.S or "") .. ": " .. (fields.M or "")
+    local text = tostring(fields.S) .. ": " .. tostring(fields.M)
     if fields.P then text = text .. " (" .. fields.P .. ")" end
     return fields.D and text .. "\n" .. fields.D or text
 end
@@ -89,15 +92,28 @@ function driver:send(kind, body)
     return self.sock:send(kind .. int32(#body + 4) .. body)
 end
 
--- A body that does not come whole is no error, just nothing.
+-- A body that does not come whole is no error, just nothing. Kong's fork lets go of its socket where a message does not
+-- come; leafo's reads type and length in one piece.
 function driver:receive()
-    local kind, err = self.sock:receive(1)
-    if not kind then return nil, "receive_message: failed to get type: " .. err end
-    local length
-    length, err = self.sock:receive(4)
-    if not length then return nil, "receive_message: failed to get len: " .. err end
-    length = to_int(length) - 4
-    return kind, length > 0 and self.sock:receive(length) or nil
+    local header, err
+    if self.settings.forgets_socket then
+        local part = "type"
+        header, err = self.sock:receive(1)
+        if header then
+            local length
+            part, length, err = "len", self.sock:receive(4)
+            header = length and header .. length
+        end
+        if not header then
+            self.has_no_socket = true
+            return nil, "receive_message: failed to get " .. part .. ": " .. err
+        end
+    else
+        header, err = self.sock:receive(5)
+        if not header then return nil, "receive_message: failed to get type: " .. err end
+    end
+    local length = to_int(header:sub(2)) - 4
+    return header:sub(1, 1), length > 0 and self.sock:receive(length) or length == 0 and "" or nil
 end
 
 function driver:start()
@@ -111,7 +127,8 @@ function driver:authenticate()
     if not kind then return nil, body end
     if kind == "E" then return nil, server_error(self, body) end
     if kind ~= "R" then error("unexpected message during auth: " .. kind, 0) end
-    local how = body and to_int(body)
+    if not body then error("attempt to index local 'str' (a nil value)", 0) end
+    local how = to_int(body)
     if how == 0 then
         return true
     elseif how == 3 then
@@ -120,7 +137,7 @@ function driver:authenticate()
         local hash = crypto.hex_md5(crypto.hex_md5(self:password() .. self.settings.user) .. body:sub(5, 8))
         return self:answer("md5" .. hash .. "\0")
     elseif how == 10 then
-        return self:scram(self:password(), body:sub(5))
+        return self:scram(self:password(), body)
     end
     error("don't know how to auth: " .. tostring(how), 0)
 end
@@ -129,9 +146,9 @@ function driver:password()
     return self.settings.password or error("missing password, required for connect", 0)
 end
 
+-- pgmoon does not look at whether an answer could be sent: it reads next, and reports that.
 function driver:answer(body)
-    local ok, err = self:send("p", body)
-    if not ok then return nil, err end
+    self:send("p", body)
     return self:accepted()
 end
 
@@ -143,38 +160,44 @@ function driver:accepted()
 end
 
 -- SCRAM-SHA-256, bound to the server's certificate whenever the server offers that.
-function driver:scram(password, mechanisms)
+function driver:scram(password, request)
     local mechanism, header, channel
-    if ("\0" .. mechanisms):find("\0SCRAM-SHA-256-PLUS\0", 1, true) then
+    if request:find("SCRAM-SHA-256-PLUS", 1, true) then
         mechanism, header = "SCRAM-SHA-256-PLUS", "p=tls-server-end-point,,"
         channel = crypto.end_point(self.sock:certificate(), self.settings)
-    elseif ("\0" .. mechanisms):find("\0SCRAM-SHA-256\0", 1, true) then
+    elseif request:find("SCRAM-SHA-256", 1, true) then
         mechanism, header, channel = "SCRAM-SHA-256", "n,,", ""
     else
-        local text = "unsupported SCRAM mechanism name: " .. mechanisms
+        local text = "unsupported SCRAM mechanism name: " .. request
         if self.settings.raises_unknown_mechanism then error(text, 0) end
         return nil, text
     end
 
     local nonce = crypto.base64(crypto.random(18))
     local first = "n=,r=" .. nonce
-    local ok, err = self:send("p", mechanism .. "\0" .. int32(#header + #first) .. header .. first)
-    if not ok then return nil, err end
+    self:send("p", mechanism .. "\0" .. int32(#header + #first) .. header .. first)
     local kind, challenge = self:receive()
     if not kind then return nil, challenge end
-    if kind == "E" then return nil, server_error(self, challenge) end
-    if kind ~= "R" or to_int(challenge) ~= 11 then return nil, UNSUCCESSFUL end
+    if kind == "E" then server_error(self, challenge) end
+    -- pgmoon looks at the number only: an error of the server is one more message without the right one.
+    if to_int(challenge) ~= 11 then return nil, "server_first_message error: " .. challenge end
 
     challenge = challenge:sub(5)
-    local server_nonce, salt, iterations = challenge:match "^r=([^,]+),s=([^,]+),i=(%d+)"
+    local server_nonce = challenge:match "^r=([^,]+)"
+    local salt = challenge:match ",s=([^,]+)"
+    if not salt then return nil, "malformed server message (salt)" end
+    local iterations = challenge:match ",i=(.+)"
+    if not iterations then return nil, "malformed server message (iteraton count)" end
+    if tonumber(iterations) < ITERATIONS then
+        return nil, "the iteration-count sent by the server is less than " .. ITERATIONS
+    end
     if not server_nonce or server_nonce:sub(1, #nonce) ~= nonce then return nil, UNSUCCESSFUL end
     local salted = crypto.pbkdf2(password, crypto.from_base64(salt), tonumber(iterations))
     local client_key = crypto.hmac(salted, "Client Key")
     local last = "c=" .. crypto.base64(header .. channel) .. ",r=" .. server_nonce
     local all = first .. "," .. challenge .. "," .. last
     local proof = crypto.xor(client_key, crypto.hmac(crypto.sha256(client_key), all))
-    ok, err = self:send("p", last .. ",p=" .. crypto.base64(proof))
-    if not ok then return nil, err end
+    self:send("p", last .. ",p=" .. crypto.base64(proof))
 
     local final
     kind, final = self:receive()
@@ -204,6 +227,7 @@ end
 -- Sends a query, and returns the last row's first value, or true. An error of the server is kept and reading goes on
 -- until the server is ready; where the connection ends first, that is what is reported.
 function driver:query(query)
+    if self.has_no_socket then error("attempt to index field 'sock' (a nil value)", 0) end
     -- pgmoon only sees that sending fails when it reads.
     self:send("Q", query .. "\0")
     local value, failure = true, nil
