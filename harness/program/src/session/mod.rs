@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use indexmap::IndexSet;
 use tokio::sync::mpsc::unbounded_channel;
 
-pub use request::{CellRequest, load_suite};
+pub use request::{CellRequest, load_causes, load_suite};
 pub use runtime::{Chosen, RuntimeChoice, RuntimeRequest, with_advice};
 
 use crate::client::{ClientOptions, ClientUnavailable, Clients};
