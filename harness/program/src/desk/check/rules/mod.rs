@@ -11,6 +11,8 @@ mod transport;
 mod trusted;
 mod versions;
 
+use std::path::PathBuf;
+
 use openssl::x509::X509;
 
 use super::configuration::Configuration;
@@ -33,6 +35,8 @@ struct ServerFiles {
     certificate: Option<Vec<X509>>,
     /// The CAs for client certificates.
     ca: Option<Vec<X509>>,
+    /// The file with their revocation lists.
+    lists: Option<PathBuf>,
 }
 
 /// Checks everything that is there, each for itself and against the other side.
@@ -40,7 +44,8 @@ pub(super) fn check(kongs: &[Configuration], server: Option<&Server>, days: u32)
     let mut faults = Vec::new();
     let server_files = server.map(|server| {
         faults.extend(hba::check(server));
-        server_files::check(server, days, &mut faults)
+        let is_verified = kongs.is_empty() || kongs.iter().any(|kong| kong.main.verify);
+        server_files::check(server, days, is_verified, &mut faults)
     });
     for kong in kongs {
         if !kong.uses_postgres() {

@@ -123,7 +123,7 @@ fn of(setting: &Setting, kong: &Configuration) -> Option<Fault> {
     }
     if key == "lua_ssl_protocols" {
         let known = ["SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
-        let word = value.split_whitespace().find(|word| !known.contains(word))?;
+        let word = value.split_whitespace().find(|word| !known.iter().any(|known| known.eq_ignore_ascii_case(word)))?;
         return Some(Fault::new(
             Code::UnknownProtocol,
             place,
