@@ -80,6 +80,8 @@ fn faults(case: &Case, profile: &Profile, authority: &Authority) -> Vec<Fault> {
     let (server, kong) = (place.path().join("server"), place.path().join("kong"));
     write_all(authority, situation, &situation.server.files, &server);
     let files = write_all(authority, situation, &situation.kong.files, &kong);
+    // What tells a data directory from another folder.
+    std::fs::write(server.join("PG_VERSION"), "18\n").expect("a file");
     let value = |key: &str, value: &str| {
         let entry = |entry: &str| match (in_base64(entry.trim()), file_names(entry).next()) {
             (Some(name), _) => openssl::base64::encode_block(files.get(name).map_or(&[], |content| &content[..])),

@@ -14,7 +14,8 @@ fn output(command: &str, program: &Path) -> String {
     let path = format!("{folder}:{}", std::env::var("PATH").unwrap_or_default());
     let place = tempfile::tempdir().expect("a folder");
     let started = Instant::now();
-    let output = Command::new("sh").args(["-c", command]).env("PATH", path).current_dir(&place).output().expect("a shell");
+    let output =
+        Command::new("sh").args(["-c", command]).env("PATH", path).current_dir(&place).output().expect("a shell");
     assert!(started.elapsed() < Duration::from_secs(10), "{command} takes {:?}", started.elapsed());
     assert!(output.stderr.is_empty(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text")
