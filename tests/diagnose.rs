@@ -249,3 +249,24 @@ fn a_release_narrows_the_causes() {
     let found = SUITE.causes.diagnose("FATAL: connection requires a valid client certificate", &circumstances);
     assert_eq!(found.causes[0].code, "client-certificate-open-source");
 }
+
+#[rstest]
+#[case("receive_message: failed to get type: error", Some("3.9-oss"), None, None, "client-ca-not-trusted", false)]
+#[case("receive_message: failed to get type: error", Some("3.9-enterprise"), None, None, "client-ca-not-trusted", true)]
+#[case("authenticated with an MD5-encrypted password", None, Some(18), None, "md5-deprecated", false)]
+#[case("authenticated with an MD5-encrypted password", None, Some(19), None, "md5-deprecated", true)]
+#[case("handshake failed", None, None, Some(Stack::Luasec), "cosocket-versions-differ", false)]
+#[case("handshake failed", None, None, Some(Stack::Cosocket), "cosocket-versions-differ", true)]
+fn circumstances_rule_causes_out(
+    #[case] text: &str,
+    #[case] release: Option<&str>,
+    #[case] major: Option<u16>,
+    #[case] stack: Option<Stack>,
+    #[case] code: &str,
+    #[case] is_possible: bool,
+) {
+    let release = release.map(|release| release.parse().expect("a release"));
+    let circumstances = Circumstances { release, stack, major: major.map(Major) };
+    let found = SUITE.causes.diagnose(text, &circumstances);
+    assert_eq!(found.causes.iter().any(|suspect| suspect.code == code), is_possible, "{found:#?}");
+}
