@@ -21,7 +21,7 @@ static SUITE: LazyLock<Suite> = LazyLock::new(|| {
 fn expectations(case: &Case) -> impl Iterator<Item = &Expected> {
     case.steps.iter().filter_map(|step| step.expect.as_ref()).flat_map(|expectation| {
         Stack::ALL
-            .into_iter()
+            .iter()
             .flat_map(move |&stack| [Edition::Enterprise, Edition::Oss].map(|edition| expectation.on(stack, edition)))
     })
 }

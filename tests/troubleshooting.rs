@@ -33,7 +33,7 @@ fn each_symptom_is_one_command_with_the_output_that_the_document_shows() {
         let command = shown.lines().next().expect("a command");
         let output = output(command, Path::new(env!("CARGO_BIN_EXE_kong-pg-tls")));
         assert!(!output.trim().is_empty(), "{command} prints nothing");
-        made.push_str(&format!("{BEGIN}{command}\n{output}{END}{rest}"));
+        made += &[BEGIN, command, "\n", &output, END, rest].concat();
         commands += 1;
     }
     assert!(commands >= 6, "{commands} commands");
