@@ -94,11 +94,20 @@ async fn a_real_server_is_shown_with_its_chain_and_both_logins() {
         "server_version_num: certificate verify failed",
         "20: unable to get local issuer certificate",
         "Kong does not connect.",
+        "Printed by Kong",
+        "fails in ",
     ] {
         let other =
             part.replace("20: unable to get local issuer certificate", "self-signed certificate in certificate chain");
         assert!(output.stdout.contains(part) || output.stdout.contains(&other), "{part}: {}", output.stdout);
     }
+    let told = place.run(&["check", "kong.conf", "--live", "--json"]);
+    let document: serde_json::Value = serde_json::from_str(&told.stdout).expect("one document");
+    let live = &document["live"];
+    assert_eq!((told.status, &live["connects"]), (Some(100), &false.into()), "{told:#?}");
+    assert_eq!((&live["chain"][0]["subject"], &live["attempts"][0]["outcome"]), (&"/CN=db".into(), &"refused".into()));
+    let causes = live["diagnosis"]["causes"].as_array().expect("causes");
+    assert!(causes.iter().take(3).any(|cause| cause["code"] == "ca-not-trusted"), "{causes:#?}");
     drop(lease);
     pool.close().await;
 }

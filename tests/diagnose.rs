@@ -10,6 +10,7 @@ use kong_pg_tls::desk::diagnose::{Circumstances, Diagnosis};
 use kong_pg_tls::suite::{Case, Expected, Suite, TextContext};
 use postgres_tls_server::Major;
 use rstest::rstest;
+use serde::Deserialize;
 
 static SUITE: LazyLock<Suite> = LazyLock::new(|| {
     let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
@@ -131,6 +132,53 @@ fn every_text_of_a_refusal_is_known() {
     assert!(unknown.is_empty(), "{} texts: {unknown:#?}", unknown.len());
 }
 
+/// A message as operators paste it, and what is behind it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pasted {
+    text: String,
+    /// Where the kind of text is from.
+    source: String,
+    #[serde(default)]
+    cause: Vec<String>,
+    #[serde(default)]
+    unknown: bool,
+    kong: Option<String>,
+    postgres: Option<u16>,
+    stack: Option<String>,
+}
+
+/// Nine of ten have their cause first, all others among the first three, and nothing is said of what is not known.
+#[test]
+fn messages_as_operators_paste_them_are_understood() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/texts/diagnose.yaml");
+    let text = std::fs::read_to_string(path).expect("a file");
+    let all: Vec<Pasted> = serde_yaml::from_str(&text).expect("a list of texts");
+    let (mut known, mut first, mut lost) = (0, 0, Vec::new());
+    for pasted in &all {
+        assert!(pasted.unknown == pasted.cause.is_empty(), "{pasted:?}");
+        let circumstances = Circumstances {
+            release: pasted.kong.as_ref().map(|release| release.parse().expect("a release")),
+            stack: pasted.stack.as_ref().map(|stack| stack.parse().expect("a stack")),
+            major: pasted.postgres.map(Major),
+        };
+        let found = SUITE.causes.diagnose(&pasted.text, &circumstances);
+        let codes: Vec<_> = found.causes.iter().map(|suspect| suspect.code.clone()).collect();
+        let place = codes.iter().position(|code| pasted.cause.contains(code));
+        known += usize::from(!pasted.unknown);
+        first += usize::from(place == Some(0));
+        let is_right = if pasted.unknown { codes.is_empty() } else { place.is_some_and(|place| place < 3) };
+        if !is_right || !pasted.unknown && place != Some(0) {
+            println!("{place:?} of {codes:?}, not {:?}: {} ({})", pasted.cause, pasted.text, pasted.source);
+        }
+        if !is_right {
+            lost.push(&pasted.text);
+        }
+    }
+    println!("{first} of {known} first, {} texts", all.len());
+    assert!(lost.is_empty() && first * 10 >= known * 9, "{first} of {known}; {lost:#?}");
+}
+
 /// What users reported, with the cause that their threads found.
 #[rstest]
 #[case::kong_11768(
@@ -200,4 +248,25 @@ fn a_release_narrows_the_causes() {
         Circumstances { release: Some("3.9-oss".parse().expect("a release")), ..Circumstances::default() };
     let found = SUITE.causes.diagnose("FATAL: connection requires a valid client certificate", &circumstances);
     assert_eq!(found.causes[0].code, "client-certificate-open-source");
+}
+
+#[rstest]
+#[case("receive_message: failed to get type: error", Some("3.9-oss"), None, None, "client-ca-not-trusted", false)]
+#[case("receive_message: failed to get type: error", Some("3.9-enterprise"), None, None, "client-ca-not-trusted", true)]
+#[case("authenticated with an MD5-encrypted password", None, Some(18), None, "md5-deprecated", false)]
+#[case("authenticated with an MD5-encrypted password", None, Some(19), None, "md5-deprecated", true)]
+#[case("handshake failed", None, None, Some(Stack::Luasec), "cosocket-versions-differ", false)]
+#[case("handshake failed", None, None, Some(Stack::Cosocket), "cosocket-versions-differ", true)]
+fn circumstances_rule_causes_out(
+    #[case] text: &str,
+    #[case] release: Option<&str>,
+    #[case] major: Option<u16>,
+    #[case] stack: Option<Stack>,
+    #[case] code: &str,
+    #[case] is_possible: bool,
+) {
+    let release = release.map(|release| release.parse().expect("a release"));
+    let circumstances = Circumstances { release, stack, major: major.map(Major) };
+    let found = SUITE.causes.diagnose(text, &circumstances);
+    assert_eq!(found.causes.iter().any(|suspect| suspect.code == code), is_possible, "{found:#?}");
 }

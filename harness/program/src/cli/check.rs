@@ -7,9 +7,10 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{Exit, Failure};
-use crate::desk::check::live::{self, LiveError, Overrides};
+use crate::desk::check::live::{self, LiveError, LiveJson, Overrides};
 use crate::desk::check::output::{Look, write_codes, write_json, write_sarif, write_text};
 use crate::desk::check::{InputError, Kind, Report, Request, check as run_check};
+use crate::session::load_causes;
 use kong_pg_client::Profile;
 use postgres_tls_server::Major;
 
@@ -22,6 +23,7 @@ Examples:
   helm template . | kong-pg-tls check -                  what would be deployed
   kong-pg-tls check kong.conf --postgresql postgresql.conf --hba pg_hba.conf
   kong-pg-tls check kong.conf --live                     and connect as Kong does
+  kong-pg-tls check kong.conf --live --json              the same for a program
 
 Exit status:
   0 nothing wrong was found   100 there are errors or warnings   2 it cannot be read";
@@ -65,7 +67,7 @@ pub(super) struct CheckArgs {
     #[arg(long, value_name = "N", default_value_t = 30)]
     days: u32,
     /// Connect as well, as Kong does, and show what the server sends.
-    #[arg(long, conflicts_with_all = ["json", "sarif"])]
+    #[arg(long, conflicts_with = "sarif")]
     live: bool,
     /// Where to connect, instead of pg_host.
     #[arg(long, value_name = "HOST", requires = "live")]
@@ -127,7 +129,7 @@ impl CheckArgs {
     fn write(&self, report: &Report) -> io::Result<()> {
         let mut out = io::stdout().lock();
         if self.json {
-            write_json(&mut out, report)
+            write_json(&mut out, report, None)
         } else if self.sarif {
             write_sarif(&mut out, report)
         } else {
@@ -143,27 +145,36 @@ pub(super) async fn check(args: &CheckArgs) -> Result<Exit, Failure> {
         return written(write_codes(&mut io::stdout().lock()), Exit::Success);
     }
     let request = args.request();
-    let only_a_host = args.live && args.host.is_some();
-    let exit = match run_check(&request) {
+    let report = match run_check(&request) {
         // A host alone is connected to as a Kong without a configuration would.
-        Err(InputError::Nothing) if only_a_host => Exit::Success,
-        checked => {
-            let report = checked?;
-            let exit = if report.is_faulty() { Exit::Failed } else { Exit::Success };
-            written(args.write(&report), exit)?
-        }
+        Err(InputError::Nothing) if args.live && args.host.is_some() => Report::empty(&request),
+        checked => checked?,
     };
-    if args.live { connect(args, &request, exit).await } else { Ok(exit) }
+    let exit = if report.is_faulty() { Exit::Failed } else { Exit::Success };
+    // One document has both.
+    let exit =
+        if args.live && (args.json || report.inputs.is_empty()) { exit } else { written(args.write(&report), exit)? };
+    if args.live { connect(args, &request, &report).await } else { Ok(exit) }
 }
 
-async fn connect(args: &CheckArgs, request: &Request, exit: Exit) -> Result<Exit, Failure> {
+async fn connect(args: &CheckArgs, request: &Request, report: &Report) -> Result<Exit, Failure> {
     let limit = args.timeout.map(Duration::from_secs);
     let plan =
         live::plan(request, &Overrides { host: args.host.clone(), port: args.port, log: args.log.clone(), limit })?;
-    written(live::write_announcement(&mut io::stdout().lock(), &plan), exit)?;
+    let causes = load_causes()?;
+    if !args.json {
+        written(live::write_announcement(&mut io::stdout().lock(), &plan), Exit::Success)?;
+    }
     let result = live::run(&plan).await;
-    let exit = if result.connects() { exit } else { Exit::Failed };
-    written(live::write_result(&mut io::stdout().lock(), &plan, &result), exit)
+    let exit = if result.connects() && !report.is_faulty() { Exit::Success } else { Exit::Failed };
+    let diagnosis = live::diagnose(&plan, &result, &causes);
+    let mut out = io::stdout().lock();
+    let outcome = if args.json {
+        write_json(&mut out, report, Some(LiveJson::new(&plan, &result, diagnosis)))
+    } else {
+        live::write_result(&mut out, &plan, &result, diagnosis.as_ref())
+    };
+    written(outcome, exit)
 }
 
 fn written(result: io::Result<()>, exit: Exit) -> Result<Exit, Failure> {

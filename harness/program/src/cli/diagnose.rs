@@ -8,7 +8,7 @@ use postgres_tls_server::Major;
 
 use super::{Exit, Failure, print, write_json};
 use crate::desk::diagnose::{Circumstances, write_diagnosis};
-use crate::session::load_suite;
+use crate::session::load_causes;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -57,9 +57,9 @@ pub(super) fn diagnose(args: &DiagnoseArgs) -> Result<Exit, Failure> {
         }
         text.push('\n');
     }
-    let suite = load_suite(None)?;
+    let causes = load_causes()?;
     let circumstances = Circumstances { release: args.kong.clone(), stack: args.stack, major: args.postgres };
-    let diagnosis = suite.causes.diagnose(&text, &circumstances);
+    let diagnosis = causes.diagnose(&text, &circumstances);
     let width = terminal_size::terminal_size().filter(|_| io::stdout().is_terminal());
     let width = width.map_or(80, |(width, _)| usize::from(width.0));
     print(|out| if args.json { write_json(out, &diagnosis) } else { write_diagnosis(out, &diagnosis, width) })?;

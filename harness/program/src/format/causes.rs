@@ -16,6 +16,23 @@ pub struct CausesFile {
     pub causes: IndexMap<String, Cause>,
     /// The symptoms. Of two that match the same words, the longer one counts.
     pub symptoms: Vec<Symptom>,
+    /// What is not about Kong's connection to PostgreSQL, whatever else is in the line.
+    #[serde(default)]
+    pub unrelated: Vec<Unrelated>,
+    /// Messages of PostgreSQL in other languages, each with the English words that symptoms are written in. `*` stands
+    /// for the same values in both.
+    #[serde(default)]
+    pub translations: IndexMap<String, IndexMap<String, String>>,
+}
+
+/// Words of a line that belongs to another connection than the one to PostgreSQL.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Unrelated {
+    /// The words; `*` matches anything.
+    pub text: String,
+    /// What such a line is about, to follow "it is about".
+    pub about: String,
 }
 
 /// Why a connection fails, and what to do about it.

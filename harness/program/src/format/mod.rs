@@ -13,7 +13,7 @@ mod scenario;
 mod setting;
 mod texts;
 
-pub use causes::{Cause, CausesFile, Speaker, Step as ConnectionStep, Symptom};
+pub use causes::{Cause, CausesFile, Speaker, Step as ConnectionStep, Symptom, Unrelated};
 pub use claims::{Claim, ClaimsFile, Document, Documented, Scope, Would};
 pub use differences::{DifferenceEntry, DifferencesFile, Divergence};
 pub use files::{FileDetails, FileSpec, Files};

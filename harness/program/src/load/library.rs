@@ -49,6 +49,11 @@ impl Library {
         Self { scenarios: scenarios.collect(), ..Self::without_scenarios() }
     }
 
+    /// The file of causes that is built into the program.
+    pub(crate) fn built_in_causes() -> Source {
+        built_in(CAUSES)
+    }
+
     fn without_scenarios() -> Self {
         Self {
             scenarios: Vec::new(),
@@ -57,7 +62,7 @@ impl Library {
             outcomes: built_in(OUTCOMES),
             claims: built_in(CLAIMS),
             differences: built_in(DIFFERENCES),
-            causes: built_in(CAUSES),
+            causes: Self::built_in_causes(),
         }
     }
 

@@ -6,10 +6,9 @@ use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use certificate_trees::Format;
 use postgres_tls_server::Owner;
 
-use crate::suite::{Content, FileMode, KongSide, PlannedFile, Situation};
+use crate::suite::{KongSide, PlannedFile, Situation};
 use certificate_trees::{Authority, PkiError};
 use kong_pg_client::Stack;
 use kong_pg_client::conf::{FILE_KEYS, KongConf, file_names, in_base64, variable};
@@ -50,8 +49,8 @@ impl ConfigFiles {
 pub(super) fn server(authority: &Authority, situation: &Situation) -> Result<Configuration, PkiError> {
     let side = &situation.server;
     let file = |(name, planned): (&String, &PlannedFile)| {
-        let content = content(authority, situation, planned)?;
-        let mode = mode(authority, situation, planned)?;
+        let content = planned.content(authority, &situation.tree)?;
+        let mode = planned.octal_mode(authority, &situation.tree)?;
         let PlannedFile { owner, group, .. } = *planned;
         Ok((name.clone(), File { content, mode, owner, group }))
     };
@@ -64,35 +63,16 @@ pub(super) fn server(authority: &Authority, situation: &Situation) -> Result<Con
     })
 }
 
-fn content(authority: &Authority, situation: &Situation, planned: &PlannedFile) -> Result<Vec<u8>, PkiError> {
-    match &planned.content {
-        Content::Between(before, parts, behind) => {
-            let parts = authority.files(&situation.tree, parts, Format::default())?;
-            Ok([before.as_bytes(), &parts, behind.as_bytes()].concat())
-        }
-        Content::Artifacts(parts, format) => authority.files(&situation.tree, parts, *format),
-    }
-}
-
-fn mode(authority: &Authority, situation: &Situation, planned: &PlannedFile) -> Result<u32, PkiError> {
-    match (planned.mode, &planned.content) {
-        (FileMode::Octal(mode), _) => Ok(mode),
-        (FileMode::OfRecipe, Content::Artifacts(parts, _) | Content::Between(_, parts, _)) => {
-            parts.iter().try_fold(0, |mode, part| Ok(mode | authority.recipe_mode(&situation.tree, part)?))
-        }
-    }
-}
-
 /// Kong's certificates by name.
 pub(super) fn kong(authority: &Authority, situation: &Situation) -> Result<BTreeMap<String, KongFile>, PkiError> {
     let files = situation.kong.files.iter();
     files
         .map(|(name, planned)| {
             // Kong does not run as root: a file of another owner it reads only if its mode lets everybody.
-            let mode = mode(authority, situation, planned)?;
+            let mode = planned.octal_mode(authority, &situation.tree)?;
             let readable = planned.owner == Owner::DatabaseUser || mode & 0o004 != 0;
             let mode = if readable { mode } else { 0 };
-            Ok((name.clone(), KongFile { content: content(authority, situation, planned)?, mode }))
+            Ok((name.clone(), KongFile { content: planned.content(authority, &situation.tree)?, mode }))
         })
         .collect()
 }

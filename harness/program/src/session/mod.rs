@@ -14,7 +14,7 @@ use indexmap::IndexSet;
 use tokio::sync::mpsc::unbounded_channel;
 
 pub use error::SessionError;
-pub use request::{CellRequest, load_suite};
+pub use request::{CellRequest, load_causes, load_suite};
 pub use runtime::{Chosen, RuntimeChoice, RuntimeRequest, with_advice};
 
 use crate::client::{ClientOptions, Clients};

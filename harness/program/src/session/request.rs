@@ -7,6 +7,7 @@ use kong_pg_client::Stack;
 use postgres_tls_server::{Major, Runtime, RuntimeError};
 
 use super::error::SessionError;
+use crate::format::CausesFile;
 use crate::plan::{Axes, Cell, KongRelease, PlanError, Selection, Shard, plan};
 use crate::suite::{Difference, Suite};
 use crate::vocabulary::ClientKind;
@@ -50,6 +51,14 @@ impl Default for CellRequest {
 /// If the scenarios have mistakes.
 pub fn load_suite(folder: Option<&Path>) -> Result<Suite, SessionError> {
     folder.map_or_else(Suite::built_in, Suite::of_folder).map_err(SessionError::Scenarios)
+}
+
+/// What `diagnose` knows, without the rest of the suite.
+///
+/// # Errors
+/// If the file of causes does not hold.
+pub fn load_causes() -> Result<CausesFile, SessionError> {
+    Suite::built_in_causes().map_err(SessionError::Scenarios)
 }
 
 impl CellRequest {

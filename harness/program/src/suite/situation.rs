@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use certificate_trees::{Format, Recipe};
+use certificate_trees::{Authority, Format, PkiError, Recipe, Tree};
 use postgres_tls_server::{ApplyMode, Owner};
 
 use super::trees::{Trees, files_help};
 use crate::format::{FileDetails, FileSpec, Proxy, Settings, Setup};
 use crate::load::{Problem, Segment, key};
-use certificate_trees::Tree;
 use kong_pg_client::conf::{FILE_KEYS as KONG_FILE_KEYS, file_names, is_variable, variable};
 use postgres_tls_server::config::FILE_KEYS as POSTGRES_FILE_KEYS;
 
@@ -87,6 +86,35 @@ pub enum Content {
     Artifacts(Vec<String>, Format),
     /// Files of the tree in PEM between two texts.
     Between(String, Vec<String>, String),
+}
+
+impl PlannedFile {
+    /// The bytes of the file.
+    ///
+    /// # Errors
+    /// If one of the certificates cannot be made.
+    pub fn content(&self, authority: &Authority, tree: &Tree) -> Result<Vec<u8>, PkiError> {
+        match &self.content {
+            Content::Between(before, parts, behind) => {
+                let parts = authority.files(tree, parts, Format::default())?;
+                Ok([before.as_bytes(), &parts, behind.as_bytes()].concat())
+            }
+            Content::Artifacts(parts, format) => authority.files(tree, parts, *format),
+        }
+    }
+
+    /// The mode of the file: `0o600`.
+    ///
+    /// # Errors
+    /// If the recipe that sets it cannot be run.
+    pub fn octal_mode(&self, authority: &Authority, tree: &Tree) -> Result<u32, PkiError> {
+        match (self.mode, &self.content) {
+            (FileMode::Octal(mode), _) => Ok(mode),
+            (FileMode::OfRecipe, Content::Artifacts(parts, _) | Content::Between(_, parts, _)) => {
+                parts.iter().try_fold(0, |mode, part| Ok(mode | authority.recipe_mode(tree, part)?))
+            }
+        }
+    }
 }
 
 /// What becomes of a file that a setting names.

@@ -6,10 +6,10 @@ use std::path::Path;
 use openssl::asn1::Asn1Time;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
-use openssl::ssl::{SslContext, SslMethod};
+use openssl::ssl::{SslContext, SslFiletype, SslMethod};
 use openssl::stack::Stack;
-use openssl::x509::store::X509StoreBuilder;
-use openssl::x509::verify::X509VerifyParam;
+use openssl::x509::store::{X509Lookup, X509StoreBuilder};
+use openssl::x509::verify::{X509VerifyFlags, X509VerifyParam};
 use openssl::x509::{X509, X509PurposeId, X509StoreContext};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -176,6 +176,22 @@ pub(super) fn weak(certificate: &X509, level: u32, named: Named<'_>, of: &str) -
     Some(Fault::new(Code::WeakCertificate, named.place, what))
 }
 
+/// What certificates are verified by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Trust<'a> {
+    /// The CAs.
+    pub(super) certificates: &'a [X509],
+    /// A file with a revocation list of every CA. OpenSSL trusts the certificates in it as well.
+    pub(super) lists: Option<&'a Path>,
+}
+
+impl<'a> Trust<'a> {
+    /// Without revocation lists.
+    pub(super) fn of(certificates: &'a [X509]) -> Self {
+        Self { certificates, lists: None }
+    }
+}
+
 /// Verifies a certificate as OpenSSL does in a handshake. `depth` is how many intermediates may be between it and its
 /// root.
 ///
@@ -183,18 +199,25 @@ pub(super) fn weak(certificate: &X509, level: u32, named: Named<'_>, of: &str) -
 /// OpenSSL's number and text of the first fault.
 pub(super) fn verify(
     chain: &[X509],
-    trusted: &[X509],
+    trust: Trust<'_>,
     purpose: X509PurposeId,
     (depth, level): (Option<u32>, u32),
 ) -> Result<(), (i32, String)> {
     let Some((leaf, intermediates)) = chain.split_first() else { return Ok(()) };
     let run = || {
         let mut store = X509StoreBuilder::new()?;
-        for certificate in trusted {
+        for certificate in trust.certificates {
             // One that is there twice is refused, and does no harm.
             let _ = store.add_cert(certificate.clone());
         }
         let mut parameters = X509VerifyParam::new()?;
+        if let Some(lists) = trust.lists {
+            let lookup = store.add_lookup(X509Lookup::file())?;
+            // There may be no certificates in it.
+            let _ = lookup.load_cert_file(lists, SslFiletype::PEM);
+            lookup.load_crl_file(lists, SslFiletype::PEM)?;
+            parameters.set_flags(X509VerifyFlags::CRL_CHECK | X509VerifyFlags::CRL_CHECK_ALL)?;
+        }
         parameters.set_purpose(purpose)?;
         parameters.set_auth_level(i32::try_from(level).unwrap_or(2));
         if let Some(depth) = depth {

@@ -64,6 +64,12 @@ pub struct Report {
 }
 
 impl Report {
+    /// Nothing was read, and nothing was found.
+    #[must_use]
+    pub fn empty(request: &Request) -> Self {
+        Self { release: request.profile.to_string(), inputs: Vec::new(), faults: Vec::new() }
+    }
+
     /// Whether anything is wrong.
     #[must_use]
     pub fn is_faulty(&self) -> bool {

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use render::write_diagnosis;
-use text::Line;
+use text::{Line, Translation};
 
 use crate::format::{Cause, CausesFile, ConnectionStep, Speaker, Symptom};
 
@@ -41,6 +41,8 @@ pub struct Diagnosis {
     pub texts: Vec<String>,
     /// The causes, most likely first.
     pub causes: Vec<Suspect>,
+    /// What the text is about, if not about PostgreSQL.
+    pub unrelated: Option<String>,
 }
 
 /// A cause that fits.
@@ -71,64 +73,70 @@ struct Found<'a> {
     place: Range<usize>,
 }
 
+/// A symptom and its text in lower case.
+type Pattern<'a> = (&'a Symptom, String);
+
 impl CausesFile {
     /// Finds the causes behind the lines of a text: a message, several, or a whole log.
     #[must_use]
     pub fn diagnose(&self, text: &str, circumstances: &Circumstances) -> Diagnosis {
-        let mut lines: Vec<Line> = Vec::new();
-        for line in text.lines().map(Line::new).filter(|line| !line.whole.is_empty()) {
-            // A log repeats itself.
-            if !lines.iter().any(|known| known.message == line.message) {
-                lines.push(line);
-            }
-        }
-        let found = self.find(&lines, circumstances);
+        let translations = self.translations();
+        let (lines, about) = self.without_unrelated(text::lines(text, &translations));
+        let possible = |symptom: &&Symptom| {
+            symptom.stack.is_none() || circumstances.stack.is_none() || symptom.stack == circumstances.stack
+        };
+        let patterns = self.symptoms.iter().filter(possible).map(|symptom| (symptom, symptom.text.to_lowercase()));
+        let found = find(&lines, &patterns.collect::<Vec<_>>(), &translations);
         let telling = found.iter().max_by_key(|found| found.place.len());
         let mut texts: Vec<_> = found.iter().map(|found| found.line).collect();
         texts.sort_unstable();
         texts.dedup();
+        let unrelated = about.filter(|_| found.is_empty());
         Diagnosis {
             who: telling.map(|found| found.symptom.who),
             step: telling.map(|found| found.symptom.step),
             stack: telling.and_then(|found| found.symptom.stack),
             texts: texts.into_iter().map(|line| lines[line].given.clone()).collect(),
             causes: self.suspects(&found, &text.to_lowercase(), circumstances),
+            unrelated,
         }
     }
 
-    fn find<'a>(&'a self, lines: &[Line], circumstances: &Circumstances) -> Vec<Found<'a>> {
-        let mut all = Vec::new();
-        for (number, line) in lines.iter().enumerate() {
-            let speaks = |symptom: &Symptom| {
-                let of_the_client = matches!(symptom.who, Speaker::Kong | Speaker::Nginx | Speaker::Libpq);
-                !(of_the_client && line.is_of_the_server())
-                    && (symptom.stack.is_none()
-                        || circumstances.stack.is_none()
-                        || symptom.stack == circumstances.stack)
-            };
-            let here: Vec<_> = self
-                .symptoms
-                .iter()
-                .filter(|symptom| speaks(symptom))
-                .filter_map(|symptom| {
-                    Some(Found { symptom, line: number, place: line.find(&symptom.text, symptom.whole)? })
-                })
-                .collect();
-            let places: Vec<_> = here.iter().map(|found| found.place.clone()).collect();
-            // Of symptoms within each other the longest is the one that was meant.
-            let is_part = |place: &Range<usize>| {
-                places.iter().any(|other| other != place && other.start <= place.start && place.end <= other.end)
-            };
-            all.extend(here.into_iter().filter(|found| !is_part(&found.place)));
-        }
+    /// The translations in lower case. Longer ones come first, as they may have shorter ones in them.
+    fn translations(&self) -> Vec<Translation> {
+        let all = self.translations.values().flatten();
+        let mut all: Vec<_> = all.map(|(from, to)| (from.to_lowercase(), to.to_lowercase())).collect();
+        all.sort_by_key(|(from, _)| std::cmp::Reverse(from.len()));
         all
+    }
+
+    /// The lines that may be about PostgreSQL, and what one of the others is about.
+    fn without_unrelated(&self, lines: Vec<Line>) -> (Vec<Line>, Option<String>) {
+        let mut about = None;
+        let patterns: Vec<_> = self.unrelated.iter().map(|entry| (entry.text.to_lowercase(), &entry.about)).collect();
+        let is_about = |line: &Line| {
+            let found = patterns.iter().find(|(pattern, _)| line.find(pattern, false).is_some());
+            found.filter(|_| !line.names_postgresql()).map(|(_, about)| (*about).clone())
+        };
+        let kept = lines.into_iter().filter(|line| {
+            let of_this_line = is_about(line);
+            let keep = of_this_line.is_none();
+            about = about.take().or(of_this_line);
+            keep
+        });
+        (kept.collect(), about)
     }
 
     fn suspects(&self, found: &[Found<'_>], log: &str, circumstances: &Circumstances) -> Vec<Suspect> {
         let mut scores = IndexMap::<&str, u64>::new();
         for Found { symptom, place, .. } in found {
-            // Longer texts say more; later causes are less likely.
-            let weight = 1000 + 10 * u64::try_from(place.len()).unwrap_or_default();
+            // Longer texts say more, and so do those with few causes; later causes are less likely.
+            let certainty = match symptom.causes.len() {
+                1 => 3,
+                2 => 2,
+                _ => 1,
+            };
+            let weight = certainty * (1000 + 10 * u64::try_from(place.len()).unwrap_or_default());
             for (position, code) in (1..).zip(&symptom.causes) {
                 *scores.entry(code).or_default() += weight / position;
             }
@@ -146,10 +154,52 @@ impl CausesFile {
     }
 }
 
+/// The symptoms in the lines, and in two lines together where neither has one by itself.
+fn find<'a>(lines: &[Line], patterns: &[Pattern<'a>], translations: &[Translation]) -> Vec<Found<'a>> {
+    let mut all: Vec<_> = lines.iter().map(|line| find_in(line, patterns)).collect();
+    for (number, pair) in lines.windows(2).enumerate() {
+        if all[number].is_empty() && all[number + 1].is_empty() && pair[1].may_be_a_rest() {
+            let joined = pair[0].joined(&pair[1], translations);
+            let found = joined.iter().map(|line| find_in(line, patterns)).find(|found| !found.is_empty());
+            all[number] = found.unwrap_or_default();
+        }
+    }
+    let of_line = |(line, found): (usize, Vec<(&'a Symptom, Range<usize>)>)| {
+        found.into_iter().map(move |(symptom, place)| Found { symptom, line, place })
+    };
+    all.into_iter().enumerate().flat_map(of_line).collect()
+}
+
+/// The symptoms in a line. Of those within each other the longest is the one that was meant.
+fn find_in<'a>(line: &Line, patterns: &[Pattern<'a>]) -> Vec<(&'a Symptom, Range<usize>)> {
+    let of_the_server = line.is_of_the_server();
+    let here: Vec<_> = patterns
+        .iter()
+        .filter(|(symptom, _)| {
+            !(of_the_server && matches!(symptom.who, Speaker::Kong | Speaker::Nginx | Speaker::Libpq))
+        })
+        .filter_map(|(symptom, pattern)| Some((*symptom, line.find(pattern, symptom.whole)?)))
+        .collect();
+    let is_part = |place: &Range<usize>| {
+        here.iter().any(|(_, other)| other != place && other.start <= place.start && place.end <= other.end)
+    };
+    here.iter().filter(|(_, place)| !is_part(place)).cloned().collect()
+}
+
+/// Whether a log has a word, and not merely as a part of another one.
+fn mentions(log: &str, word: &str) -> bool {
+    let is_bare = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
+    let is_word = |start: usize| {
+        let (before, after) = (log[..start].chars().next_back(), log[start + word.len()..].chars().next());
+        (is_bare(before) || is_bare(word.chars().next())) && is_bare(after)
+    };
+    log.match_indices(word).any(|(start, _)| is_word(start))
+}
+
 /// How much more likely a cause is that only some releases have, on one of them.
 const OF_THE_RELEASE: u64 = 10;
 /// How much more likely a cause is if the log names what it is about.
-const MENTIONED: u64 = 3;
+const MENTIONED: u64 = 4;
 
 impl Cause {
     /// By which factor it is more likely in the circumstances; `None` if it is impossible there.
@@ -161,14 +211,17 @@ impl Cause {
         if self.postgres.zip(*major).is_some_and(|(range, major)| !range.contains(major)) {
             return None;
         }
-        let is_mentioned = self.mentions.iter().any(|word| log.contains(word.as_str()));
+        let is_mentioned = self.mentions.iter().any(|word| mentions(log, word));
         let mentioned = if is_mentioned { MENTIONED } else { 1 };
         let Some(release) = release.as_ref().filter(|_| !self.releases.is_empty()) else { return Some(mentioned) };
         let is_named = |glob: &String| {
             let glob = Glob::new(glob).map(|glob| glob.compile_matcher());
             glob.is_ok_and(|glob| glob.is_match(release.to_string()))
         };
-        self.releases.iter().any(is_named).then_some(mentioned * OF_THE_RELEASE)
+        // What a whole edition has is nothing special in one of its releases.
+        let special = self.releases.iter().any(|glob| !glob.starts_with('*'));
+        let factor = if special { OF_THE_RELEASE } else { 1 };
+        self.releases.iter().any(is_named).then_some(mentioned * factor)
     }
 }
 

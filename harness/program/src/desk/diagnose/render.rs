@@ -16,6 +16,10 @@ const SHOWN: usize = 5;
 /// What the writer says.
 pub fn write_diagnosis(out: &mut dyn Write, diagnosis: &Diagnosis, width: usize) -> io::Result<()> {
     let bold = Style::new().bold();
+    if let Some(about) = &diagnosis.unrelated {
+        let text = format!("This is not about Kong's connection to PostgreSQL; it is about {about}.");
+        return writeln!(out, "{}", indent(&text, 0, width));
+    }
     let (Some(who), Some(step)) = (diagnosis.who, diagnosis.step) else {
         return writeln!(
             out,

@@ -2,13 +2,18 @@
 
 mod attempts;
 mod authorities;
+mod json;
 mod libpq;
 mod log;
 mod plan;
 mod probe;
 mod text;
 
+use crate::desk::diagnose::{Circumstances, Diagnosis};
+use crate::format::CausesFile;
+
 pub use attempts::{Outcome, Stacked};
+pub use json::LiveJson;
 pub use libpq::Libpq;
 pub use plan::{LiveError, Overrides, Plan, plan};
 pub use probe::{Answer, HandshakeError, Sent};
@@ -35,6 +40,28 @@ impl LiveResult {
     pub fn connects(&self) -> bool {
         self.attempts.len() == 2 && self.attempts.iter().all(|attempt| matches!(attempt.outcome, Outcome::Connected))
     }
+}
+
+/// What the texts of both sides mean; nothing, if Kong connects.
+#[must_use]
+pub fn diagnose(plan: &Plan, result: &LiveResult, causes: &CausesFile) -> Option<Diagnosis> {
+    if result.connects() {
+        return None;
+    }
+    let kong = result.attempts.iter().filter_map(|attempt| match &attempt.outcome {
+        Outcome::Refused { text, .. } => Some(text.as_str()),
+        Outcome::Hangs => Some("timeout"),
+        Outcome::Connected => None,
+    });
+    let of_the_peer = match &result.answer {
+        Answer::Unresolved(_) => Some("host not found"),
+        Answer::Unreachable(why) => Some(why.as_str()),
+        _ => None,
+    };
+    let log = result.log.iter().flatten().map(String::as_str);
+    let text = kong.chain(of_the_peer).chain(log).collect::<Vec<_>>().join("\n");
+    let circumstances = Circumstances { release: Some(plan.profile.clone()), ..Circumstances::default() };
+    Some(causes.diagnose(&text, &circumstances))
 }
 
 /// Connects. Nothing is tried twice, and nothing takes longer than its limit.

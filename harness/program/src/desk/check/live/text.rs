@@ -8,6 +8,10 @@ use openssl::x509::X509;
 use super::super::material;
 use super::super::output::wrap;
 use super::{Answer, LiveResult, Outcome, Plan};
+use crate::desk::diagnose::{Diagnosis, write_diagnosis};
+
+/// The columns of a diagnosis.
+const WIDTH: usize = 80;
 
 /// Says what is going to be done.
 ///
@@ -45,7 +49,12 @@ pub fn write_announcement(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
 ///
 /// # Errors
 /// It cannot be written.
-pub fn write_result(out: &mut dyn Write, plan: &Plan, result: &LiveResult) -> io::Result<()> {
+pub fn write_result(
+    out: &mut dyn Write,
+    plan: &Plan,
+    result: &LiveResult,
+    diagnosis: Option<&Diagnosis>,
+) -> io::Result<()> {
     writeln!(out)?;
     match &result.answer {
         Answer::Unresolved(why) | Answer::Unreachable(why) | Answer::Strange(why) => {
@@ -91,8 +100,9 @@ pub fn write_result(out: &mut dyn Write, plan: &Plan, result: &LiveResult) -> io
         return writeln!(out, "\nKong connects.");
     }
     writeln!(out, "\nKong does not connect.")?;
-    let refused = result.attempts.iter().any(|attempt| matches!(attempt.outcome, Outcome::Refused { .. }));
-    if refused { writeln!(out, "What a text means: kong-pg-tls diagnose 'TEXT'") } else { Ok(()) }
+    let Some(diagnosis) = diagnosis else { return Ok(()) };
+    writeln!(out)?;
+    write_diagnosis(out, diagnosis, WIDTH)
 }
 
 /// A certificate in the chain, with its names and dates.

@@ -7,11 +7,14 @@ use serde::Serialize;
 use super::super::Report;
 use super::super::catalog::{Code, entry};
 use super::super::fault::Severity;
+use super::super::live::LiveJson;
 
 #[derive(Serialize)]
 struct Document<'a> {
     release: &'a str,
     faults: Vec<Finding<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    live: Option<LiveJson>,
 }
 
 #[derive(Serialize)]
@@ -25,11 +28,11 @@ struct Finding<'a> {
     cells: Vec<&'a str>,
 }
 
-/// Writes a report as JSON, notes included.
+/// Writes a report as JSON, notes included, and what came of connecting if that was asked for.
 ///
 /// # Errors
 /// It cannot be written.
-pub fn write_json(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+pub fn write_json(out: &mut dyn Write, report: &Report, live: Option<LiveJson>) -> io::Result<()> {
     let finding = |fault: &'_ super::super::fault::Fault| -> Vec<&'static str> {
         entry(fault.code).cells.iter().map(|proof| proof.case.as_str()).collect()
     };
@@ -42,7 +45,7 @@ pub fn write_json(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         fix: &fault.fix,
         cells: finding(fault),
     });
-    let document = Document { release: &report.release, faults: faults.collect() };
+    let document = Document { release: &report.release, faults: faults.collect(), live };
     serde_json::to_writer_pretty(&mut *out, &document)?;
     writeln!(out)
 }

@@ -5,8 +5,8 @@ use openssl::x509::{X509, X509PurposeId};
 
 use super::super::catalog::Code;
 use super::super::configuration::Configuration;
-use super::super::fault::Fault;
-use super::super::material;
+use super::super::fault::{Fault, Severity};
+use super::super::material::{self, Trust};
 use super::super::server::Server;
 use super::{KongFiles, ServerFiles};
 
@@ -26,7 +26,7 @@ fn verify(kong: &Configuration, files: &KongFiles, chain: &[X509], ca: Option<&[
     let place = kong.place_of("lua_ssl_trusted_certificate");
     let leaf = material::subject(chain.first()?);
     let level = kong.main.security_level;
-    if let Err((number, text)) = material::verify(&sent, trusted, X509PurposeId::SSL_SERVER, (None, level)) {
+    if let Err((number, text)) = material::verify(&sent, Trust::of(trusted), X509PurposeId::SSL_SERVER, (None, level)) {
         if material::is_of_the_certificate_itself(number) {
             return None;
         }
@@ -34,7 +34,7 @@ fn verify(kong: &Configuration, files: &KongFiles, chain: &[X509], ca: Option<&[
         return Some(Fault::new(Code::ServerNotVerified, place, what));
     }
     let depth = kong.main.depth;
-    material::verify(&sent, trusted, X509PurposeId::SSL_SERVER, (Some(depth), level)).err().map(|_| {
+    material::verify(&sent, Trust::of(trusted), X509PurposeId::SSL_SERVER, (Some(depth), level)).err().map(|_| {
         let what = format!("the chain of {leaf} has more intermediates than lua_ssl_verify_depth = {depth}");
         Fault::new(Code::ChainTooDeep, kong.place_of("lua_ssl_verify_depth"), what)
     })
@@ -52,13 +52,15 @@ fn binding(kong: &Configuration, server: &Server, chain: &[X509]) -> Option<Faul
     let algorithm = leaf.signature_algorithm().object().nid();
     let ed448 = Nid::from_raw(1088);
     let ed25519 = Nid::from_raw(1087);
-    [Nid::RSASSAPSS, ed25519, ed448].contains(&algorithm).then(|| {
-        let name = algorithm.long_name().unwrap_or("its algorithm");
-        let what = format!("SCRAM cannot be bound to a certificate that is signed with {name}");
-        Fault::new(
-            Code::UnboundSignature,
-            server.conf.as_ref().map_or(&kong.place, |conf| conf.place_of("ssl_cert_file")),
-            what,
-        )
-    })
+    let ecdsa = [Nid::ECDSA_WITH_SHA224, Nid::ECDSA_WITH_SHA256, Nid::ECDSA_WITH_SHA384, Nid::ECDSA_WITH_SHA512];
+    // Enterprise's driver knows no ECDSA as far as it has been measured; newer ones may.
+    let is_ecdsa = !kong.is_oss() && ecdsa.contains(&algorithm);
+    if !is_ecdsa && ![Nid::RSASSAPSS, ed25519, ed448].contains(&algorithm) {
+        return None;
+    }
+    let name = algorithm.long_name().unwrap_or("its algorithm");
+    let what = format!("SCRAM cannot be bound to a certificate that is signed with {name}");
+    let place = server.conf.as_ref().map_or(&kong.place, |conf| conf.place_of("ssl_cert_file"));
+    let fault = Fault::new(Code::UnboundSignature, place, what);
+    Some(if is_ecdsa { fault.with_severity(Severity::Note) } else { fault })
 }

@@ -5,7 +5,7 @@ use openssl::x509::{X509, X509PurposeId};
 use super::super::catalog::Code;
 use super::super::configuration::{Configuration, Setting};
 use super::super::fault::{Fault, Severity};
-use super::super::material::{self, Named};
+use super::super::material::{self, Named, Trust};
 use super::{KongFiles, ServerFiles};
 
 /// Checks the two files, and returns the certificates that Kong sends.
@@ -104,19 +104,28 @@ pub(super) fn check_chain(kong: &Configuration, files: &KongFiles, server: Optio
     };
     let completed: Vec<_> = chain.iter().chain(trusted).cloned().collect();
     let level = (None, 2);
-    if let Some(ca) = server.and_then(|server| server.ca.as_deref()) {
-        let (number, text) = material::verify(chain, ca, X509PurposeId::SSL_CLIENT, level).err()?;
-        if material::is_of_the_certificate_itself(number) {
+    if let Some((server, ca)) = server.and_then(|server| Some((server, server.ca.as_deref()?))) {
+        let trust = Trust { certificates: ca, lists: server.lists.as_deref() };
+        let (number, text) = material::verify(chain, trust, X509PurposeId::SSL_CLIENT, level).err()?;
+        // A list that has expired is reported where the lists are looked at.
+        if material::is_of_the_certificate_itself(number) || number == 12 {
             return None;
         }
-        if material::verify(&completed, ca, X509PurposeId::SSL_CLIENT, level).is_ok() {
+        if material::verify(&completed, trust, X509PurposeId::SSL_CLIENT, level).is_ok() {
             return Some(incomplete("lua_ssl_trusted_certificate"));
         }
         let what = format!(
-            "the server does not accept the certificate {} by its ssl_ca_file ({number}: {text})",
-            material::subject(leaf)
+            "the server does not accept the certificate {} by its {} ({number}: {text})",
+            material::subject(leaf),
+            if server.lists.is_some() { "ssl_ca_file and ssl_crl_file" } else { "ssl_ca_file" },
         );
-        Some(Fault::new(Code::ClientNotVerified, named.place, what))
+        let fault = Fault::new(Code::ClientNotVerified, named.place, what);
+        Some(match number {
+            3 => fault.with_fix("Put the current revocation list of every CA of the chain into ssl_crl_file."),
+            11 | 12 => fault.with_fix("Put a revocation list into ssl_crl_file that is valid today."),
+            23 => fault.with_fix("Give Kong a certificate that is not on the revocation list."),
+            _ => fault,
+        })
     } else {
         let last = chain.last()?;
         let issuer = trusted.iter().find(|other| material::is_issued_by(last, other))?;

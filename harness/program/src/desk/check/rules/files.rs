@@ -1,5 +1,7 @@
 //! Certificates that rules about both sides look at.
 
+use std::path::PathBuf;
+
 use openssl::x509::X509;
 
 /// Certificates of Kong's that could be read.
@@ -18,4 +20,6 @@ pub(super) struct ServerFiles {
     pub(super) certificate: Option<Vec<X509>>,
     /// The CAs for client certificates.
     pub(super) ca: Option<Vec<X509>>,
+    /// The file with their revocation lists.
+    pub(super) lists: Option<PathBuf>,
 }

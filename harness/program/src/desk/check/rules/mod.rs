@@ -22,7 +22,8 @@ pub(super) fn check(kongs: &[Configuration], server: Option<&Server>, days: u32)
     let mut faults = Vec::new();
     let server_files = server.map(|server| {
         faults.extend(hba::check(server));
-        server_files::check(server, days, &mut faults)
+        let is_verified = kongs.is_empty() || kongs.iter().any(|kong| kong.main.verify);
+        server_files::check(server, days, is_verified, &mut faults)
     });
     for kong in kongs {
         if !kong.uses_postgres() {

@@ -1,9 +1,10 @@
 //! The server's certificate, key, CAs and revocation lists.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use openssl::asn1::Asn1Time;
+use openssl::ssl::{SslContext, SslMethod};
 use openssl::x509::{X509, X509Crl};
 
 use super::super::catalog::Code;
@@ -16,8 +17,9 @@ use super::ServerFiles;
 /// The security level that OpenSSL has by default since 3.2, and on Debian and Red Hat before.
 const LEVEL: u32 = 2;
 
-/// Checks the settings and the files they name, if the server speaks TLS.
-pub(super) fn check(server: &Server, days: u32, faults: &mut Vec<Fault>) -> ServerFiles {
+/// Checks the settings and the files they name, if the server speaks TLS. What is wrong with a server certificate that
+/// no Kong verifies keeps none from connecting.
+pub(super) fn check(server: &Server, days: u32, is_verified: bool, faults: &mut Vec<Fault>) -> ServerFiles {
     let Some(conf) = &server.conf else { return ServerFiles::default() };
     faults.extend(settings(conf));
     if !conf.is_on("ssl") {
@@ -25,12 +27,14 @@ pub(super) fn check(server: &Server, days: u32, faults: &mut Vec<Fault>) -> Serv
     }
     let certificate = certificates(conf, "ssl_cert_file", Some("server.crt"), faults);
     if let (Some(chain), Some(named)) = (&certificate, named(conf, "ssl_cert_file", Some("server.crt"))) {
-        faults.extend(chain.iter().filter_map(|certificate| material::validity(certificate, days, named)));
+        let weighed = |fault: Fault| if is_verified { fault } else { fault.with_severity(Severity::Warning) };
+        let validities = chain.iter().filter_map(|certificate| material::validity(certificate, days, named));
+        faults.extend(validities.map(weighed));
         faults.extend(chain.first().and_then(|leaf| material::weak(leaf, LEVEL, named, "OpenSSL's default")));
         if let Some(leaf) = chain.first().filter(|leaf| !material::uses(leaf).server) {
             let what =
                 format!("ssl_cert_file names a certificate that is not for servers: {}", material::subject(leaf));
-            faults.push(Fault::new(Code::WrongPurpose, named.place, what));
+            faults.push(weighed(Fault::new(Code::WrongPurpose, named.place, what)));
         }
     }
     key(conf, certificate.as_deref(), faults);
@@ -44,8 +48,11 @@ pub(super) fn check(server: &Server, days: u32, faults: &mut Vec<Fault>) -> Serv
         }
         faults.extend(ca.iter().filter_map(|certificate| material::validity(certificate, days, named)));
     }
-    revocation(conf, faults);
-    ServerFiles { certificate, ca }
+    if let Some(named) = named(conf, "ssl_dh_params_file", None) {
+        faults.extend(content(conf, named).err());
+    }
+    let lists = revocation(conf, faults);
+    ServerFiles { certificate, ca, lists }
 }
 
 fn settings(conf: &PostgresqlConf) -> Vec<Fault> {
@@ -64,6 +71,13 @@ fn settings(conf: &PostgresqlConf) -> Vec<Fault> {
     {
         let what = "ssl_min_protocol_version is above ssl_max_protocol_version";
         faults.push(Fault::new(Code::ServerSetting, conf.place_of(limits[0]), what));
+    }
+    let has_unknown_ciphers = |ciphers: &str| {
+        SslContext::builder(SslMethod::tls()).is_ok_and(|mut builder| builder.set_cipher_list(ciphers).is_err())
+    };
+    if let Some(ciphers) = conf.get("ssl_ciphers").filter(|ciphers| has_unknown_ciphers(ciphers)) {
+        let what = format!("ssl_ciphers names no cipher suite that OpenSSL knows: {ciphers}");
+        faults.push(Fault::new(Code::ServerSetting, conf.place_of("ssl_ciphers"), what));
     }
     for (place, path) in &conf.not_found {
         let what = format!("a file is included that is not there: {}", path.display());
@@ -137,12 +151,16 @@ fn mode(conf: &PostgresqlConf, named: Named<'_>) -> Option<Fault> {
     })
 }
 
-fn revocation(conf: &PostgresqlConf, faults: &mut Vec<Fault>) {
+/// Checks the revocation lists, and says where they are if there are any.
+fn revocation(conf: &PostgresqlConf, faults: &mut Vec<Fault>) -> Option<PathBuf> {
     const BEGIN: &str = "-----BEGIN X509 CRL-----";
-    let Some(named) = named(conf, "ssl_crl_file", None) else { return };
+    let named = named(conf, "ssl_crl_file", None)?;
     let bytes = match content(conf, named) {
         Ok(bytes) => bytes,
-        Err(fault) => return faults.push(fault),
+        Err(fault) => {
+            faults.push(fault);
+            return None;
+        }
     };
     let text = String::from_utf8_lossy(&bytes);
     let lists: Vec<_> = text
@@ -153,13 +171,19 @@ fn revocation(conf: &PostgresqlConf, faults: &mut Vec<Fault>) {
     if lists.is_empty() {
         let what = format!("ssl_crl_file names a file without a revocation list in PEM: {}", named.path);
         faults.push(Fault::new(Code::ServerSetting, named.place, what));
+        return None;
     }
-    let Ok(now) = Asn1Time::days_from_now(0) else { return };
-    for list in lists {
-        if let Some(ends) = list.next_update().filter(|ends| **ends < now) {
+    let now = Asn1Time::days_from_now(0).ok()?;
+    let is_expired = |list: &X509Crl| list.next_update().is_some_and(|ends| *ends < now);
+    let issuer = |list: &X509Crl| list.issuer_name().to_der().ok();
+    for list in &lists {
+        // OpenSSL takes the newer one of two.
+        let has_newer = lists.iter().any(|other| !is_expired(other) && issuer(other) == issuer(list));
+        if let Some(ends) = list.next_update().filter(|_| is_expired(list) && !has_newer) {
             let issuer = certificate_trees::oneline(list.issuer_name());
             let what = format!("the revocation list of {issuer} has expired on {ends}: {}", named.path);
             faults.push(Fault::new(Code::CrlExpired, named.place, what));
         }
     }
+    Some(conf.path(named.path))
 }

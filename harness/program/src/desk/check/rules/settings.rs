@@ -116,14 +116,16 @@ fn of(setting: &Setting, kong: &Configuration) -> Option<Fault> {
         });
     }
     if NUMBERS.contains(&key.as_str()) && value.parse::<u32>().is_err() {
-        return Some(Fault::new(Code::NotANumber, place, format!("{name} = {value} is no number")));
+        let fault = Fault::new(Code::NotANumber, place, format!("{name} = {value} is no number"));
+        // Kong goes on with the default of a time limit.
+        return Some(if key == "pg_timeout" { fault.with_severity(Severity::Warning) } else { fault });
     }
     if key.ends_with("ssl_version") {
         return refusal_of_version(value, &kong.profile).map(|text| Fault::new(Code::InvalidValue, place, text));
     }
     if key == "lua_ssl_protocols" {
         let known = ["SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
-        let word = value.split_whitespace().find(|word| !known.contains(word))?;
+        let word = value.split_whitespace().find(|word| !known.iter().any(|known| known.eq_ignore_ascii_case(word)))?;
         return Some(Fault::new(
             Code::UnknownProtocol,
             place,

@@ -27,7 +27,10 @@ fn of_luasec(connection: &Connection) -> Versions {
 /// What a cosocket offers in the workers.
 fn of_cosocket(connection: &Connection) -> Versions {
     let named = connection.protocols.split_whitespace();
-    usable(named.filter_map(|word| VERSIONS.iter().position(|(name, _)| *name == word)).collect(), connection)
+    usable(
+        named.filter_map(|word| VERSIONS.iter().position(|(name, _)| name.eq_ignore_ascii_case(word))).collect(),
+        connection,
+    )
 }
 
 /// OpenSSL 3 has TLS 1.0 and 1.1 on security level 0 only.
