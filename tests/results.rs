@@ -41,7 +41,7 @@ fn diff(place: &Place, arguments: &[&str]) -> ProgramOutput {
 
 #[rstest]
 #[case::text(&[], "Kong 3.13-enterprise -> 3.14-enterprise")]
-#[case::markdown(&["--markdown"], "| regressed |")]
+#[case::markdown(&["--markdown"], "| 1 regressed, only stack luasec |")]
 #[case::json(&["--json"], "\"regressed\": 2")]
 fn an_upgrade_that_breaks_a_connection_is_a_regression_explained_by_the_release(
     #[case] arguments: &[&str],

@@ -17,7 +17,7 @@ cases:
   - name: a case that fails
     expect: { connects: { tls: TLSv1.2 } }
   - name: a case without a meaning
-    only: { postgres: 99+, because: it is new in PostgreSQL 99 }
+    applies_to: { postgres: 99+, because: it is new in PostgreSQL 99 }
     expect: { connects: { tls: TLSv1.3 } }
 ";
 
