@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Exit, Failure, print};
-use crate::report::{Results, html};
+use crate::report::{Results, html, results_file};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,7 +24,7 @@ pub(super) struct ReportArgs {
 }
 
 pub(super) fn report(args: &ReportArgs) -> Result<Exit, Failure> {
-    let results = if args.results.is_dir() { args.results.join("results.json") } else { args.results.clone() };
+    let results = results_file(&args.results);
     let usage = |message: String| Failure { exit: Exit::Usage, message };
     let text = std::fs::read(&results)
         .map_err(|error| usage(format!("cannot read {}: {error}; `kong-pg-tls run` writes one", results.display())))?;

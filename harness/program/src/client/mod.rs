@@ -1,5 +1,6 @@
 //! The clients that can run a cell, behind one trait.
 
+mod accept_any;
 mod command;
 mod interface;
 mod kong;
@@ -12,6 +13,7 @@ mod unavailable;
 
 use std::collections::{BTreeMap, HashMap};
 
+pub(crate) use self::accept_any::AcceptAny;
 pub use self::interface::{Attempt, Client, ClientError, ClientOptions, Connection, Established, Open, Task};
 pub use self::unavailable::{ClientUnavailable, ContainerError, ProgramError, Unavailable};
 

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use ::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use ::rustls::client::danger::ServerCertVerifier;
 use ::rustls::client::{VerifierBuilderError, WebPkiServerVerifier};
-use ::rustls::crypto::{CryptoProvider, ring};
+use ::rustls::crypto::ring;
 use ::rustls::pki_types::pem::PemObject;
-use ::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use ::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use ::rustls::version::{TLS12, TLS13};
-use ::rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme, SupportedProtocolVersion};
+use ::rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use async_trait::async_trait;
 use bytes::BytesMut;
 use openssl::hash::MessageDigest;
@@ -30,6 +30,7 @@ use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client;
 
+use super::accept_any::AcceptAny;
 use super::{Attempt, Client, ClientError, Established, Open, Task, translate};
 use crate::vocabulary::TlsVersion;
 use kong_pg_client::Stage;
@@ -204,45 +205,6 @@ fn build(
     match client? {
         Some((chain, key)) => Ok(builder.with_client_auth_cert(chain, key)?),
         None => Ok(builder.with_no_client_auth()),
-    }
-}
-
-/// Accepts any server certificate, as `sslmode=require` does.
-#[derive(Debug)]
-struct AcceptAny(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AcceptAny {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, ::rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, ::rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, ::rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
 

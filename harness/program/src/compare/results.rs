@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::judge::Verdict;
+use crate::report::results_file;
 
 /// Why a result file cannot be compared.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +43,7 @@ impl Run {
     /// # Errors
     /// If there is none, or if it is something else.
     pub fn read(path: &Path) -> Result<Self, ReadError> {
-        let path = if path.is_dir() { path.join("results.json") } else { path.to_owned() };
+        let path = results_file(path);
         let text = std::fs::read(&path).map_err(|source| ReadError::Unreadable { path: path.clone(), source })?;
         serde_json::from_slice(&text).map_err(|source| ReadError::Malformed { path, source })
     }

@@ -24,7 +24,7 @@ pub use claims::{Recorded, write_claims};
 pub use deviations::write_deviations;
 pub use explain::write_explanation;
 pub use reporter::{Report, Reporter};
-pub use results::{CellRecord, Results};
+pub use results::{CellRecord, Results, results_file};
 
 /// All forms in which the program reports a run. Files are written to the folder.
 #[must_use]

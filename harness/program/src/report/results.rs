@@ -232,6 +232,12 @@ fn rfc3339(time: SystemTime) -> String {
     to_the_millisecond.format(&Rfc3339).unwrap_or_default()
 }
 
+/// The result file in a folder, or the file itself.
+#[must_use]
+pub fn results_file(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join("results.json") } else { path.to_owned() }
+}
+
 /// `results.json` in a folder.
 pub(super) struct ResultsFile(PathBuf);
 

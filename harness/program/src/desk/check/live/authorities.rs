@@ -4,15 +4,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use openssl::x509::X509Name;
 use rustls::client::ResolvesClientCert;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::ring;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::ServerName;
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{ClientConfig, SignatureScheme};
 use tokio_rustls::TlsConnector;
 
 use super::Plan;
 use super::probe::{ask, within};
+use crate::client::AcceptAny;
 
 /// Keeps what the server asks for, and has no certificate for it.
 #[derive(Debug, Default)]
@@ -31,56 +31,19 @@ impl ResolvesClientCert for Asked {
     }
 }
 
-/// Takes any certificate: nothing is sent over this connection.
-#[derive(Debug)]
-struct Any;
-
-impl ServerCertVerifier for Any {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        ring::default_provider().signature_verification_algorithms.supported_schemes()
-    }
-}
-
 /// The names of the CAs; `None` if the server asks for no certificate.
 pub(super) async fn ask_for_authorities(plan: &Plan) -> Option<Vec<String>> {
     let (stream, answer) = ask(plan).await.ok()?;
     answer.filter(|answer| *answer == b'S')?;
     let asked = Arc::new(Asked::default());
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider.clone());
     let config = builder
         .with_safe_default_protocol_versions()
         .ok()?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Any))
+        // Nothing is sent over this connection.
+        .with_custom_certificate_verifier(Arc::new(AcceptAny(provider)))
         .with_client_cert_resolver(asked.clone());
     let name = ServerName::try_from("postgresql").ok()?;
     // A server that refuses the lack of a certificate has asked for one before.
