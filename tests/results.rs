@@ -92,8 +92,9 @@ fn what_is_no_result_file_is_wrong_usage(#[case] command: &str, #[case] text: Op
     assert!(output.stderr.contains(part) && output.stderr.contains("file.json"), "{output:#?}");
 }
 
-/// The results are in the page for a browser to unpack; that it does is seen in Chromium, if there is one.
+/// The results are in the page for a browser to unpack.
 #[test]
+#[ignore = "needs the program chromium"]
 fn a_browser_shows_the_cells_of_a_report() {
     let place = Place::new();
     let page = run(&place, "3.14-enterprise").join("report.html");
@@ -101,11 +102,8 @@ fn a_browser_shows_the_cells_of_a_report() {
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=10000", "--dump-dom"])
         .arg(format!("--user-data-dir={}", place.path().join("browser").display()))
         .arg(format!("file://{}#view=cells", page.display()))
-        .output();
-    let Ok(chromium) = chromium else {
-        eprintln!("not checked in a browser: there is no program chromium");
-        return;
-    };
+        .output()
+        .expect("the program chromium starts");
     let shown = String::from_utf8_lossy(&chromium.stdout);
     for part in ["2 of 2 cells are not as expected", "a::a-private-ca@pg", "class=\"v fail\""] {
         assert!(shown.contains(part), "{part}: {shown}\n{}", String::from_utf8_lossy(&chromium.stderr));
