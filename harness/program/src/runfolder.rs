@@ -96,8 +96,17 @@ pub(crate) fn announce_pull(image: &str) {
 /// Whether the run that a folder belongs to is still running.
 #[must_use]
 pub fn is_alive(folder: &Path) -> bool {
-    let lock = File::open(folder.join(LOCK));
-    lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
+    File::open(folder.join(LOCK)).is_ok_and(|lock| is_held(&lock))
+}
+
+/// Whether the run that a folder belongs to has ended. A folder without a lock belongs to no run, or is just being
+/// created or removed by its own.
+fn is_abandoned(folder: &Path) -> bool {
+    File::open(folder.join(LOCK)).is_ok_and(|lock| !is_held(&lock))
+}
+
+fn is_held(lock: &File) -> bool {
+    matches!(lock.try_lock(), Err(TryLockError::WouldBlock))
 }
 
 /// The folders of this user's runs that ended without removing them.
@@ -109,7 +118,7 @@ pub fn abandoned() -> Vec<PathBuf> {
         let is_mine = entry.metadata().is_ok_and(|data| data.is_dir() && data.uid() == user);
         is_mine && entry.file_name().to_string_lossy().starts_with(NAME)
     });
-    folders.map(|entry| entry.path()).filter(|path| path.join(LOCK).exists() && !is_alive(path)).collect()
+    folders.map(|entry| entry.path()).filter(|path| is_abandoned(path)).collect()
 }
 
 #[cfg(test)]
@@ -126,7 +135,7 @@ mod tests {
     #[test]
     fn a_folder_without_a_lock_belongs_to_no_run() {
         let folder = tempfile::tempdir().expect("a folder");
-        assert!(!is_alive(folder.path()));
+        assert!(!is_alive(folder.path()) && !is_abandoned(folder.path()));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `clean`
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::{Exit, Failure, print};
@@ -11,8 +12,13 @@ pub(super) async fn clean() -> Result<Exit, Failure> {
     let folders = runfolder::abandoned();
     for folder in &folders {
         servers += stop_abandoned(folder);
-        std::fs::remove_dir_all(folder)
-            .map_err(|error| Failure::environment(format!("cannot remove {}: {error}", folder.display())))?;
+        match std::fs::remove_dir_all(folder) {
+            // Another `clean` was faster.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            removed => {
+                removed.map_err(|error| Failure::environment(format!("cannot remove {}: {error}", folder.display())))?
+            }
+        }
     }
     let containers = remove_abandoned(CONTAINER_LABEL, |run| runfolder::is_alive(Path::new(run))).await?;
     let folders = folders.len();
