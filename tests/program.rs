@@ -15,6 +15,7 @@ use kong_pg_tls::judge::{Verdict, judge};
 use kong_pg_tls::report::Results;
 use place::{Place, ProgramOutput, kill};
 use rstest::rstest;
+use runs_on::{RunsOn, runs_on};
 
 /// A folder with a scenario in it, to be named on the command line.
 fn scenarios(place: &Place, name: &str, text: &str) -> String {
@@ -384,6 +385,23 @@ fn clean_removes_what_a_killed_run_has_left() {
     let output = place.run(&["clean"]);
     assert_eq!(output.status, Some(0), "{output:#?}");
     assert_eq!(place.left(), [""; 0]);
+}
+
+/// Kong has no terminal. OpenSSL would ask for the passphrase of a key on ours.
+#[test]
+fn an_encrypted_key_does_not_make_a_run_wait_at_a_terminal() {
+    let place = Place::new();
+    let RunsOn { runtime, postgres } = runs_on();
+    let cells = "'keys/client::a-key.rsa.encrypted@*'";
+    let program = env!("CARGO_BIN_EXE_kong-pg-tls");
+    let run = format!(
+        "timeout --foreground --kill-after=5 60 {program} run {cells} --runtime {runtime} --postgres {postgres}"
+    );
+    let mut terminal = std::process::Command::new("script");
+    terminal.args(["-qec", &run, "/dev/null"]).current_dir(place.path()).stdin(std::process::Stdio::null());
+    let output = ProgramOutput::new(terminal.output().expect("the program script, of Debian's package bsdutils"));
+    assert_eq!(output.status, Some(0), "{output:#?}");
+    assert!(!output.stdout.contains("pass phrase"), "{output:#?}");
 }
 
 #[test]

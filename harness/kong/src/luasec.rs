@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use openssl::error::ErrorStack;
+use openssl::pkey::PKey;
 use openssl::ssl::{Ssl, SslContext, SslContextBuilder, SslFiletype, SslMethod, SslOptions, SslVerifyMode, SslVersion};
 use openssl::x509::X509VerifyResult;
 
@@ -91,22 +92,37 @@ fn context(
     Ok(builder.build())
 }
 
+/// What OpenSSL says of an encrypted key where there is no terminal to ask on, as in Kong.
+const NO_TERMINAL: &str = "processing error";
+
+/// Whether OpenSSL asks for the passphrase of a key. It would ask on our terminal, and wait there.
+fn needs_passphrase(key: &[u8]) -> bool {
+    let mut asked = false;
+    // Only whether the callback is called matters.
+    let _ = PKey::private_key_from_pem_callback(key, |_| {
+        asked = true;
+        Ok(0)
+    });
+    asked
+}
+
 fn load_certificate(
     builder: &mut SslContextBuilder,
     settings: &Settings,
     openssl: OpensslLine,
 ) -> Result<(), SessionError> {
     // As root, OpenSSL would read what Kong cannot. A directory can be opened: OpenSSL finds no key in it.
-    let unreadable = |path: &Path| !path.is_dir() && settings::read_as_kong(path).is_err();
+    let read = |path: &Path| if path.is_dir() { Ok(Vec::new()) } else { settings::read_as_kong(path) };
     if let Some(key) = &settings.ssl_cert_key {
-        if unreadable(key) {
-            return Err(SessionError::Key(NO_REASON.into()));
+        let content = read(key).map_err(|_| SessionError::Key(NO_REASON.into()))?;
+        if needs_passphrase(&content) {
+            return Err(SessionError::Key(NO_TERMINAL.into()));
         }
         let failed = |errors: ErrorStack| SessionError::Key(reason(&errors, openssl));
         builder.set_private_key_file(key, SslFiletype::PEM).map_err(failed)?;
     }
     if let Some(certificate) = &settings.ssl_cert {
-        if unreadable(certificate) {
+        if read(certificate).is_err() {
             return Err(SessionError::Certificate(NO_REASON.into()));
         }
         let failed = |errors: ErrorStack| SessionError::Certificate(reason(&errors, openssl));
