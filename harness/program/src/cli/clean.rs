@@ -12,11 +12,10 @@ pub(super) async fn clean() -> Result<Exit, Failure> {
     let folders = runfolder::abandoned();
     for folder in &folders {
         servers += stop_abandoned(folder);
-        match std::fs::remove_dir_all(folder) {
-            // Another `clean` was faster.
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            removed => {
-                removed.map_err(|error| Failure::environment(format!("cannot remove {}: {error}", folder.display())))?
+        if let Err(error) = std::fs::remove_dir_all(folder) {
+            // Another `clean` may have been faster.
+            if error.kind() != ErrorKind::NotFound {
+                return Err(Failure::environment(format!("cannot remove {}: {error}", folder.display())));
             }
         }
     }
