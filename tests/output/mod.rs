@@ -22,7 +22,8 @@ cases:
 ";
 
 /// What differs between runs and machines.
-const FILTERS: [(&str, &str); 20] = [
+const FILTERS: [(&str, &str); 21] = [
+    (r"\n *the last green run on [^\n]*", ""),
     // Newer majors log it for every connection.
     (r#"\n *"?LOG:  connection authenticated[^\n]*"#, ""),
     (r"SSL enabled \([^)]*\)", "SSL enabled ([session])"),
