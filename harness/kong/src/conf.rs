@@ -143,7 +143,7 @@ pub fn is_on(value: &str) -> bool {
     matches!(value, "on" | "true")
 }
 
-/// A value as Lua's `tonumber` reads it. Kong makes nothing of a value that is no number, and does not report it.
+/// A value as Lua's `tonumber` reads it. Kong reads any other value as unset, and does not report it.
 #[must_use]
 pub fn number(value: &str) -> Option<f64> {
     let value = value.trim();

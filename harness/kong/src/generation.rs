@@ -61,8 +61,8 @@ impl Generation {
         self.is_of_leafos_lineage()
     }
 
-    /// Whether it lets go of its socket when a message does not come, so that the next query raises an error.
-    pub(crate) fn forgets_socket(self) -> bool {
+    /// Whether it drops its socket if it cannot read a message, so that the next query raises an error.
+    pub(crate) fn drops_socket(self) -> bool {
         !self.is_of_leafos_lineage()
     }
 

@@ -7,8 +7,8 @@ use crate::profile::{Edition, Profile};
 const SWITCHES: [&str; 6] =
     ["pg_ssl", "pg_ssl_required", "pg_ssl_verify", "pg_ro_ssl", "pg_ro_ssl_required", "pg_ro_ssl_verify"];
 
-/// The settings that are numbers.
-const NUMBERS: [&str; 5] = ["pg_port", "pg_timeout", "pg_ro_port", "pg_ro_timeout", "lua_ssl_verify_depth"];
+/// The settings that are numbers, and silently unset if they are something else.
+const NUMBERS: [&str; 4] = ["pg_port", "pg_timeout", "pg_ro_port", "pg_ro_timeout"];
 
 /// The remarks on a configuration, as a release reads it.
 #[must_use]
@@ -19,9 +19,9 @@ pub fn remarks(conf: &KongConf, profile: &Profile) -> Vec<String> {
         if profile.ignores(key) {
             remarks.push(format!("{name} is ignored by the open-source edition"));
         } else if SWITCHES.contains(&key) && !is_on(value) && !matches!(value, "off" | "false" | "") {
-            remarks.push(format!("{name} = {value} is off: only on and true, in lower case and bare, switch it on"));
+            remarks.push(format!("{name} = {value} is off: only on and true, unquoted and in lower case, enable it"));
         } else if NUMBERS.contains(&key) && !value.is_empty() && number(value).is_none() {
-            remarks.push(format!("{name} = {value} is no number: Kong takes it for nothing"));
+            remarks.push(format!("{name} = {value} is not a number: Kong reads it as unset"));
         } else if value.len() > 1 && matches!(value.as_bytes(), [b'\'', .., b'\''] | [b'"', .., b'"']) {
             remarks.push(format!("the quotes around {name} are a part of its value"));
         }
@@ -57,9 +57,9 @@ mod tests {
     #[rstest]
     #[case("pg_ssl = on\npg_ssl_required = on\npg_ssl_verify = on\npg_ssl_cert = /c.crt", &[])]
     #[case("pg_ssl = off", &[])]
-    #[case("pg_ssl = yes", &["pg_ssl = yes is off: only on and true, in lower case and bare, switch it on"])]
-    #[case("pg_ssl = 'on'", &["pg_ssl = 'on' is off: only on and true, in lower case and bare, switch it on"])]
-    #[case("pg_timeout = 5s", &["pg_timeout = 5s is no number: Kong takes it for nothing"])]
+    #[case("pg_ssl = yes", &["pg_ssl = yes is off: only on and true, unquoted and in lower case, enable it"])]
+    #[case("pg_ssl = 'on'", &["pg_ssl = 'on' is off: only on and true, unquoted and in lower case, enable it"])]
+    #[case("pg_timeout = 5s", &["pg_timeout = 5s is not a number: Kong reads it as unset"])]
     #[case("pg_timeout = 1e3", &[])]
     #[case("pg_password = 'secret'", &["the quotes around pg_password are a part of its value"])]
     #[case("pg_ssl_required = on", &["pg_ssl_required does nothing without pg_ssl = on"])]

@@ -233,7 +233,7 @@ impl Session {
     /// until the server is ready for the next query; where the connection ends first, that is what is reported.
     async fn query(&mut self, query: &str) -> Result<Option<String>, Refusal> {
         let at_query = |refusal: Refusal| Refusal { stage: Stage::Query, ..refusal };
-        if self.ended && self.driver.forgets_socket() {
+        if self.ended && self.driver.drops_socket() {
             return Err(Refusal::raised(Stage::Query, "attempt to index field 'sock' (a nil value)"));
         }
         if self.ended {
@@ -248,7 +248,7 @@ impl Session {
             let message = match self.receive().await.map_err(at_query) {
                 Ok(message) => message,
                 Err(end) => {
-                    self.ended = self.driver.forgets_socket() || !end.text.ends_with("timeout");
+                    self.ended = self.driver.drops_socket() || !end.text.ends_with("timeout");
                     // An alert that has been read does not come again.
                     return Err(sent.err().filter(|sent| sent.alert.is_some()).unwrap_or(end));
                 }

@@ -21,9 +21,9 @@ const SYSTEM_BUNDLES: [&str; 6] = [
 
 /// `pg_timeout` by default, in milliseconds.
 const TIMEOUT_MS: u64 = 5000;
-/// A cosocket's own time limit in milliseconds, which holds where `pg_timeout` is no number.
+/// A cosocket's own time limit in milliseconds, which applies if `pg_timeout` is not a number.
 const COSOCKET_TIMEOUT_MS: u64 = 60_000;
-/// The port that pgmoon takes where `pg_port` is no number.
+/// The port that pgmoon uses if `pg_port` is not a number.
 const DRIVER_PORT: u16 = 5432;
 
 /// The settings of a connection of Kong's.
@@ -56,7 +56,7 @@ pub struct Settings {
     /// What is trusted.
     pub trusted: Trusted,
     /// The number of intermediates that a cosocket accepts, as Kong writes it to nginx's configuration: empty if it is
-    /// no number, with which nginx does not start.
+    /// not a number, with which nginx does not start.
     pub verify_depth: String,
     /// The TLS versions that a cosocket offers, in nginx's words: `TLSv1.2 TLSv1.3`.
     pub protocols: String,

@@ -32,7 +32,7 @@ pub fn terms(settings: &Settings, profile: &Profile, stack: Stack) -> Vec<(&'sta
         ("finds_tls_session", stack == Stack::Luasec || profile.finds_tls_session),
         ("fetches_digests", profile.openssl >= OpensslLine(3, 0)),
         ("raises_unknown_mechanism", driver.raises_unknown_mechanism()),
-        ("forgets_socket", driver.forgets_socket()),
+        ("drops_socket", driver.drops_socket()),
     ];
     terms.extend(switches.into_iter().filter(|(_, on)| *on).map(|(name, _)| (name, "on".to_owned())));
     terms

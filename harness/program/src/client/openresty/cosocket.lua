@@ -1,11 +1,11 @@
--- The driver's socket on an nginx cosocket. The location it runs in has the `lua_ssl_*` directives of the cell.
+-- The driver's socket on an nginx cosocket. Its location has the `lua_ssl_*` directives of the cell.
 
 local ffi = require "ffi"
 local ssl = require "ngx.ssl"
 local libcrypto, libssl = ffi.load "libcrypto.so.3", ffi.load "libssl.so.3"
 
--- What a cosocket does not show is read from the connection below it. These are the beginnings of nginx's and the
--- module's own structures.
+-- A cosocket does not expose the server's certificate; it is read from nginx's connection. These are the first fields of
+-- the structures of nginx and of its Lua module.
 ffi.cdef [[
 typedef struct { struct ssl_st *connection; } kpt_ssl_connection;
 typedef struct {
@@ -28,8 +28,7 @@ int SSL_get_fd(const struct ssl_st *ssl);
 int i2d_X509(struct x509_st *x, unsigned char **out);
 ]]
 
-local socket = {}
-socket.__index = socket
+local socket = require "transport" ()
 
 local function read(path)
     local file = io.open(path, "rb")
@@ -39,9 +38,9 @@ local function read(path)
     return text
 end
 
--- lua-resty-core keeps the number of the last verification error, and puts it before other errors of later handshakes
--- in the same process. Every attempt here is the first of its process.
-local function forget_faults(sock)
+-- lua-resty-core keeps the code of the last verification error and prepends it to other errors of later handshakes in the
+-- same process. Kong's first attempt has no such code, and every attempt here stands for a first one.
+local function forget_verify_error(sock)
     local handshake = getmetatable(sock).__index.sslhandshake
     for place = 1, debug.getinfo(handshake, "u").nups do
         local name, value = debug.getupvalue(handshake, place)
@@ -49,7 +48,7 @@ local function forget_faults(sock)
     end
 end
 
--- The driver reads the client certificate before it connects, if both files are set, and raises where it cannot.
+-- The driver reads the client certificate before it connects, if both files are set, and raises an error if it cannot.
 function socket.new(settings)
     local self = setmetatable({ sock = ngx.socket.tcp() }, socket)
     if settings.sends_certificate then
@@ -60,20 +59,8 @@ function socket.new(settings)
         end
     end
     self.sock:settimeout(tonumber(settings.timeout_ms))
-    forget_faults(self.sock)
+    forget_verify_error(self.sock)
     return self
-end
-
-function socket:connect(host, port)
-    return self.sock:connect(host, port)
-end
-
-function socket:send(bytes)
-    return self.sock:send(bytes)
-end
-
-function socket:receive(count)
-    return self.sock:receive(count)
 end
 
 function socket:handshake(settings)
@@ -82,12 +69,12 @@ function socket:handshake(settings)
     return ok, err
 end
 
--- Kong's drivers call the handshake in three ways.
+-- Kong's drivers call the handshake in one of three ways.
 function socket:start_tls(settings)
     local verify = settings.ssl_verify
     if not settings.sends_certificate then return self.sock:sslhandshake(false, nil, verify) end
     if settings.driver == "kong-2.2.0-on-openresty-1.21.4" then
-        -- It reads another option than the driver sets, and returns what others raise.
+        -- It reads an option that the driver does not set, and returns the error that others raise.
         verify = false
         if self.cert and not self.key then
             return nil, "client certificate must be supplied with corresponding private key"
@@ -107,18 +94,14 @@ function socket:certificate()
     local upstream = ffi.cast("kpt_upstream *", self.sock[1])
     local connection = upstream.connection
     if connection == nil or connection.ssl == nil then return nil end
-    -- Another build of nginx may have laid it out otherwise.
-    assert(connection.data == ffi.cast("void *", upstream), "this nginx keeps its connections in another form")
-    assert(libssl.SSL_get_fd(connection.ssl.connection) == connection.fd, "this nginx keeps TLS in another form")
+    -- Another build of nginx may lay out its structures differently.
+    assert(connection.data == ffi.cast("void *", upstream), "this nginx's connections are laid out differently")
+    assert(libssl.SSL_get_fd(connection.ssl.connection) == connection.fd, "this nginx's TLS connections are laid out differently")
     local certificate = libssl.SSL_get1_peer_certificate(connection.ssl.connection)
     if certificate == nil then return nil end
     ffi.gc(certificate, libcrypto.X509_free)
     local der = ffi.new("unsigned char[?]", libcrypto.i2d_X509(certificate, nil))
     return ffi.string(der, libcrypto.i2d_X509(certificate, ffi.new("unsigned char *[1]", { der })))
-end
-
-function socket:close()
-    return self.sock:close()
 end
 
 return socket

@@ -1,4 +1,4 @@
--- What the driver needs of OpenSSL, straight from libcrypto.
+-- The driver's cryptography, from libcrypto.
 
 local ffi = require "ffi"
 local libcrypto = ffi.load "libcrypto.so.3"
@@ -75,12 +75,12 @@ end
 function crypto.from_base64(text)
     local into = ffi.new("unsigned char[?]", #text)
     local count = libcrypto.EVP_DecodeBlock(into, text, #text)
-    -- Padding counts as bytes there.
+    -- OpenSSL counts padding as bytes.
     return ffi.string(into, count - #text:match "=*$")
 end
 
--- How each generation of the driver makes the name of a digest out of the name of a signature. PostgreSQL hashes with the
--- signature's digest, and with SHA-256 where that is MD5 or SHA-1.
+-- How each generation of the driver derives the name of a digest from that of a signature algorithm. PostgreSQL uses the
+-- digest of the signature, and SHA-256 instead of MD5 and SHA-1 (RFC 5929).
 local digest_names = {}
 
 digest_names["kong-2.2.0"] = function(signature)
@@ -108,7 +108,7 @@ digest_names["kong-1.16.2"] = function(signature, nid)
     return ffi.string(libcrypto.OBJ_nid2sn(digest_nid[0]))
 end
 
--- OpenSSL's digest of a name, as the driver's library asks for it: newer ones fetch, which knows fewer names.
+-- Looks up a digest as the driver's library does. Newer libraries fetch it, which knows fewer names.
 local function find_digest(name, settings)
     if settings.x509_library == "lua-resty-openssl" then
         local type = settings.fetches_digests and ffi.gc(libcrypto.EVP_MD_fetch(nil, name, nil), libcrypto.EVP_MD_free)
@@ -121,7 +121,7 @@ local function find_digest(name, settings)
     return type
 end
 
--- `tls-server-end-point`: the hash of the certificate.
+-- The channel binding data `tls-server-end-point`: the hash of the certificate.
 function crypto.end_point(der, settings)
     if not settings.finds_tls_session then error("attempt to index local 'ssl' (a nil value)", 0) end
     local from = ffi.new("const unsigned char *[1]", { ffi.cast("const unsigned char *", der) })
@@ -132,7 +132,7 @@ function crypto.end_point(der, settings)
     return digest(find_digest(name, settings), der)
 end
 
-function crypto.forget_errors()
+function crypto.clear_errors()
     libcrypto.ERR_clear_error()
 end
 

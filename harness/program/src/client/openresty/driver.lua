@@ -1,7 +1,7 @@
--- Kong's driver, pgmoon, from the TCP connection to `SHOW server_version_num`, on whichever stack it is given.
+-- Kong's driver, pgmoon, from the TCP connection to `SHOW server_version_num`, on either stack.
 --
--- Kong puts its prefix before an error that is returned (nil and a text), and prints a raised one bare. pgmoon raises
--- where it asserts, and where it meets what it does not know.
+-- Kong puts a prefix before an error that is returned (nil and a message), and prints a raised one as it is. pgmoon raises
+-- an error where it asserts, and for messages that it does not know.
 
 local crypto = require "crypto"
 local char, floor = string.char, math.floor
@@ -12,7 +12,7 @@ driver.__index = driver
 local SSL_REQUEST = "\0\0\0\8\4\210\22\47"
 local NO_TLS = "the server does not support SSL connections"
 local UNSUCCESSFUL = "authentication exchange unsuccessful"
--- The fewest iterations of SCRAM that pgmoon accepts; PostgreSQL itself has no such limit.
+-- The minimum of SCRAM iterations that pgmoon accepts; PostgreSQL has no minimum.
 local ITERATIONS = 4096
 
 local function int32(number)
@@ -24,7 +24,7 @@ local function to_int(bytes)
     return ((a * 256 + b) * 256 + c) * 256 + d
 end
 
--- An error of the server: severity, message, the position in the query, and the detail on a line of its own.
+-- Formats an ErrorResponse: severity, message and position, and the detail on a line of its own.
 local function server_error(self, body)
     if not body then error("attempt to get length of local 'err_msg' (a nil value)", 0) end
     local fields = {}
@@ -41,7 +41,7 @@ function driver.new(stack, settings)
     return setmetatable({ stack = stack, settings = settings, stage = "configure" }, driver)
 end
 
--- Connects, and asks what Kong asks first.
+-- Connects and sends Kong's first queries.
 function driver:connect()
     local settings = self.settings
     self.sock = self.stack.new(settings)
@@ -50,7 +50,7 @@ function driver:connect()
     if not ok then return nil, err end
     self.reached = true
     if settings.ssl then
-        ok, err = self:ask_for_tls()
+        ok, err = self:request_tls()
         if not ok then return nil, err end
     end
     self.stage = "auth"
@@ -61,7 +61,7 @@ function driver:connect()
     ok, err = self:until_ready()
     if not ok then return nil, err end
     self.stage = "query"
-    -- Of this query Kong ignores the error.
+    -- Kong ignores an error of this query.
     local schema = self:query "SELECT CURRENT_SCHEMA AS schema"
     schema = (type(schema) == "string" and schema or "public"):gsub("'", "''")
     ok, err = self:query("SET SCHEMA '" .. schema .. "';\nSET TIME ZONE 'UTC';")
@@ -69,9 +69,9 @@ function driver:connect()
     return self:version()
 end
 
--- Any answer but S and E means to go on in plaintext, unless TLS is required, and also if the certificate was going
--- to be verified.
-function driver:ask_for_tls()
+-- After any answer but S and E the driver continues in plaintext, unless TLS is required; that the certificate should be
+-- verified makes no difference.
+function driver:request_tls()
     self.stage = "ssl-request"
     local ok, err = self.sock:send(SSL_REQUEST)
     if not ok then return nil, err end
@@ -92,11 +92,11 @@ function driver:send(kind, body)
     return self.sock:send(kind .. int32(#body + 4) .. body)
 end
 
--- A body that does not come whole is no error, just nothing. Kong's fork lets go of its socket where a message does not
--- come; leafo's reads type and length in one piece.
+-- An incomplete body is not an error but nil. Kong's fork drops its socket if it cannot read a message; leafo's pgmoon
+-- reads type and length at once.
 function driver:receive()
     local header, err
-    if self.settings.forgets_socket then
+    if self.settings.drops_socket then
         local part = "type"
         header, err = self.sock:receive(1)
         if header then
@@ -105,7 +105,7 @@ function driver:receive()
             header = length and header .. length
         end
         if not header then
-            self.has_no_socket = true
+            self.has_dropped_socket = true
             return nil, "receive_message: failed to get " .. part .. ": " .. err
         end
     else
@@ -128,38 +128,38 @@ function driver:authenticate()
     if kind == "E" then return nil, server_error(self, body) end
     if kind ~= "R" then error("unexpected message during auth: " .. kind, 0) end
     if not body then error("attempt to index local 'str' (a nil value)", 0) end
-    local how = to_int(body)
-    if how == 0 then
+    local method = to_int(body)
+    if method == 0 then
         return true
-    elseif how == 3 then
-        return self:answer(self:password() .. "\0")
-    elseif how == 5 then
+    elseif method == 3 then
+        return self:respond(self:password() .. "\0")
+    elseif method == 5 then
         local hash = crypto.hex_md5(crypto.hex_md5(self:password() .. self.settings.user) .. body:sub(5, 8))
-        return self:answer("md5" .. hash .. "\0")
-    elseif how == 10 then
+        return self:respond("md5" .. hash .. "\0")
+    elseif method == 10 then
         return self:scram(self:password(), body)
     end
-    error("don't know how to auth: " .. tostring(how), 0)
+    error("don't know how to auth: " .. tostring(method), 0)
 end
 
 function driver:password()
     return self.settings.password or error("missing password, required for connect", 0)
 end
 
--- pgmoon does not look at whether an answer could be sent: it reads next, and reports that.
-function driver:answer(body)
+-- pgmoon does not check whether a message was sent; it reports the error of the read that follows.
+function driver:respond(body)
     self:send("p", body)
-    return self:accepted()
+    return self:read_result()
 end
 
-function driver:accepted()
+function driver:read_result()
     local kind, body = self:receive()
     if not kind then return nil, body end
     if kind == "E" then return nil, server_error(self, body) end
     return kind == "R" or error("unknown response from auth", 0)
 end
 
--- SCRAM-SHA-256, bound to the server's certificate whenever the server offers that.
+-- SCRAM-SHA-256, with channel binding whenever the server offers it.
 function driver:scram(password, request)
     local mechanism, header, channel
     if request:find("SCRAM-SHA-256-PLUS", 1, true) then
@@ -179,7 +179,7 @@ function driver:scram(password, request)
     local kind, challenge = self:receive()
     if not kind then return nil, challenge end
     if kind == "E" then server_error(self, challenge) end
-    -- pgmoon looks at the number only: an error of the server is one more message without the right one.
+    -- pgmoon checks only the number, which an ErrorResponse does not have.
     if to_int(challenge) ~= 11 then return nil, "server_first_message error: " .. challenge end
 
     challenge = challenge:sub(5)
@@ -203,7 +203,7 @@ function driver:scram(password, request)
     kind, final = self:receive()
     if not kind then return nil, final end
     if kind == "E" then
-        -- The server's own words are not shown.
+        -- pgmoon discards the server's message.
         server_error(self, final)
         return nil, UNSUCCESSFUL
     end
@@ -211,7 +211,7 @@ function driver:scram(password, request)
     if kind ~= "R" or to_int(final) ~= 12 or final:match("^v=([^,]+)", 5) ~= signature then
         return nil, UNSUCCESSFUL
     end
-    return self:accepted()
+    return self:read_result()
 end
 
 function driver:until_ready()
@@ -224,18 +224,18 @@ function driver:until_ready()
     end
 end
 
--- Sends a query, and returns the last row's first value, or true. An error of the server is kept and reading goes on
--- until the server is ready; where the connection ends first, that is what is reported.
+-- Sends a query and returns the first value of its last row, or true. After an error of the server the driver reads until
+-- ReadyForQuery; if the connection ends before, it reports that instead.
 function driver:query(query)
-    if self.has_no_socket then error("attempt to index field 'sock' (a nil value)", 0) end
-    -- pgmoon only sees that sending fails when it reads.
+    if self.has_dropped_socket then error("attempt to index field 'sock' (a nil value)", 0) end
+    -- pgmoon notices a failed send only when it reads.
     self:send("Q", query .. "\0")
     local value, failure = true, nil
     while true do
         local kind, body = self:receive()
         if not kind then return nil, body end
         if kind == "E" then failure = server_error(self, body) end
-        -- Two bytes of the number of columns, four of the first one's length.
+        -- The value follows two bytes with the number of columns and four with its length.
         if kind == "D" then value = body:sub(7) end
         if kind == "Z" then
             if failure then return nil, failure end

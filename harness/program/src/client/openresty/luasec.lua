@@ -4,27 +4,14 @@ local tcp = require("socket").tcp
 local ssl = require "ssl"
 local crypto = require "crypto"
 
-local socket = {}
-socket.__index = socket
+local socket = require "transport" ()
 
 function socket.new(settings)
-    -- LuaSec reports the first error of OpenSSL's queue. Every attempt here is the first of its process.
-    crypto.forget_errors()
+    -- LuaSec reports the first error in OpenSSL's queue. Kong's first attempt finds it empty.
+    crypto.clear_errors()
     local self = setmetatable({ sock = tcp() }, socket)
     self.sock:settimeout(settings.timeout_ms / 1000)
     return self
-end
-
-function socket:connect(host, port)
-    return self.sock:connect(host, port)
-end
-
-function socket:send(bytes)
-    return self.sock:send(bytes)
-end
-
-function socket:receive(count)
-    return self.sock:receive(count)
 end
 
 function socket:handshake(settings)
@@ -51,10 +38,6 @@ function socket:certificate()
     local pem = certificate and certificate:pem()
     if not pem then return nil end
     return (require("mime").unb64((pem:gsub("%-%-%-%-%-[^-]+%-%-%-%-%-", ""):gsub("%s", ""))))
-end
-
-function socket:close()
-    return self.sock:close()
 end
 
 return socket

@@ -1,4 +1,4 @@
--- Makes a process like Kong's: without a terminal, and without root's power to read every file.
+-- Gives a process the properties of Kong's: no terminal, and not root's permission to read every file.
 
 local ffi = require "ffi"
 
@@ -25,17 +25,18 @@ local SIGTERM, POLLHUP = 15, 16
 
 local process = {}
 
--- Its id.
+-- The process id.
 function process.id()
     return ffi.C.getpid()
 end
 
--- Leaves the terminal, on which OpenSSL would ask for the password of an encrypted key.
+-- Detaches from the terminal, on which OpenSSL would ask for the passphrase of an encrypted key.
 function process.leave_terminal()
     ffi.C.setsid()
 end
 
--- Leaves standard input, on which OpenSSL would ask next. The harness is then at the other end of another descriptor.
+-- Replaces standard input, which OpenSSL would read the passphrase from. The harness is then at the other end of another
+-- descriptor.
 function process.leave_standard_input()
     process.harness = ffi.C.dup(0)
     local nothing = ffi.C.open("/dev/null", 0)
@@ -43,7 +44,7 @@ function process.leave_standard_input()
     ffi.C.close(nothing)
 end
 
--- Gives up root's power to read everything, as Kong does not run as root.
+-- Gives up root's permission to read every file, as Kong does not run as root.
 function process.read_like_kong()
     local header = ffi.new("kpt_capability_header", CAPABILITY_VERSION_3, 0)
     local data = ffi.new "kpt_capability_data[2]"
@@ -52,14 +53,14 @@ function process.read_like_kong()
     ffi.C.capset(header, data)
 end
 
--- Whether the harness, at the other end of what was standard input, has gone.
-function process.is_forsaken()
+-- Whether the harness, at the other end of the original standard input, has ended.
+function process.harness_has_ended()
     local harness = ffi.new("kpt_poll", process.harness)
     return ffi.C.poll(harness, 1, 0) == 1 and bit.band(harness.revents, POLLHUP) ~= 0
 end
 
--- Ends nginx from one of its workers.
-function process.end_nginx()
+-- Stops nginx from one of its workers.
+function process.stop_nginx()
     ffi.C.kill(ffi.C.getppid(), SIGTERM)
 end
 

@@ -1,5 +1,5 @@
--- The channel to the harness: commands come in, answers go out, both as lines of a name and a percent-encoded value, up
--- to an empty line.
+-- Reads commands of the harness and writes answers. Both are lines of a name and a percent-encoded value, ended by an
+-- empty line.
 
 local driver = require "driver"
 
@@ -30,7 +30,7 @@ local function write(channel, answer)
     return channel.write(table.concat(lines) .. "\n")
 end
 
--- Runs a step of the driver, and answers with its outcome.
+-- Runs a step of the driver and returns its outcome.
 local function run(attempt, step)
     local ran, value, err = pcall(step, attempt)
     local answer = { stage = attempt.stage, reached = attempt.reached and "on" or nil, pid = attempt.pid }
@@ -40,7 +40,7 @@ local function run(attempt, step)
     elseif ran then
         answer.outcome, answer.text = "returned", err
     else
-        -- Kong prints what is raised without the place where it was raised.
+        -- Kong prints a raised error without its position.
         answer.outcome, answer.text = "raised", value:gsub("^%S+:%d+: ", "")
     end
     return answer
@@ -51,15 +51,15 @@ return function(stack, channel)
     while true do
         local command = read(channel)
         if not command then break end
-        -- The VM is closed at the end of the program, and every socket in it.
+        -- The end of the program closes the VM, and its sockets with it.
         if command.verb == "end" then break end
         local answer = {}
         if command.verb == "connect" then
             attempt = driver.new(stack, command)
             answer = run(attempt, attempt.connect)
             answer.certificate = attempt.sock and attempt.sock:certificate()
-            -- After a raised error the socket is left to its owner: nginx ends it with its request, and LuaSec's with
-            -- the Lua VM, or with the process.
+            -- After a raised error the driver does not close the socket: nginx does at the end of the request, LuaSec
+            -- when the Lua VM is closed.
             if answer.outcome == "returned" then attempt.sock:close() end
         elseif command.verb == "ask" then
             answer = run(attempt, attempt.version)
