@@ -55,10 +55,9 @@ impl Program {
 #[async_trait]
 impl Client for Program {
     async fn connect(&self, task: &Task) -> Result<Attempt, ClientError> {
-        let fault = |error: ProgramError| ClientError::Fault(error.to_string());
-        let mut process = self.process().map_err(fault)?;
+        let mut process = self.process()?;
         // The caller limits how long an attempt may take.
-        let answer = process.ask(&cell(task)?, Duration::MAX).await.map_err(fault)?;
+        let answer = process.ask(&cell(task)?, Duration::MAX).await?;
         let again = |process| self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(process);
         Ok(match answer {
             Answer::Unsupported { reason } => {
@@ -78,7 +77,7 @@ impl Client for Program {
                 Attempt { result: Ok(Established::Open(connection)), connections: Some(1), certificate: None }
             }
             Answer::Closed => {
-                return Err(ClientError::Fault(format!("{} answers `closed` to a cell", self.command)));
+                return Err(process.fault("answers `closed` to a cell").into());
             }
         })
     }

@@ -1,12 +1,13 @@
 //! What a client has to do, and what it is given.
 
-use std::fmt;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use openssl::x509::X509;
 
+use super::unavailable::ProgramError;
 use crate::runfolder::RunFolder;
 use kong_pg_client::conf::KongConf;
 use kong_pg_client::{Profile, Refusal, Settings, Stack};
@@ -84,7 +85,7 @@ pub trait Open: Send {
 }
 
 /// Why a client makes no attempt.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// It has no counterpart for what the case asks for.
     #[error("{0}")]
@@ -93,16 +94,21 @@ pub enum ClientError {
     #[error("{0}")]
     Blocked(String),
     /// It violates the protocol that clients have to follow.
-    #[error("{0}")]
-    Fault(String),
+    #[error(transparent)]
+    Fault(#[from] ProgramError),
     /// The environment failed.
-    #[error("{0}")]
-    Environment(String),
+    #[error("cannot {doing}: {source}")]
+    Environment {
+        /// What the client was doing.
+        doing: String,
+        /// What went wrong.
+        source: Box<dyn Error + Send + Sync>,
+    },
 }
 
 impl ClientError {
-    pub(super) fn environment(doing: &str, error: impl fmt::Display) -> Self {
-        Self::Environment(format!("cannot {doing}: {error}"))
+    pub(super) fn environment(doing: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Environment { doing: doing.into(), source: source.into() }
     }
 }
 

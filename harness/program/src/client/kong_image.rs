@@ -154,7 +154,7 @@ impl Client for Image {
             return Err(ClientError::Unsupported(why));
         }
         let ended = self.ended(self.task(task)?, |output| output.contains(UP)).await;
-        let mut ended = ended.map_err(|error| ClientError::environment(&format!("run {}", self.name), error))?;
+        let mut ended = ended.map_err(|error| ClientError::environment(format!("run {}", self.name), error))?;
         // Expectations name Kong's prefix and its certificates, which are beside each other elsewhere.
         ended.output =
             ended.output.replace(&format!("{KONG_PREFIX}/"), &format!("{}/", task.settings.prefix.display()));

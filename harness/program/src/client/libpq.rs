@@ -93,7 +93,7 @@ impl Psql {
         translate::write(folder.path(), "openssl.cnf", conf.as_bytes()).map_err(failed)?;
         let mut child = self.spawn(task, mode, folder.path())?;
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(ClientError::Environment("psql has no pipes".into()));
+            return Err(ClientError::environment("talk to psql", "it has no pipes"));
         };
         let lines = BufReader::new(stdout).lines();
         let mut session = Session { child, stdin, lines, pid: 0, _folder: folder };

@@ -41,7 +41,7 @@ impl Clients {
     /// One of them.
     pub(crate) fn get(&self, kind: ClientKind) -> Result<&dyn Client, ClientError> {
         let client = self.0.get(&kind).map(AsRef::as_ref);
-        client.ok_or_else(|| ClientError::Environment(format!("{kind} was not prepared")))
+        client.ok_or_else(|| ClientError::environment(format!("connect with {kind}"), "it was not prepared"))
     }
 
     /// The release of the real Kong among them.

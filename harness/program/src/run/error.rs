@@ -89,7 +89,7 @@ impl CellError {
             | Self::Certificates(_)
             | Self::Panic(_)
             | Self::Io { .. }
-            | Self::Client(ClientError::Environment(_))
+            | Self::Client(ClientError::Environment { .. })
             | Self::WrongMajor { .. }
             | Self::NoExpectation
             | Self::Configuration(_)

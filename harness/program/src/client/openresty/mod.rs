@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 use self::channel::{Answer, Channel, alert};
 use self::installed::Installed;
 use self::luasec::{Worker, Workers};
-use self::nginx::{Directives, Nginx, Trouble};
+use self::nginx::{Directives, Nginx, StartFailure};
 use super::{Attempt, Client, ClientError, ClientOptions, Established, Open, Task, Unavailable};
 use kong_pg_client::Stage;
 use kong_pg_client::{
@@ -60,7 +60,7 @@ impl OpenResty {
     }
 
     /// A channel to nginx, with the directives that a task asks for.
-    async fn cosocket(&self, task: &Task, trusted: Option<&Path>) -> Result<Channel, Trouble> {
+    async fn cosocket(&self, task: &Task, trusted: Option<&Path>) -> Result<Channel, StartFailure> {
         let directives = Directives {
             trusted: trusted.map(std::fs::read).transpose()?,
             verify_depth: task.settings.verify_depth.clone(),
@@ -76,8 +76,8 @@ impl OpenResty {
     }
 
     /// A line to the driver on a task's stack, and the trusted file for LuaSec.
-    async fn line(&self, task: &Task) -> Result<(Line, Option<PathBuf>), Trouble> {
-        let trusted = combine(&task.settings).map_err(Trouble::Refused)?;
+    async fn line(&self, task: &Task) -> Result<(Line, Option<PathBuf>), StartFailure> {
+        let trusted = combine(&task.settings).map_err(StartFailure::Refused)?;
         Ok(match task.stack {
             Stack::Cosocket => (Line::Nginx(self.cosocket(task, trusted.as_deref()).await?), None),
             Stack::Luasec => {
@@ -130,17 +130,17 @@ impl Client for OpenResty {
     async fn connect(&self, task: &Task) -> Result<Attempt, ClientError> {
         let (mut line, trusted) = match self.line(task).await {
             Ok(line) => line,
-            Err(Trouble::Refused(refusal)) => {
+            Err(StartFailure::Refused(refusal)) => {
                 return Ok(Attempt::refused(refusal, 0));
             }
-            Err(Trouble::Failed(why)) => return Err(ClientError::Environment(why)),
+            Err(StartFailure::Failed(error)) => return Err(ClientError::environment("start the driver", error)),
         };
         let mut terms = terms(&task.settings, &task.profile, task.stack);
         terms.push(("host", address(task).await));
         terms.extend(trusted.map(|file| ("trusted", file.to_string_lossy().into_owned())));
         let mark = nginx::end_of_log(&self.folder);
         let answer = line.ask("connect", &terms).await;
-        let answer = answer.map_err(|error| ClientError::Environment(format!("the driver is gone: {error}")))?;
+        let answer = answer.map_err(|error| ClientError::environment("talk to the driver", error))?;
         let (reached, certificate) = (answer.has("reached"), answer.certificate());
         let result = match answer.refusal(&task.profile) {
             Some(refusal) if refusal.delivery == ErrorDelivery::Raised => {

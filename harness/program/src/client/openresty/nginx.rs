@@ -42,17 +42,17 @@ struct Location {
     trusted: Option<PathBuf>,
 }
 
-/// Why nginx cannot serve an attempt.
-pub(super) enum Trouble {
+/// Why an attempt does not start.
+pub(super) enum StartFailure {
     /// Kong or nginx does not start, which is an outcome.
     Refused(Refusal),
     /// The client itself has failed.
-    Failed(String),
+    Failed(io::Error),
 }
 
-impl From<io::Error> for Trouble {
+impl From<io::Error> for StartFailure {
     fn from(error: io::Error) -> Self {
-        Self::Failed(format!("nginx: {error}"))
+        Self::Failed(error)
     }
 }
 
@@ -69,7 +69,7 @@ pub(super) struct Nginx {
 
 impl Nginx {
     /// Starts it in a folder that has the Lua files.
-    pub(super) async fn start(installed: &Installed, folder: &Path) -> Result<Self, Trouble> {
+    pub(super) async fn start(installed: &Installed, folder: &Path) -> Result<Self, StartFailure> {
         let modules = &installed.modules;
         let conf = folder.join("nginx.conf");
         std::fs::write(&conf, configuration(folder, modules, &[]))?;
@@ -86,7 +86,11 @@ impl Nginx {
 
     /// A channel to the driver in the location with these directives. `trusted` is the path of the trusted file, which
     /// nginx names in its errors.
-    pub(super) async fn open(&mut self, directives: &Directives, trusted: Option<&Path>) -> Result<Channel, Trouble> {
+    pub(super) async fn open(
+        &mut self,
+        directives: &Directives,
+        trusted: Option<&Path>,
+    ) -> Result<Channel, StartFailure> {
         let mark = end_of_log(&self.folder);
         let known = self.locations.iter().position(|location| location.directives == *directives);
         let mut location = match known {
@@ -105,7 +109,7 @@ impl Nginx {
     }
 
     /// Has nginx load a new location, in place of the one that has been unused for longest.
-    fn add(&mut self, directives: &Directives, trusted: Option<&Path>) -> Result<Location, Trouble> {
+    fn add(&mut self, directives: &Directives, trusted: Option<&Path>) -> Result<Location, StartFailure> {
         let dropped = (self.locations.len() == LOCATIONS).then(|| self.locations.remove(0));
         if let Some(file) = dropped.and_then(|location| location.trusted) {
             std::fs::remove_file(file)?;
@@ -126,7 +130,7 @@ impl Nginx {
     }
 
     /// Waits until a location is there, or nginx has logged after a position why it will not be.
-    async fn reach(&mut self, location: u32, mark: u64) -> Result<Channel, Trouble> {
+    async fn reach(&mut self, location: u32, mark: u64) -> Result<Channel, StartFailure> {
         let begun = Instant::now();
         loop {
             if let Some(channel) = self.try_reach(location).await {
@@ -137,13 +141,14 @@ impl Nginx {
                 let why = why.split_once(": ").filter(|(process, _)| process.contains('#')).map_or(why, |(_, why)| why);
                 // A fault of the configuration ends with its place in a file that is not Kong's.
                 let why = why.rsplit_once(" in /").map_or(why, |(why, _)| why);
-                return Err(Trouble::Refused(Refusal::raised(Stage::Configure, why)));
+                return Err(StartFailure::Refused(Refusal::raised(Stage::Configure, why)));
             }
             if self.process.has_ended() {
-                return Err(Trouble::Failed("nginx has ended".into()));
+                return Err(io::Error::other("nginx has ended").into());
             }
             if begun.elapsed() > LIMIT {
-                return Err(Trouble::Failed(format!("nginx has no location {location} after {} s", LIMIT.as_secs())));
+                let late = format!("nginx has no location {location} after {} s", LIMIT.as_secs());
+                return Err(io::Error::other(late).into());
             }
             tokio::time::sleep(POLL).await;
         }
