@@ -228,3 +228,44 @@ pub fn clients_of(named: &[ClientKind], request: &ClientRequest) -> Vec<ClientKi
     let clients: IndexSet<_> = named.iter().copied().chain(image).chain(command).collect();
     if clients.is_empty() { vec![ClientKind::Kong] } else { clients.into_iter().collect() }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::none(&[], None, None, &[ClientKind::Kong])]
+    #[case::named(&[ClientKind::Libpq, ClientKind::Kong], None, None, &[ClientKind::Libpq, ClientKind::Kong])]
+    #[case::an_image_alone(&[], Some("kong:3.9"), None, &[ClientKind::KongImage])]
+    #[case::a_command_beside_a_named_one(&[ClientKind::Kong], None, Some("./c"), &[ClientKind::Kong, ClientKind::Command])]
+    #[case::named_twice(&[ClientKind::Kong, ClientKind::Kong], None, None, &[ClientKind::Kong])]
+    #[case::named_and_given(&[ClientKind::Command], None, Some("./c"), &[ClientKind::Command])]
+    fn clients_are_those_named_and_those_given(
+        #[case] named: &[ClientKind],
+        #[case] image: Option<&str>,
+        #[case] command: Option<&str>,
+        #[case] expected: &[ClientKind],
+    ) {
+        let request = ClientRequest { kong_image: image.map(str::to_owned), command: command.map(str::to_owned) };
+        assert_eq!(clients_of(named, &request), expected);
+    }
+
+    #[test]
+    fn as_many_servers_as_processors_unless_a_number_is_given() {
+        let processors = std::thread::available_parallelism().expect("a number").get();
+        assert_eq!(usize::try_from(Limits::default().jobs()), Ok(processors));
+        assert_eq!(Limits { jobs: Some(3), ..Limits::default() }.jobs(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_bad_glob_is_reported_before_a_server_is_looked_for() {
+        let cells = CellRequest { globs: vec!["a[".to_owned()], ..CellRequest::default() };
+        // No engine has this image, which would be the error.
+        let images = vec![(postgres_tls_server::Major(99), "none".to_owned())];
+        let runtime = RuntimeRequest { choice: RuntimeChoice::Docker, images };
+        let error = Session::open(&Options { cells, runtime, ..Options::default() }).await.err();
+        assert!(matches!(error, Some(SessionError::Request(_))), "{error:?}");
+    }
+}

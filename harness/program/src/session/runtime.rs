@@ -98,3 +98,28 @@ impl RuntimeRequest {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_can_be_done_about_it() {
+        let advice = with_advice(&RuntimeError::NoRuntime {
+            local: Box::new(RuntimeError::NotInstalled),
+            docker: Box::new(RuntimeError::NoImages),
+        });
+        let (local, docker) = advice.split_once("; and ").expect("both");
+        assert!(local.contains("install Debian's package postgresql"), "{advice}");
+        assert!(docker.contains("ci/postgres-image"), "{advice}");
+    }
+
+    #[test]
+    fn an_image_that_is_named_takes_the_place_of_the_majors_own() {
+        let folder = RunFolder::create().expect("a folder");
+        let request = RuntimeRequest { images: vec![(Major(17), "mine".into())], ..RuntimeRequest::default() };
+        let options = request.docker(&[Major(17)], &folder);
+        assert_eq!((options.images, options.majors), (vec![(Major(17), "mine".to_owned())], vec![Major(17)]));
+        assert_eq!(options.repositories, IMAGES);
+    }
+}
