@@ -33,16 +33,16 @@ Exit status:
 #[command(after_help = EXAMPLES)]
 pub(super) struct CheckArgs {
     /// kong.conf; also a file of variables, the output of `docker inspect`, a Compose file, a Kubernetes manifest or
-    /// Helm values; `-` is standard input. Without it, the kong.conf that Kong finds by itself, and the environment's KONG_* variables.
+    /// Helm values; `-` is standard input. Without it, the kong.conf that Kong finds by default, and KONG_* from the environment.
     #[arg(value_name = "KONG.CONF")]
     file: Option<PathBuf>,
-    /// What the file is, if it is not recognized.
+    /// The format of the file, if it is not recognized.
     #[arg(long = "as", value_name = "kong.conf|env|docker-inspect|compose|kubernetes|helm")]
     kind: Option<Kind>,
-    /// Variables from a file instead of the environment; may be given more than once.
+    /// Read the variables from a file instead of the environment; may be repeated.
     #[arg(long, value_name = "FILE")]
     env_file: Vec<PathBuf>,
-    /// Kong's prefix, with what an earlier start has left in it.
+    /// Kong's prefix, which may contain files of an earlier start.
     #[arg(long, value_name = "DIR")]
     prefix: Option<PathBuf>,
     /// The folder that has the files of Kong's container: `/etc/ca.crt` is looked for in `DIR/etc/ca.crt`.
@@ -63,10 +63,10 @@ pub(super) struct CheckArgs {
     /// The server's major version.
     #[arg(long, value_name = "MAJOR", default_value = "18")]
     postgres: Major,
-    /// Certificates that expire within so many days are warned of.
+    /// Warn of certificates that expire within this many days.
     #[arg(long, value_name = "N", default_value_t = 30)]
     days: u32,
-    /// Connect as well, as Kong does, and show what the server sends.
+    /// Also connect, as Kong does, and show what the server sends.
     #[arg(long, conflicts_with = "sarif")]
     live: bool,
     /// Where to connect, instead of pg_host.
@@ -75,10 +75,10 @@ pub(super) struct CheckArgs {
     /// The port, instead of pg_port.
     #[arg(long, value_name = "PORT", requires = "live")]
     port: Option<u16>,
-    /// How long each step may take; pg_timeout or 10 by default.
+    /// The time limit of each step; pg_timeout or 10 by default.
     #[arg(long, value_name = "SECONDS", requires = "live", value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: Option<u64>,
-    /// The server's log, to show what is written to it meanwhile.
+    /// The server's log, to show the lines that it gains meanwhile.
     #[arg(long, value_name = "FILE", requires = "live")]
     log: Option<PathBuf>,
     /// One JSON document.
@@ -87,7 +87,7 @@ pub(super) struct CheckArgs {
     /// SARIF 2.1.0, for code scanning.
     #[arg(long)]
     sarif: bool,
-    /// Show all codes instead, as docs/check.md has them.
+    /// Print the list of all codes, as in docs/check.md.
     #[arg(long, conflicts_with_all = ["file", "json", "sarif"])]
     codes: bool,
 }

@@ -11,7 +11,7 @@ use crate::session::load_suite;
 
 #[derive(Debug, Args)]
 pub(super) struct ClaimsArgs {
-    /// Write where the documents are wrong or silent instead, as docs/deviations.md.
+    /// Print where the documentation is wrong or incomplete instead, as in docs/deviations.md.
     #[arg(long)]
     deviations: bool,
     /// The folder with the results.json of the last run.

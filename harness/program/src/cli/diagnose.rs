@@ -29,7 +29,7 @@ pub(super) struct DiagnoseArgs {
     /// The Kong release, such as 3.9-oss or 3.14-enterprise.
     #[arg(long, value_name = "RELEASE")]
     kong: Option<Profile>,
-    /// The one of Kong's TLS stacks that printed it: `luasec` while nginx starts, `cosocket` on the command line since
+    /// Kong's TLS stack that printed it: `luasec` while nginx starts, `cosocket` on the command line since
     /// 3.5 and in workers.
     #[arg(long, value_name = "luasec|cosocket")]
     stack: Option<Stack>,

@@ -66,9 +66,9 @@ enum Command {
     Run(run::RunArgs),
     /// List the cells that `run` would run.
     List(list::ListArgs),
-    /// List the claims of the documents with their cases, their verdicts in the last run, and where they are wrong.
+    /// List the claims of the documentation with their cases and verdicts, and where it is wrong.
     Claims(claims::ClaimsArgs),
-    /// Check Kong's configuration, and the server's beside it; with --live, connect as it would.
+    /// Check the configuration of Kong and of the server; with --live, also connect as Kong would.
     Check(Box<check::CheckArgs>),
     /// Find the causes behind a message of Kong or a line of PostgreSQL's log.
     Diagnose(diagnose::DiagnoseArgs),
