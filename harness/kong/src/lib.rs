@@ -48,7 +48,7 @@ pub use driver::{Attempt, Connection};
 pub use openssl_line::{NotOpenssl, OpensslLine};
 pub use profile::{Edition, Profile};
 pub use refusal::{ErrorDelivery, PREFIX, Refusal};
-pub use releases::{ReleaseError, Releases, ReleasesError};
+pub use releases::{Problem as ReleasesProblem, ReleaseError, Releases, ReleasesError};
 pub use remarks::remarks;
 pub use settings::{ConnectionRole, Settings, SettingsError, Trusted, TrustedEntry, read_as_kong};
 pub use socket::ALERTS;

@@ -1,91 +1,34 @@
 //! All releases that are known, read from `releases.toml` and files like it.
 
+mod file;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-use serde::Deserialize;
-use toml::{Table, Value};
+use toml::Spanned;
 
-use crate::generation::{Generation, X509Library};
-use crate::openssl_line::OpensslLine;
-use crate::profile::{AnyStartsAt, Edition, Profile};
-use crate::stack::Stack;
-use crate::words::UnknownWord;
+use self::file::{File, Row, Version};
+pub use self::file::{Problem, ReleasesError};
+use crate::profile::{Edition, Profile};
 
 /// The releases of Kong.
 #[derive(Debug, Clone, Default)]
 pub struct Releases {
-    rows: Vec<Row>,
+    patches: Vec<Patch>,
     drivers: Vec<Profile>,
     /// What later rows may build on, by the name of each row.
-    tables: BTreeMap<String, Table>,
+    rows: BTreeMap<String, Row>,
     sources: BTreeMap<String, String>,
 }
 
 /// A release from one of its patches on.
 #[derive(Debug, Clone)]
-struct Row {
-    line: Vec<u32>,
-    since: Vec<u32>,
+struct Patch {
+    line: Version,
+    since: Version,
     profile: Profile,
-}
-
-/// Why a file of releases cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ReleasesError {
-    /// The file cannot be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
-    },
-    /// It is not TOML, or has keys or values that are none of a release.
-    #[error("not a file of releases")]
-    Parse(#[from] toml::de::Error),
-    /// A row has no name.
-    #[error("a release has no name")]
-    NoName,
-    /// A row is of an edition that does not exist.
-    #[error("the release {row}")]
-    Edition {
-        /// The row.
-        row: String,
-        /// What is wrong with its edition.
-        source: UnknownWord,
-    },
-    /// A row lacks a fact, or has one of the wrong kind.
-    #[error("the release {row}")]
-    Facts {
-        /// The row.
-        row: String,
-        /// What is wrong with it.
-        source: toml::de::Error,
-    },
-    /// A row builds on another one that is not there.
-    #[error("the release {row} is like {like}, which is no release before it")]
-    Like {
-        /// The row.
-        row: String,
-        /// What it names.
-        like: String,
-    },
-    /// A fact comes from a source that is not in the list of sources.
-    #[error("the release {row} has {fact} from `{source_name}`, which is not in [sources]")]
-    Source {
-        /// The row.
-        row: String,
-        /// The fact.
-        fact: String,
-        /// What it names.
-        source_name: String,
-    },
-    /// A version is not one.
-    #[error("`{0}` is not a version of Kong; one looks like 3.9 or 3.10.0.9")]
-    Version(String),
 }
 
 /// Why a name does not stand for a release.
@@ -119,76 +62,8 @@ fn hint(suggestion: Option<&str>, (oldest, newest): &(String, String)) -> String
     )
 }
 
-/// The files' own form.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    sources: BTreeMap<String, String>,
-    #[serde(default)]
-    release: Vec<Table>,
-    #[serde(default)]
-    driver: Vec<Table>,
-}
-
-/// A fact and where it is from.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Fact<T> {
-    is: T,
-    #[serde(rename = "from")]
-    _from: String,
-}
-
-/// The facts of a row and those of the rows that it is like.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Facts {
-    openssl: Fact<OpensslLine>,
-    command_line: Fact<Stack>,
-    driver: Fact<Generation>,
-    x509_library: Fact<X509Library>,
-    finds_tls_session: Fact<bool>,
-    pg_ssl_verify: Fact<bool>,
-    pg_ssl_version: Fact<String>,
-    pg_ssl_version_values: Fact<Vec<String>>,
-    any_starts_at: Fact<AnyStartsAt>,
-    lua_ssl_trusted_certificate: Fact<String>,
-    lua_ssl_protocols: Fact<String>,
-    lua_ssl_verify_depth: Fact<u32>,
-    ignored: Fact<Vec<String>>,
-    not_inherited: Fact<Vec<String>>,
-    postgres: Option<Fact<(u16, u16)>>,
-    end_of_life: Option<Fact<String>>,
-}
-
-impl Facts {
-    fn into_profile(self, name: String, edition: Edition) -> Profile {
-        Profile {
-            name,
-            edition,
-            openssl: self.openssl.is,
-            command_line: self.command_line.is,
-            driver: self.driver.is,
-            x509_library: self.x509_library.is,
-            finds_tls_session: self.finds_tls_session.is,
-            ssl_verify: self.pg_ssl_verify.is,
-            ssl_version: self.pg_ssl_version.is,
-            ssl_version_values: self.pg_ssl_version_values.is,
-            any_starts_at: self.any_starts_at.is,
-            trusted: self.lua_ssl_trusted_certificate.is,
-            protocols: self.lua_ssl_protocols.is,
-            verify_depth: self.lua_ssl_verify_depth.is,
-            ignored: self.ignored.is,
-            not_inherited: self.not_inherited.is,
-            postgres: self.postgres.map(|fact| fact.is),
-            end_of_life: self.end_of_life.map(|fact| fact.is).filter(|day| !day.is_empty()),
-        }
-    }
-}
-
 static BUILT_IN: LazyLock<Releases> = LazyLock::new(|| {
-    let built_in = Releases::default().with_text(include_str!("../releases.toml"));
+    let built_in = Releases::default().with_text(Path::new("releases.toml"), include_str!("../releases.toml"));
     built_in.unwrap_or_else(|error| unreachable!("releases.toml is tested: {error}"))
 });
 
@@ -199,71 +74,67 @@ impl Releases {
         &BUILT_IN
     }
 
-    /// The built-in releases and those of a file, which takes the form of the crate's own `releases.toml` and may build
-    /// on its rows and sources.
+    /// The same with those of a file, which takes the form of the crate's own `releases.toml` and may build on the rows
+    /// and sources that are known. A row takes the place of one of its name.
     ///
     /// # Errors
     /// If the file cannot be read, or is not one of releases.
-    pub fn with_file(path: &Path) -> Result<Self, ReleasesError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ReleasesError::Read { path: path.to_owned(), source })?;
-        Self::built_in().clone().with_text(&text)
+    pub fn with_file(self, path: &Path) -> Result<Self, ReleasesError> {
+        self.with_text(path, &file::read(path)?)
     }
 
-    /// The same with the rows of a text, each of which replaces one of its name.
-    fn with_text(mut self, text: &str) -> Result<Self, ReleasesError> {
-        let File { sources, release, driver } = toml::from_str(text)?;
+    fn with_text(self, path: &Path, text: &str) -> Result<Self, ReleasesError> {
+        let file = toml::from_str(text).map_err(|error| ReleasesError::of_toml(path, text, error))?;
+        self.with(file).map_err(|problem| ReleasesError::of_problem(path, text, problem))
+    }
+
+    fn with(mut self, File { sources, release, driver }: File) -> Result<Self, Spanned<Problem>> {
         self.sources.extend(sources);
-        for mut table in driver {
-            let name = take(&mut table, "name").ok_or(ReleasesError::NoName)?;
-            let profile = self.facts(&name, table)?.into_profile(name, Edition::Driver);
+        for row in driver {
+            let name = row.name.get_ref().clone();
+            let profile = self.complete(&name, row)?.into_profile(name, Edition::Driver)?;
             self.drivers.retain(|known| known.name != profile.name);
             self.drivers.push(profile);
         }
-        for mut table in release {
-            let version = take(&mut table, "name").ok_or(ReleasesError::NoName)?;
-            let edition = take(&mut table, "edition").unwrap_or_default();
-            let since = take(&mut table, "since");
-            let row = format!("{}-{edition}", since.as_ref().unwrap_or(&version));
-            let edition = edition.parse().map_err(|source| ReleasesError::Edition { row: row.clone(), source })?;
-            let (line, since) = (numbers(&version)?, since.as_deref().map(numbers).transpose()?.unwrap_or_default());
-            let profile = self.facts(&row, table)?.into_profile(format!("{version}-{edition}"), edition);
-            let new = Row { line, since, profile };
-            self.rows.retain(|known| known.key() != new.key());
-            self.rows.push(new);
+        for row in release {
+            let edition = row.edition()?;
+            let (line, since) = (row.line()?, row.since()?);
+            let first = if since.is_empty() { &line } else { &since };
+            let name = format!("{}-{edition}", written(first));
+            let profile = self.complete(&name, row)?.into_profile(format!("{}-{edition}", written(&line)), edition)?;
+            let new = Patch { line, since, profile };
+            self.patches.retain(|known| known.key() != new.key());
+            self.patches.push(new);
         }
-        self.rows.sort_by(|a, b| a.key().cmp(&b.key()));
+        self.patches.sort_by(|a, b| a.key().cmp(&b.key()));
         Ok(self)
     }
 
-    /// The facts of a row, and those of the one that it is like.
-    fn facts(&mut self, row: &str, mut table: Table) -> Result<Facts, ReleasesError> {
-        for (fact, value) in &table {
-            let from = value.get("from").and_then(Value::as_str);
-            if let Some(name) = from.filter(|name| !self.sources.contains_key(*name)) {
-                let (row, fact, source_name) = (row.to_owned(), fact.clone(), name.to_owned());
-                return Err(ReleasesError::Source { row, fact, source_name });
+    /// A row with the facts of the one that it is like. Later rows may be like it, by its name.
+    fn complete(&mut self, name: &str, row: Row) -> Result<Row, Spanned<Problem>> {
+        for (fact, source) in row.sources().filter(|(_, source)| !self.sources.contains_key(source.get_ref())) {
+            let problem = Problem::Source { fact, source_name: source.get_ref().clone() };
+            return Err(Spanned::new(source.span(), problem));
+        }
+        let row = match &row.like {
+            None => row,
+            Some(like) => {
+                let no_such = || Spanned::new(like.span(), Problem::Like(like.get_ref().clone()));
+                let base = self.rows.get(like.get_ref()).ok_or_else(no_such)?.clone();
+                row.or(base)
             }
-        }
-        if let Some(like) = take(&mut table, "like") {
-            let Some(base) = self.tables.get(&like) else {
-                return Err(ReleasesError::Like { row: row.to_owned(), like });
-            };
-            let mut all = base.clone();
-            all.extend(table);
-            table = all;
-        }
-        self.tables.insert(row.to_owned(), table.clone());
-        table.try_into().map_err(|source| ReleasesError::Facts { row: row.to_owned(), source })
+        };
+        self.rows.insert(name.to_owned(), row.clone());
+        Ok(row)
     }
 
     /// All releases at their newest patches, oldest first.
     #[must_use]
     pub fn all(&self) -> Vec<Profile> {
-        let newest = |row: &&Row| {
-            self.rows.iter().rfind(|other| row.is_of_release(other)).is_some_and(|last| last.since == row.since)
+        let newest = |row: &&Patch| {
+            self.patches.iter().rfind(|other| row.is_of_release(other)).is_some_and(|last| last.since == row.since)
         };
-        self.rows.iter().filter(newest).map(|row| row.profile.clone()).collect()
+        self.patches.iter().filter(newest).map(|row| row.profile.clone()).collect()
     }
 
     /// The drivers that were measured by themselves.
@@ -278,7 +149,7 @@ impl Releases {
     /// Never: there is always an Enterprise release, as the built-in ones are never taken away.
     #[must_use]
     pub fn newest(&self) -> Profile {
-        let newest = self.rows.iter().rfind(|row| row.profile.edition == Edition::Enterprise);
+        let newest = self.patches.iter().rfind(|row| row.profile.edition == Edition::Enterprise);
         newest.map(|row| row.profile.clone()).expect("an Enterprise release")
     }
 
@@ -293,12 +164,12 @@ impl Releases {
         }
         let (version, edition) =
             name.split_once('-').map_or((name, None), |(version, edition)| (version, Some(edition)));
-        let Ok(version) = numbers(version) else { return Err(self.unknown(name)) };
-        let is_meant = |row: &&Row| {
+        let Some(version) = file::numbers(version) else { return Err(self.unknown(name)) };
+        let is_meant = |row: &&Patch| {
             let of_edition = edition.is_none_or(|edition| row.profile.edition.to_string() == edition);
             of_edition && version.starts_with(&row.line) && (version == row.line || row.since <= version)
         };
-        let rows: Vec<_> = self.rows.iter().filter(is_meant).collect();
+        let rows: Vec<_> = self.patches.iter().filter(is_meant).collect();
         let Some(row) = rows.last() else { return Err(self.unknown(name)) };
         if rows.iter().any(|other| !row.is_of_release(other)) {
             let of = |edition: &Edition| format!("{name}-{edition}");
@@ -307,23 +178,22 @@ impl Releases {
         }
         let mut profile = row.profile.clone();
         if version != row.line {
-            let version: Vec<_> = version.iter().map(u32::to_string).collect();
-            profile.name = format!("{}-{}", version.join("."), profile.edition);
+            profile.name = format!("{}-{}", written(&version), profile.edition);
         }
         Ok(profile)
     }
 
     fn unknown(&self, name: &str) -> ReleaseError {
-        let names = self.rows.iter().map(|row| &row.profile.name).chain(self.drivers.iter().map(|driver| &driver.name));
+        let names = self.patches.iter().map(|row| &row.profile.name).chain(self.drivers.iter().map(|driver| &driver.name));
         let likeness = |known: &&String| strsim::jaro_winkler(name, known);
         let suggestion = names.max_by(|a, b| likeness(a).total_cmp(&likeness(b))).filter(|known| likeness(known) > 0.8);
-        let name_of = |row: Option<&Row>| row.map(|row| row.profile.name.clone()).unwrap_or_default();
-        let range = (name_of(self.rows.first()), name_of(self.rows.last()));
+        let name_of = |row: Option<&Patch>| row.map(|row| row.profile.name.clone()).unwrap_or_default();
+        let range = (name_of(self.patches.first()), name_of(self.patches.last()));
         ReleaseError::Unknown { name: name.to_owned(), suggestion: suggestion.cloned(), range }
     }
 }
 
-impl Row {
+impl Patch {
     fn key(&self) -> (&[u32], bool, &[u32]) {
         (&self.line, self.profile.edition == Edition::Enterprise, &self.since)
     }
@@ -333,15 +203,9 @@ impl Row {
     }
 }
 
-/// Takes a text out of a table.
-fn take(table: &mut Table, key: &str) -> Option<String> {
-    table.remove(key)?.as_str().map(str::to_owned)
-}
-
-/// The numbers of a version.
-fn numbers(version: &str) -> Result<Vec<u32>, ReleasesError> {
-    let numbers: Result<Vec<_>, _> = version.split('.').map(str::parse).collect();
-    numbers.ok().filter(|numbers| numbers.len() > 1).ok_or_else(|| ReleasesError::Version(version.to_owned()))
+/// A version as it is written: `3.10.0.9`.
+fn written(version: &[u32]) -> String {
+    version.iter().map(u32::to_string).collect::<Vec<_>>().join(".")
 }
 
 impl Profile {

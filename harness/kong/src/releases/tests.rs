@@ -1,6 +1,8 @@
 use rstest::rstest;
 
 use super::*;
+use crate::openssl_line::OpensslLine;
+use crate::stack::Stack;
 
 fn release(name: &str) -> Profile {
     name.parse().unwrap_or_else(|error| panic!("{error}"))
@@ -89,45 +91,66 @@ fn an_edition_may_be_left_out_where_there_is_only_one() {
 }
 
 fn with(text: &str) -> Result<Releases, ReleasesError> {
-    Releases::built_in().clone().with_text(text)
+    Releases::built_in().clone().with_text(Path::new("mine.toml"), text)
 }
 
 #[test]
 fn a_file_adds_a_release_and_it_becomes_the_newest() {
-    let folder = std::env::temp_dir().join(format!("kong-releases-{}.toml", std::process::id()));
+    let file = std::env::temp_dir().join(format!("kong-releases-{}.toml", std::process::id()));
     let text = "[sources]\nmine = 'a test'\n[[release]]\nname = '3.17'\nedition = 'enterprise'\n\
                 like = '3.16-enterprise'\nlua_ssl_verify_depth = { is = 7, from = 'mine' }\n";
-    std::fs::write(&folder, text).expect("a file");
-    let releases = Releases::with_file(&folder).expect("releases");
-    std::fs::remove_file(&folder).expect("the file");
+    std::fs::write(&file, text).expect("a file");
+    let releases = Releases::built_in().clone().with_file(&file).expect("releases");
+    std::fs::remove_file(&file).expect("the file");
     let newest = releases.newest();
     assert_eq!((newest.to_string().as_str(), newest.verify_depth), ("3.17-enterprise", 7));
     assert!(newest.ssl_verify);
 }
 
+#[test]
+fn a_row_takes_the_place_of_the_one_of_its_name() {
+    let text = "[[release]]\nname = '3.9'\nedition = 'oss'\nlike = '3.8-oss'\n\
+                lua_ssl_verify_depth = { is = 9, from = 'assumed' }\n";
+    let releases = with(text).expect("releases");
+    assert_eq!(releases.find("3.9-oss").expect("a release").verify_depth, 9);
+    assert_eq!(releases.all().len(), Profile::all().len());
+}
+
 #[rstest]
-#[case("[[release]]\nedition = 'oss'", "a release has no name")]
-#[case("[[release]]\nname = 'x'\nedition = 'oss'", "`x` is not a version of Kong; one looks like 3.9 or 3.10.0.9")]
-#[case("[[release]]\nname = '4.0'\nedition = 'free'", "the release 4.0-free")]
-#[case("[[release]]\nname = '4.0'\nedition = 'oss'", "the release 4.0-oss")]
+#[case("[[release]]\nedition = 'oss'", "1:1: missing field `name`")]
+#[case("[[release]]\nname = '4.0'\nlike = '3.9-oss'", "2:8: a release needs an edition, which is oss or enterprise")]
+#[case("[[release]]\nname = 'x'\nedition = 'oss'", "2:8: `x` is not a version of Kong; one looks like 3.9 or 3.10.0.9")]
+#[case("[[release]]\nname = '4.0'\nedition = 'free'", "3:11: unknown variant `free`, expected `oss` or `enterprise`")]
+#[case("[[release]]\nname = '4.0'\nedition = 'oss'", "2:8: the release has no `openssl`, and is like none that has")]
 #[case(
     "[[release]]\nname = '4.0'\nedition = 'oss'\nlike = '3.99-oss'",
-    "the release 4.0-oss is like 3.99-oss, which is no release before it"
+    "4:8: no release before this one is called `3.99-oss`; a name looks like 3.9-oss or 3.10.0.9-enterprise"
 )]
 #[case(
     "[[release]]\nname = '4.0'\nedition = 'oss'\nlike = '3.9-oss'\nopenssl = { is = '3.5', from = 'nowhere' }",
-    "the release 4.0-oss has openssl from `nowhere`, which is not in [sources]"
+    "5:32: `openssl` is from `nowhere`, which is not in [sources]"
 )]
-#[case("releases = []", "not a file of releases")]
-fn a_mistake_in_a_file_is_reported(#[case] text: &str, #[case] expected: &str) {
-    assert_eq!(with(text).expect_err("an error").to_string(), expected);
+#[case(
+    "[[release]]\nname = '4.0'\nedition = 'oss'\nlike = '3.9-oss'\nopenssl = { is = '3.5' }",
+    "5:11: missing field `from`"
+)]
+#[case(
+    "[[release]]\nname = '4.0'\nedition = 'oss'\nlike = '3.9-oss'\nopenssl = { is = 'three', from = 'assumed' }",
+    "5:18: `three` is not an OpenSSL release; one looks like 3.0 or 1.1.1"
+)]
+#[case("releases = []", "1:1: unknown field `releases`, expected one of `sources`, `release`, `driver`")]
+#[case("[[release]", "1:11: unclosed array table, expected `]`")]
+fn a_mistake_in_a_file_is_reported_with_its_place(#[case] text: &str, #[case] expected: &str) {
+    assert_eq!(with(text).expect_err("an error").to_string(), format!("mine.toml:{expected}"));
 }
 
 #[test]
-fn a_fact_without_a_source_is_a_mistake() {
-    let error = with("[[release]]\nname = '4.0'\nedition = 'oss'\nlike = '3.9-oss'\nopenssl = { is = '3.5' }");
-    let error = error.expect_err("no source");
-    assert!(
-        std::error::Error::source(&error).is_some_and(|source| source.to_string().contains("missing field `from`"))
-    );
+fn what_is_no_file_of_releases_is_refused() {
+    let error = |path: &str| Releases::default().with_file(Path::new(path)).expect_err("an error").to_string();
+    assert_eq!(error("/"), "/ is not a file of releases: it is no regular file");
+    assert_eq!(error("/dev/zero"), "/dev/zero is not a file of releases: it is no regular file");
+    assert_eq!(error("/nonexistent"), "cannot read /nonexistent: No such file or directory (os error 2)");
+    let program = std::env::current_exe().expect("this program");
+    let error = error(&program.to_string_lossy());
+    assert!(error.contains("is not a file of releases"), "{error}");
 }
