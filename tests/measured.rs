@@ -55,7 +55,7 @@ fn trials(cells: &mut Cells) -> Result<Vec<Trial>, Box<dyn std::error::Error>> {
         let request = CellRequest {
             scenarios: Some(scenarios.clone()),
             globs: vec![glob.to_owned()],
-            releases: vec![profile.parse()?],
+            releases: vec![profile.to_owned()],
             stacks: stacks.to_vec(),
             majors: vec![POSTGRES],
             ..CellRequest::default()

@@ -112,7 +112,8 @@ impl Releases {
 
     /// A row with the facts of the one that it is like. Later rows may be like it, by its name.
     fn complete(&mut self, name: &str, row: Row) -> Result<Row, Spanned<Problem>> {
-        for (fact, source) in row.sources().filter(|(_, source)| !self.sources.contains_key(source.get_ref())) {
+        let is_unknown = |source: &Spanned<String>| !self.sources.contains_key(source.get_ref());
+        if let Some((fact, source)) = row.sources().find(|(_, source)| is_unknown(source)) {
             let problem = Problem::Source { fact, source_name: source.get_ref().clone() };
             return Err(Spanned::new(source.span(), problem));
         }
@@ -184,7 +185,8 @@ impl Releases {
     }
 
     fn unknown(&self, name: &str) -> ReleaseError {
-        let names = self.patches.iter().map(|row| &row.profile.name).chain(self.drivers.iter().map(|driver| &driver.name));
+        let names =
+            self.patches.iter().map(|row| &row.profile.name).chain(self.drivers.iter().map(|driver| &driver.name));
         let likeness = |known: &&String| strsim::jaro_winkler(name, known);
         let suggestion = names.max_by(|a, b| likeness(a).total_cmp(&likeness(b))).filter(|known| likeness(known) > 0.8);
         let name_of = |row: Option<&Patch>| row.map(|row| row.profile.name.clone()).unwrap_or_default();

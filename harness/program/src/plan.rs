@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::format::{Documented, Scope};
 use crate::suite::{Case, Difference, Suite};
 use crate::vocabulary::{BadGlob, ClientKind, Globs};
-use kong_pg_client::{Edition, Profile, ReleaseError, Stack};
+use kong_pg_client::{Edition, Profile, ReleaseError, Releases, Stack};
 use postgres_tls_server::Major;
 
 /// A case at one point of the axes.
@@ -91,9 +91,22 @@ pub enum KongRelease {
 }
 
 impl KongRelease {
-    fn profile(&self) -> Arc<Profile> {
+    /// The releases of a name: one, or several for `all`.
+    ///
+    /// # Errors
+    /// If the name stands for no release, or may stand for more than one.
+    pub fn named(name: &str, known: &Releases) -> Result<Vec<Self>, ReleaseError> {
+        let named = |profile: Profile| Self::Named(Arc::new(profile));
+        Ok(match name {
+            "latest" => vec![Self::Latest],
+            "all" => known.all().into_iter().map(named).collect(),
+            name => vec![named(known.find(name)?)],
+        })
+    }
+
+    fn profile(&self, known: &Releases) -> Arc<Profile> {
         match self {
-            Self::Latest => Arc::new(Profile::newest()),
+            Self::Latest => Arc::new(known.newest()),
             Self::Named(profile) => profile.clone(),
         }
     }
@@ -108,16 +121,6 @@ impl fmt::Display for KongRelease {
     }
 }
 
-impl FromStr for KongRelease {
-    type Err = PlanError;
-    fn from_str(text: &str) -> Result<Self, PlanError> {
-        if text == "latest" {
-            return Ok(Self::Latest);
-        }
-        Ok(Self::Named(Arc::new(text.parse()?)))
-    }
-}
-
 /// What is wrong with a request for cells.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
@@ -128,7 +131,7 @@ pub enum PlanError {
     #[error("`{0}` is not a shard; the second of four is 2/4")]
     Shard(String),
     /// A release that the program does not know.
-    #[error(transparent)]
+    #[error("--kong: {0}")]
     Release(#[from] ReleaseError),
 }
 
@@ -199,7 +202,8 @@ pub fn plan(suite: &Suite, axes: &Axes, selection: &Selection) -> Vec<Cell> {
                 for client in &axes.clients {
                     for stack in &axes.stacks {
                         let id = format!("{}@pg{major}+kong-{release}+{client}-{stack}", case.id);
-                        let (case, profile, release) = (case.clone(), release.profile(), release.to_string());
+                        let (case, profile) = (case.clone(), release.profile(&suite.releases));
+                        let release = release.to_string();
                         cells.push(Cell { id, case, major: *major, release, profile, client: *client, stack: *stack });
                     }
                 }
@@ -270,7 +274,7 @@ mod tests {
         let majors = vec!["17".parse().expect("a major")];
         let axes = Axes {
             majors,
-            releases: vec![release.parse().expect("a release")],
+            releases: KongRelease::named(release, Releases::built_in()).expect("a release"),
             clients: vec![ClientKind::Kong],
             stacks: vec![Stack::Luasec],
         };

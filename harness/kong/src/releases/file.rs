@@ -58,7 +58,7 @@ pub enum ReleasesError {
 pub enum Problem {
     /// It is not TOML, or has keys or values that are none of a release.
     #[error("{}", .0.message())]
-    Form(toml::de::Error),
+    Form(Box<toml::de::Error>),
     /// A row has no edition.
     #[error("a release needs an edition, which is oss or enterprise")]
     NoEdition,
@@ -84,7 +84,7 @@ pub enum Problem {
 impl ReleasesError {
     pub(super) fn of_toml(path: &Path, text: &str, error: toml::de::Error) -> Self {
         let span = error.span().unwrap_or_default();
-        Self::fault(path, text, span, Problem::Form(error))
+        Self::fault(path, text, span, Problem::Form(error.into()))
     }
 
     pub(super) fn of_problem(path: &Path, text: &str, problem: Spanned<Problem>) -> Self {

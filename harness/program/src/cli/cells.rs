@@ -8,10 +8,11 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use strum::VariantNames;
 
-use crate::plan::{KongRelease, PlanError, Shard};
+use super::ReleaseArgs;
+use crate::plan::Shard;
 use crate::session::{CellRequest, ClientRequest, Options, RuntimeChoice, RuntimeRequest, clients_of};
 use crate::vocabulary::ClientKind;
-use kong_pg_client::{Profile, Stack};
+use kong_pg_client::Stack;
 use postgres_tls_server::{InvalidMajor, Major};
 
 /// Which cells, and where they run.
@@ -44,8 +45,10 @@ pub(super) struct CellArgs {
     pub(super) stack: Vec<Stack>,
     /// Kong releases, `latest`, or `all`; by default those that a case is about, or else the release in --kong-image,
     /// or else the latest.
-    #[arg(long, value_name = "RELEASE,..|all", value_parser = releases)]
-    pub(super) kong: Option<Listed<KongRelease>>,
+    #[arg(long, value_name = "RELEASE,..|all", value_delimiter = ',')]
+    pub(super) kong: Vec<String>,
+    #[command(flatten)]
+    pub(super) releases: ReleaseArgs,
     /// Only the K-th of N parts of the cells.
     #[arg(long, value_name = "K/N")]
     pub(super) shard: Option<Shard>,
@@ -75,14 +78,6 @@ fn majors(text: &str) -> Result<Listed<Major>, InvalidMajor> {
     if text == "all" { Ok(Listed(Vec::new())) } else { listed(text) }
 }
 
-fn releases(text: &str) -> Result<Listed<KongRelease>, PlanError> {
-    if text == "all" {
-        let all = Profile::all().into_iter().map(|profile| KongRelease::Named(profile.into()));
-        return Ok(Listed(all.collect()));
-    }
-    listed(text)
-}
-
 fn listed<T: std::str::FromStr>(text: &str) -> Result<Listed<T>, T::Err> {
     text.split(',').map(str::parse).collect::<Result<_, _>>().map(Listed)
 }
@@ -100,7 +95,8 @@ impl CellArgs {
             globs: self.globs.clone(),
             shard: self.shard,
             majors: self.postgres.0.clone(),
-            releases: self.kong.as_ref().map(|kong| kong.0.clone()).unwrap_or_default(),
+            releases: self.kong.clone(),
+            release_files: self.releases.files.clone(),
             clients: clients_of(&self.client, &clients),
             stacks: self.stack.clone(),
         };

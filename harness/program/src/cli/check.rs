@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, ReleaseArgs, release};
 use crate::desk::check::live::{self, LiveError, LiveJson, Overrides};
 use crate::desk::check::output::{Look, write_codes, write_json, write_sarif, write_text};
 use crate::desk::check::{InputError, Kind, Report, Request, check as run_check};
 use crate::session::load_causes;
-use kong_pg_client::Profile;
 use postgres_tls_server::Major;
 
 const EXAMPLES: &str = "\
@@ -59,7 +58,9 @@ pub(super) struct CheckArgs {
     ident: Option<PathBuf>,
     /// The release of Kong; the newest Enterprise one by default.
     #[arg(long, value_name = "RELEASE")]
-    kong: Option<Profile>,
+    kong: Option<String>,
+    #[command(flatten)]
+    releases: ReleaseArgs,
     /// The server's major version.
     #[arg(long, value_name = "MAJOR", default_value = "18")]
     postgres: Major,
@@ -110,8 +111,10 @@ impl From<LiveError> for Failure {
 }
 
 impl CheckArgs {
-    fn request(&self) -> Request {
-        Request {
+    fn request(&self) -> Result<Request, Failure> {
+        let known = self.releases.releases()?;
+        let profile = self.kong.as_ref().map_or_else(|| Ok(known.newest()), |name| release(&known, "--kong", name))?;
+        Ok(Request {
             file: self.file.clone(),
             kind: self.kind,
             env_files: self.env_file.clone(),
@@ -120,10 +123,10 @@ impl CheckArgs {
             postgresql: self.postgresql.clone(),
             hba: self.hba.clone(),
             ident: self.ident.clone(),
-            profile: self.kong.clone().unwrap_or_else(Profile::newest),
+            profile,
             major: self.postgres.0,
             days: self.days,
-        }
+        })
     }
 
     fn write(&self, report: &Report) -> io::Result<()> {
@@ -144,7 +147,7 @@ pub(super) async fn check(args: &CheckArgs) -> Result<Exit, Failure> {
     if args.codes {
         return written(write_codes(&mut io::stdout().lock()), Exit::Success);
     }
-    let request = args.request();
+    let request = args.request()?;
     let report = match run_check(&request) {
         // A host alone is connected to as a Kong without a configuration would.
         Err(InputError::Nothing) if args.live && args.host.is_some() => Report::empty(&request),

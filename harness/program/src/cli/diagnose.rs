@@ -3,10 +3,10 @@
 use std::io::{self, IsTerminal, Read};
 
 use clap::Args;
-use kong_pg_client::{Profile, Stack};
+use kong_pg_client::Stack;
 use postgres_tls_server::Major;
 
-use super::{Exit, Failure, print, write_json};
+use super::{Exit, Failure, ReleaseArgs, print, release, write_json};
 use crate::desk::diagnose::{Circumstances, write_diagnosis};
 use crate::session::load_causes;
 
@@ -28,7 +28,9 @@ pub(super) struct DiagnoseArgs {
     texts: Vec<String>,
     /// The Kong release, such as 3.9-oss or 3.14-enterprise.
     #[arg(long, value_name = "RELEASE")]
-    kong: Option<Profile>,
+    kong: Option<String>,
+    #[command(flatten)]
+    releases: ReleaseArgs,
     /// Kong's TLS stack that printed it: `luasec` while nginx starts, `cosocket` on the command line since
     /// 3.5 and in workers.
     #[arg(long, value_name = "luasec|cosocket")]
@@ -45,6 +47,8 @@ pub(super) struct DiagnoseArgs {
 const LIMIT: u64 = 16 << 20;
 
 pub(super) fn diagnose(args: &DiagnoseArgs) -> Result<Exit, Failure> {
+    let known = args.releases.releases()?;
+    let release = args.kong.as_deref().map(|name| release(&known, "--kong", name)).transpose()?;
     let mut text = String::new();
     for given in &args.texts {
         if given == "-" {
@@ -58,7 +62,7 @@ pub(super) fn diagnose(args: &DiagnoseArgs) -> Result<Exit, Failure> {
         text.push('\n');
     }
     let causes = load_causes()?;
-    let circumstances = Circumstances { release: args.kong.clone(), stack: args.stack, major: args.postgres };
+    let circumstances = Circumstances { release, stack: args.stack, major: args.postgres };
     let diagnosis = causes.diagnose(&text, &circumstances);
     let width = terminal_size::terminal_size().filter(|_| io::stdout().is_terminal());
     let width = width.map_or(80, |(width, _)| usize::from(width.0));

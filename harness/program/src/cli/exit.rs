@@ -41,6 +41,10 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    pub(super) fn usage(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Usage, message: message.into() }
+    }
+
     pub(super) fn environment(message: impl Into<String>) -> Self {
         Self { exit: Exit::Environment, message: message.into() }
     }
@@ -95,7 +99,7 @@ impl From<SessionError> for Failure {
                 }
                 Exit::Usage
             }
-            SessionError::Request(_) | SessionError::ImageRelease(_) => Exit::Usage,
+            SessionError::Request(_) | SessionError::Releases(_) | SessionError::ImageRelease(_) => Exit::Usage,
             SessionError::NothingMatched(_) => Exit::NothingMatched,
             SessionError::Runtime(_) | SessionError::Client(_) | SessionError::Folder(_) => Exit::Environment,
         };

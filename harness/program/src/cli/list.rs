@@ -5,7 +5,7 @@ use clap::Args;
 use super::{CellArgs, Exit, Failure, print, write_json};
 use crate::plan::Cell;
 use crate::runfolder::RunFolder;
-use crate::session::{Options, load_suite};
+use crate::session::Options;
 use postgres_tls_server::Major;
 
 #[derive(Debug, Args)]
@@ -20,7 +20,7 @@ pub(super) struct ListArgs {
 pub(super) async fn list(args: &ListArgs) -> Result<Exit, Failure> {
     let options = args.cells.options();
     let request = &options.cells;
-    let suite = load_suite(request.scenarios.as_deref())?;
+    let suite = request.suite()?;
     let majors = if request.majors.is_empty() { available(&options).await } else { request.majors.clone() };
     let cells = request.cells(&suite, &majors)?;
     print(|out| {

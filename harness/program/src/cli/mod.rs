@@ -10,6 +10,7 @@ mod env;
 mod exit;
 mod explain;
 mod list;
+mod releases;
 mod report;
 mod run;
 
@@ -20,6 +21,7 @@ use clap::{Parser, Subcommand};
 use self::cells::CellArgs;
 pub use self::exit::Exit;
 use self::exit::{Failure, print, write_json};
+use self::releases::{ReleaseArgs, release};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,6 +44,7 @@ Examples:
   kong-pg-tls run                                      the whole suite, on what is available here
   kong-pg-tls run 'mtls/*' --stack cosocket            the mTLS scenarios, as Kong's workers connect
   kong-pg-tls run 'mtls/cert::*' --kong 3.9-oss        one scenario, as an older release behaves
+  kong-pg-tls run --kong-release 3.99.toml             as a release that is described in a file
   kong-pg-tls run --runtime docker --postgres 13,18    in containers of two PostgreSQL majors
   kong-pg-tls run --image 17=my/postgres:17          with an image of your own
   kong-pg-tls run --client kong,libpq                  with two clients, and where they differ

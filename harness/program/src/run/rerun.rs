@@ -14,6 +14,8 @@ pub struct RerunOptions {
     pub scenarios: Option<PathBuf>,
     /// Whether Kong releases were named; otherwise each case chooses its own.
     pub names_releases: bool,
+    /// Files of Kong releases.
+    pub release_files: Vec<PathBuf>,
     /// The images of PostgreSQL majors.
     pub images: Vec<(Major, String)>,
     /// The image of Kong.
@@ -35,6 +37,9 @@ impl RerunOptions {
         option("--postgres", cell.major.to_string());
         for (major, image) in self.images.iter().filter(|(major, _)| *major == cell.major) {
             option("--image", format!("{major}={image}"));
+        }
+        for file in &self.release_files {
+            option("--kong-release", file.display().to_string());
         }
         if self.names_releases {
             option("--kong", cell.release.clone());

@@ -4,6 +4,7 @@ use super::runtime::with_advice;
 use crate::client::ClientUnavailable;
 use crate::load::Fault;
 use crate::plan::PlanError;
+use kong_pg_client::{ReleaseError, ReleasesError};
 use postgres_tls_server::RuntimeError;
 
 /// Why there is nothing to run.
@@ -24,9 +25,12 @@ pub enum SessionError {
     /// A client that was asked for cannot be used.
     #[error(transparent)]
     Client(#[from] ClientUnavailable),
+    /// A file of releases cannot be used.
+    #[error(transparent)]
+    Releases(#[from] ReleasesError),
     /// The image of Kong contains a release that the program does not know.
     #[error("the release in the image of --kong-image cannot be emulated: {0}; name one that is close with --kong")]
-    ImageRelease(#[source] PlanError),
+    ImageRelease(#[source] ReleaseError),
     /// The folder of the run could not be made.
     #[error("cannot make a folder for the run: {0}")]
     Folder(#[from] std::io::Error),

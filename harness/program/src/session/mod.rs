@@ -14,11 +14,11 @@ use indexmap::IndexSet;
 use tokio::sync::mpsc::unbounded_channel;
 
 pub use error::SessionError;
-pub use request::{CellRequest, load_causes, load_suite};
+pub use request::{CellRequest, load_causes, load_releases, load_suite};
 pub use runtime::{Chosen, RuntimeChoice, RuntimeRequest, with_advice};
 
 use crate::client::{ClientOptions, Clients};
-use crate::plan::{Cell, KongRelease};
+use crate::plan::Cell;
 use crate::report::{Report, Reporter};
 use crate::roles;
 use crate::run::{CellResult, Event, RerunOptions, RunInfo, Runner, agreements};
@@ -106,7 +106,7 @@ impl Session {
     pub async fn open(options: &Options) -> Result<Self, SessionError> {
         let Options { cells: request, runtime, clients, limits } = options;
         let mut request = request.clone();
-        let suite = load_suite(request.scenarios.as_deref())?;
+        let suite = request.suite()?;
         // Bad globs are reported before anything is searched for.
         request.selection()?;
         let folder = Arc::new(RunFolder::create()?);
@@ -117,13 +117,15 @@ impl Session {
         let rerun = RerunOptions {
             scenarios: request.scenarios.clone(),
             names_releases: !request.releases.is_empty(),
+            release_files: request.release_files.clone(),
             images: options.runtime.images.clone(),
             kong_image: clients.kong_image.clone(),
             client_command: clients.command.clone(),
         };
         let clients = Clients::ready(&request.clients, &clients.options(&folder, true)).await?;
         if let (Some(release), true) = (clients.release(), request.releases.is_empty()) {
-            request.releases = vec![release.parse::<KongRelease>().map_err(SessionError::ImageRelease)?];
+            suite.releases.find(&release).map_err(SessionError::ImageRelease)?;
+            request.releases = vec![release];
             cells = request.cells(&suite, &majors)?;
         }
         let differences = request.differences(&suite, &majors);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kong_pg_client::Stack;
+use kong_pg_client::{ReleaseError, Releases, ReleasesError, Stack};
 use postgres_tls_server::{Major, Runtime, RuntimeError};
 
 use super::error::SessionError;
@@ -23,8 +23,11 @@ pub struct CellRequest {
     pub shard: Option<Shard>,
     /// PostgreSQL majors; all there are, if there are none.
     pub majors: Vec<Major>,
-    /// Kong releases. If there are none, a case runs on those that it is about, or else on the latest.
-    pub releases: Vec<KongRelease>,
+    /// Kong releases by name, `latest` or `all`. If there are none, a case runs on those that it is about, or else on
+    /// the latest.
+    pub releases: Vec<String>,
+    /// Files of releases beside the built-in ones.
+    pub release_files: Vec<PathBuf>,
     /// Clients.
     pub clients: Vec<ClientKind>,
     /// Kong's TLS stacks.
@@ -39,6 +42,7 @@ impl Default for CellRequest {
             shard: None,
             majors: Vec::new(),
             releases: Vec::new(),
+            release_files: Vec::new(),
             clients: vec![ClientKind::Kong],
             stacks: Stack::ALL.to_vec(),
         }
@@ -53,6 +57,14 @@ pub fn load_suite(folder: Option<&Path>) -> Result<Suite, SessionError> {
     folder.map_or_else(Suite::built_in, Suite::of_folder).map_err(SessionError::Scenarios)
 }
 
+/// The built-in releases of Kong and those of files.
+///
+/// # Errors
+/// If one of the files is not one of releases.
+pub fn load_releases(files: &[PathBuf]) -> Result<Releases, ReleasesError> {
+    files.iter().try_fold(Releases::built_in().clone(), |known, file| known.with_file(file))
+}
+
 /// What `diagnose` knows, without the rest of the suite.
 ///
 /// # Errors
@@ -62,6 +74,24 @@ pub fn load_causes() -> Result<CausesFile, SessionError> {
 }
 
 impl CellRequest {
+    /// The suite that the cells are of.
+    ///
+    /// # Errors
+    /// If the scenarios have mistakes, or a file of releases has, or a release is asked for that is not known.
+    pub fn suite(&self) -> Result<Suite, SessionError> {
+        let releases = load_releases(&self.release_files)?;
+        let suite = Suite::with_releases(self.scenarios.as_deref(), releases).map_err(SessionError::Scenarios)?;
+        // Reported before anything is searched for.
+        self.kongs(&suite).map_err(PlanError::from)?;
+        Ok(suite)
+    }
+
+    /// The releases that are asked for.
+    fn kongs(&self, suite: &Suite) -> Result<Vec<KongRelease>, ReleaseError> {
+        let named = self.releases.iter().map(|name| KongRelease::named(name, &suite.releases));
+        Ok(named.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    }
+
     /// The selection among the cells of the axes.
     ///
     /// # Errors
@@ -73,11 +103,11 @@ impl CellRequest {
     /// The cells on these majors.
     ///
     /// # Errors
-    /// If a glob is not one, or nothing matches.
+    /// If a glob is not one, a release is not known, or nothing matches.
     pub fn cells(&self, suite: &Suite, majors: &[Major]) -> Result<Vec<Cell>, SessionError> {
         let axes = Axes {
             majors: majors.to_vec(),
-            releases: self.releases.clone(),
+            releases: self.kongs(suite).map_err(PlanError::from)?,
             clients: self.clients.clone(),
             stacks: self.stacks.clone(),
         };

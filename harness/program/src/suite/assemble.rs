@@ -11,6 +11,7 @@ use super::texts::Texts;
 use super::trees::Trees;
 use crate::format::{CausesFile, ClaimsFile, Documented, OutcomesFile, Scenario as ScenarioFile, TextsFile};
 use crate::load::{Fault, Format, Library, read};
+use kong_pg_client::Releases;
 
 /// Scenarios, and the texts they share.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub struct Suite {
     pub differences: Vec<Arc<Difference>>,
     /// Symptoms, and the causes behind them.
     pub causes: CausesFile,
+    /// The releases of Kong that its cases and a run may name.
+    pub releases: Releases,
 }
 
 /// A documented mode and its cases.
@@ -44,7 +47,7 @@ impl Suite {
     /// # Errors
     /// Everything that is wrong in its files.
     pub fn built_in() -> Result<Self, Vec<Fault>> {
-        Self::of(&Library::built_in())
+        Self::with_releases(None, Releases::built_in().clone())
     }
 
     /// Only the causes that are built into the program, which is much faster than the whole suite.
@@ -60,17 +63,26 @@ impl Suite {
     /// # Errors
     /// Everything that is wrong in its files.
     pub fn of_folder(folder: &Path) -> Result<Self, Vec<Fault>> {
-        Self::of(&Library::of_folder(folder)?)
+        Self::with_releases(Some(folder), Releases::built_in().clone())
     }
 
-    fn of(library: &Library) -> Result<Self, Vec<Fault>> {
+    /// The suite of a folder, or the built-in one, for these releases of Kong.
+    ///
+    /// # Errors
+    /// Everything that is wrong in its files.
+    pub fn with_releases(folder: Option<&Path>, releases: Releases) -> Result<Self, Vec<Fault>> {
+        let library = folder.map_or_else(|| Ok(Library::built_in()), Library::of_folder)?;
+        Self::of(&library, releases)
+    }
+
+    fn of(library: &Library, releases: Releases) -> Result<Self, Vec<Fault>> {
         let trees = Trees::read(&library.pki);
         let texts = read::<TextsFile>(&library.texts);
         let outcomes = read::<OutcomesFile>(&library.outcomes);
         let claims = read::<ClaimsFile>(&library.claims);
         let shared = match (trees, texts, outcomes, claims) {
             (Ok(trees), Ok(texts), Ok(outcomes), Ok(claims)) => {
-                Shared { trees, texts: Texts(texts.texts), outcomes: Outcomes(outcomes.outcomes), claims }
+                Shared { trees, texts: Texts(texts.texts), outcomes: Outcomes(outcomes.outcomes), claims, releases }
             }
             (trees, texts, outcomes, claims) => {
                 let faults = [trees.err(), texts.err(), outcomes.err(), claims.err()];
@@ -98,7 +110,8 @@ impl Suite {
         let cases: Vec<_> = scenarios.iter().flat_map(|scenario: &Scenario| scenario.cases.clone()).collect();
         let differences = differences::read_differences(&library.differences, &cases)?;
         let texts = Arc::new(shared.texts);
-        Ok(Self { scenarios, texts, claims: shared.claims, differences, causes: read(&library.causes)? })
+        let (claims, releases) = (shared.claims, shared.releases);
+        Ok(Self { scenarios, texts, claims, differences, causes: read(&library.causes)?, releases })
     }
 
     /// Where the documents are wrong or silent, with the ids of the cases that show it.

@@ -15,6 +15,7 @@ use crate::format::{
 };
 use crate::load::{Fault, Problem, Segment, Source, key};
 use crate::vocabulary::TlsVersion;
+use kong_pg_client::Releases;
 
 /// What the scenarios of a suite share.
 pub(super) struct Shared {
@@ -22,6 +23,7 @@ pub(super) struct Shared {
     pub(super) texts: Texts,
     pub(super) outcomes: Outcomes,
     pub(super) claims: ClaimsFile,
+    pub(super) releases: Releases,
 }
 
 /// Compiles the cases of a scenario.
@@ -32,7 +34,7 @@ pub(super) fn compile(
     shared: &Shared,
 ) -> Result<Vec<Arc<Case>>, Vec<Fault>> {
     let mut cases = Vec::<Arc<Case>>::new();
-    let mut problems = names::check_scenario(scenario, &shared.claims);
+    let mut problems = names::check_scenario(scenario, &shared.claims, &shared.releases);
     for (index, case) in scenario.cases.iter().enumerate() {
         let here = vec![key("cases"), Segment::Index(index)];
         let place = format!("{}:{}", source.path.display(), source.locate(&here).line);
@@ -90,7 +92,7 @@ impl<'a> Compiler<'a> {
 
     fn cases(&mut self) -> Vec<Case> {
         let (scenario, case) = (self.scenario, self.case);
-        for problem in names::check_case(scenario, case, &self.shared.claims) {
+        for problem in names::check_case(scenario, case, &self.shared.claims, &self.shared.releases) {
             self.problem(problem);
         }
         let points = points::points(&scenario.axes);
@@ -117,8 +119,9 @@ impl<'a> Compiler<'a> {
         let exceptions = exceptions.filter(|except| is_at(point, &except.at));
         let (everywhere, releases): (Vec<_>, Vec<_>) = exceptions.partition(|except| except.releases.is_empty());
         let excluded = everywhere.first().map(|except| except.because.clone());
+        let known = &self.shared.releases;
         let excluded_releases =
-            releases.iter().map(|except| (names::matching(&except.releases), except.because.clone()));
+            releases.iter().map(|except| (names::matching(&except.releases, known), except.because.clone()));
         let expects = self.expects(point);
         let steps = if excluded.is_some() { Vec::new() } else { self.steps(point, &expects)? };
         let names: Vec<_> = [case.name.as_str()].into_iter().chain(point.iter().map(|(_, name)| *name)).collect();
@@ -137,7 +140,7 @@ impl<'a> Compiler<'a> {
             only: applies_to.and_then(only),
             excluded,
             excluded_releases: excluded_releases.collect(),
-            releases: applies_to.iter().flat_map(|it| &it.releases).filter_map(|name| name.parse().ok()).collect(),
+            releases: applies_to.iter().flat_map(|it| &it.releases).filter_map(|name| known.find(name).ok()).collect(),
             documented,
             steps,
         })

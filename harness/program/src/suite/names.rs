@@ -4,13 +4,13 @@ use super::points;
 use crate::format::{AppliesTo, Case, ClaimUse, ClaimsFile, Documented, Except, Scenario};
 use crate::load::{Problem, Segment, key, some_of};
 use crate::vocabulary::Globs;
-use kong_pg_client::Profile;
+use kong_pg_client::{Profile, Releases};
 
 /// Checks what the scenario itself names.
-pub(super) fn check_scenario(scenario: &Scenario, claims: &ClaimsFile) -> Vec<Problem> {
+pub(super) fn check_scenario(scenario: &Scenario, claims: &ClaimsFile, releases: &Releases) -> Vec<Problem> {
     let mut problems = check_uses(&scenario.claims, scenario, claims);
-    problems.extend(check_exceptions(&scenario.except, scenario));
-    problems.extend(check_versions(scenario.applies_to.as_ref()));
+    problems.extend(check_exceptions(&scenario.except, scenario, releases));
+    problems.extend(check_versions(scenario.applies_to.as_ref(), releases));
     for (axis, points) in &scenario.axes {
         for (name, point) in points {
             let path = [key("axes"), key(axis), key(name), key("claims")];
@@ -21,11 +21,11 @@ pub(super) fn check_scenario(scenario: &Scenario, claims: &ClaimsFile) -> Vec<Pr
 }
 
 /// Checks what a case names; paths are from the case.
-pub(super) fn check_case(scenario: &Scenario, case: &Case, claims: &ClaimsFile) -> Vec<Problem> {
+pub(super) fn check_case(scenario: &Scenario, case: &Case, claims: &ClaimsFile, releases: &Releases) -> Vec<Problem> {
     let axes = &scenario.axes;
     let mut problems = check_uses(&case.claims, scenario, claims);
-    problems.extend(check_exceptions(&case.except, scenario));
-    problems.extend(check_versions(case.applies_to.as_ref()));
+    problems.extend(check_exceptions(&case.except, scenario, releases));
+    problems.extend(check_versions(case.applies_to.as_ref(), releases));
     problems.extend(points::check(axes, &case.at).into_iter().map(|problem| problem.below(&[key("at")])));
     for (number, rule) in case.rules.iter().enumerate() {
         let path = |name| [key("rules"), Segment::Index(number), key(name)];
@@ -92,12 +92,12 @@ fn unknown_claim(id: &str, claims: &ClaimsFile) -> Option<Problem> {
     Some(Problem::value(Vec::new(), format!("no claim is called `{id}`"), help))
 }
 
-fn check_versions(applies_to: Option<&AppliesTo>) -> Vec<Problem> {
+fn check_versions(applies_to: Option<&AppliesTo>, releases: &Releases) -> Vec<Problem> {
     let Some(applies_to) = applies_to else { return Vec::new() };
     let path = |inside: &[Segment]| [&[key("applies_to")], inside].concat();
     let unknown = applies_to.releases.iter().enumerate().filter_map(|(number, release)| {
-        release.parse::<Profile>().err()?;
-        let known: Vec<_> = releases().map(|profile| profile.to_string()).collect();
+        releases.find(release).err()?;
+        let known: Vec<_> = all(releases).map(|profile| profile.to_string()).collect();
         let help = some_of(release, &known, "`kong-pg-tls env` lists all");
         let message = format!("no Kong release is called `{release}`");
         Some(Problem::value(path(&[key("releases"), Segment::Index(number)]), message, help))
@@ -111,14 +111,14 @@ fn check_versions(applies_to: Option<&AppliesTo>) -> Vec<Problem> {
     problems
 }
 
-fn check_exceptions(exceptions: &[Except], scenario: &Scenario) -> Vec<Problem> {
+fn check_exceptions(exceptions: &[Except], scenario: &Scenario, releases: &Releases) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (number, except) in exceptions.iter().enumerate() {
         let path = |name| [key("except"), Segment::Index(number), key(name)];
         let at = points::check(&scenario.axes, &except.at);
         problems.extend(at.into_iter().map(|problem| problem.below(&path("at"))));
         for (index, pattern) in except.releases.iter().enumerate() {
-            if matching(std::slice::from_ref(pattern)).is_empty() {
+            if matching(std::slice::from_ref(pattern), releases).is_empty() {
                 let message = format!("no Kong release is called `{pattern}`");
                 let help = "expected 3.9-oss, 3.15-enterprise, or a pattern like *-oss";
                 let problem = Problem::value(vec![Segment::Index(index)], message, help);
@@ -130,11 +130,11 @@ fn check_exceptions(exceptions: &[Except], scenario: &Scenario) -> Vec<Problem> 
 }
 
 /// The releases whose names match one of the patterns.
-pub(super) fn matching(patterns: &[String]) -> Vec<Profile> {
+pub(super) fn matching(patterns: &[String], releases: &Releases) -> Vec<Profile> {
     let Ok(globs) = Globs::new(patterns) else { return Vec::new() };
-    releases().filter(|profile| globs.is_match(&profile.to_string())).collect()
+    all(releases).filter(|profile| globs.is_match(&profile.to_string())).collect()
 }
 
-fn releases() -> impl Iterator<Item = Profile> {
-    Profile::all().into_iter().chain(Profile::drivers())
+fn all(releases: &Releases) -> impl Iterator<Item = Profile> {
+    releases.all().into_iter().chain(releases.drivers().to_vec())
 }

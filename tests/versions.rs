@@ -1,0 +1,86 @@
+//! New versions: releases of Kong from a file.
+
+#[allow(dead_code, reason = "shared with tests that look at what a run leaves behind")]
+mod place;
+mod runs_on;
+
+use place::{Place, ProgramOutput};
+use rstest::rstest;
+
+/// A release that no build of the program knows: in TLS 1.3 only.
+const RELEASE: &str = "\
+[sources]
+candidate = \"Kong Gateway 3.99.0.0-rc.1, its kong.conf.default, read on 2026-11-24\"
+
+[[release]]
+name = \"3.99\"
+edition = \"enterprise\"
+like = \"3.16-enterprise\"
+pg_ssl_version = { is = \"tlsv1_3\", from = \"candidate\" }
+";
+
+/// A server of TLS 1.3 only, which tells LuaSec's default apart.
+const SCENARIO: &str = "\
+title: a scenario
+pki: root-only
+postgres: { conf: { ssl: on, ssl_min_protocol_version: TLSv1.3 }, hba: [hostssl all all all trust] }
+kong: { pg_ssl: on, pg_ssl_required: on, pg_ssl_verify: on, lua_ssl_trusted_certificate: root.crt }
+cases:
+  - name: a case
+    expect: { connects: { tls: TLSv1.3 } }
+";
+
+fn with_release(text: &str) -> Place {
+    let place = Place::new();
+    std::fs::create_dir(place.path().join("scenarios")).expect("a folder");
+    std::fs::write(place.path().join("scenarios/a.yaml"), SCENARIO).expect("a file");
+    std::fs::write(place.path().join("3.99.toml"), text).expect("a file");
+    place
+}
+
+fn run(place: &Place, arguments: &[&str]) -> ProgramOutput {
+    let common = ["run", "--scenarios", "scenarios", "--results", "results", "--stack", "luasec"];
+    place.run(&[&common, arguments].concat())
+}
+
+#[test]
+fn a_release_from_a_file_is_run_with_its_own_defaults_and_so_is_the_command_that_repeats_a_cell() {
+    let place = with_release(RELEASE);
+    let output = run(&place, &["--kong-release", "3.99.toml"]);
+    assert_eq!(output.status, Some(0), "the newest is 3.99: {output:#?}");
+    let output = run(&place, &["--kong-release", "3.99.toml", "--kong", "3.16,3.99"]);
+    assert_eq!(output.status, Some(100), "{output:#?}");
+    let repeats = output.stdout.lines().find(|line| line.contains("kong-pg-tls run a::")).expect("a command");
+    assert!(repeats.contains("--kong-release 3.99.toml --kong 3.16-enterprise"), "{output:#?}");
+}
+
+#[test]
+fn check_diagnose_and_list_know_a_release_from_a_file() {
+    let place = with_release(RELEASE);
+    std::fs::write(place.path().join("kong.conf"), "pg_ssl = on\npg_ssl_verify = off\n").expect("a file");
+    let newest = ["--kong-release", "3.99.toml"];
+    let output = place.run(&[&["check", "kong.conf", "--json"][..], &newest].concat());
+    assert!(output.stdout.contains("3.99-enterprise"), "{output:#?}");
+    let named = [&newest[..], &["--kong", "3.99"]].concat();
+    let output = place.run(&[&["diagnose", "certificate verify failed"][..], &named].concat());
+    assert_eq!(output.status, Some(0), "{output:#?}");
+    let output = place.run(&[&["list", "tls/on-and-off*"][..], &named].concat());
+    assert!(output.stdout.contains("+kong-3.99-enterprise+"), "{output:#?}");
+}
+
+#[rstest]
+#[case::not_known(&["list", "--kong", "3.99"], "--kong: no Kong release is known as `3.99`")]
+#[case::ambiguous(&["list", "--kong", "3.9"], "--kong: `3.9` may be 3.9-oss or 3.9-enterprise")]
+#[case::ambiguous_to_diagnose(&["diagnose", "closed", "--kong", "3.9"], "`3.9` may be 3.9-oss or 3.9-enterprise")]
+#[case::no_such_file(&["list", "--kong-release", "none.toml"], "cannot read none.toml: No such file")]
+#[case::a_folder(&["list", "--kong-release", "."], ". is not a file of releases: it is no regular file")]
+#[case::endless(&["diagnose", "closed", "--kong-release", "/dev/zero"], "it is no regular file")]
+#[case::a_fault(&["check", "kong.conf", "--kong-release", "bad.toml"], "bad.toml:4:8: no release before this one")]
+fn what_is_no_release_is_told_with_its_place(#[case] arguments: &[&str], #[case] expected: &str) {
+    let place = Place::new();
+    let text = "[[release]]\nname = '3.99'\nedition = 'oss'\nlike = '3.98-oss'\n";
+    std::fs::write(place.path().join("bad.toml"), text).expect("a file");
+    let output = place.run(arguments);
+    assert_eq!(output.status, Some(2), "{output:#?}");
+    assert!(output.stderr.contains(expected), "{output:#?}");
+}
