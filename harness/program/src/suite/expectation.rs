@@ -383,3 +383,6 @@ fn is_value(name: &str, tree: &Tree) -> bool {
     matches!(name, "host" | "datadir" | "kong")
         || of_certificate.is_some_and(|certificate| tree.has_certificate(certificate))
 }
+
+#[cfg(test)]
+mod tests;
