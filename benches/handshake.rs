@@ -14,7 +14,6 @@ use criterion::{Criterion, SamplingMode};
 use kong_pg_client::{Kong, Settings, Stack};
 use kong_pg_tls::judge::Verdict;
 use kong_pg_tls::plan::Cell;
-use kong_pg_tls::run::CellResult;
 use kong_pg_tls::session::{Options, Session};
 use tokio::runtime::Runtime;
 
@@ -75,9 +74,9 @@ fn row(
     criterion: &mut Criterion,
 ) -> Result<Option<Row>, Box<dyn std::error::Error>> {
     // The server has to prove that the row measures what its name says.
-    let report = runtime.block_on(session.run(vec![cell.clone()], &mut [], pending()));
-    if report.count(Verdict::Pass) != 1 {
-        let reason = report.results.first().and_then(CellResult::reason).unwrap_or("not run");
+    let run = runtime.block_on(session.run(vec![cell.clone()], &mut [], pending()));
+    if !run.verdicts().eq([Verdict::Pass]) {
+        let reason = run.cells.first().and_then(|cell| cell.reason.as_deref()).unwrap_or("not run");
         return Err(format!("{}: {reason}", cell.id).into());
     }
     let (lease, settings, _files) = runtime.block_on(session.runner.prepare_client(cell))?;

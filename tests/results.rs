@@ -1,4 +1,4 @@
-//! What is made of a run's results: `diff` and `report`.
+//! What is kept of a run, and what is made of it: `report`, `judge` and `diff`.
 
 #[allow(dead_code, reason = "shared with tests that look at what a run leaves behind")]
 mod place;
@@ -6,7 +6,8 @@ mod runs_on;
 
 use std::path::{Path, PathBuf};
 
-use place::{Place, ProgramOutput};
+use kong_pg_tls::record::{LATEST, Results};
+use place::{Place, ProgramOutput, kill};
 use rstest::rstest;
 use serde_json::Value;
 
@@ -79,6 +80,7 @@ fn a_report_is_written_beside_the_results_by_the_run_and_anywhere_on_request() {
 #[case::other_json("diff", Some("[]"), "is not a result file")]
 #[case::missing_for_a_report("report", None, "cannot read")]
 #[case::other_json_for_a_report("report", Some("{}"), "is not a result file")]
+#[case::another_format("report", Some("{\"format\": 2}"), "it has format 2")]
 fn what_is_no_result_file_is_wrong_usage(#[case] command: &str, #[case] text: Option<&str>, #[case] part: &str) {
     let place = Place::new();
     let file = place.path().join("file.json");
@@ -90,6 +92,154 @@ fn what_is_no_result_file_is_wrong_usage(#[case] command: &str, #[case] text: Op
     let output = place.run(&arguments);
     assert_eq!(output.status, Some(2), "{output:#?}");
     assert!(output.stderr.contains(part) && output.stderr.contains("file.json"), "{output:#?}");
+}
+
+/// A report of the run in a folder, printed.
+fn report(place: &Place, folder: &Path, format: &str) -> ProgramOutput {
+    let output = place.run(&["report", &folder.to_string_lossy(), format, "-"]);
+    assert_eq!(output.status, Some(0), "{output:#?}");
+    output
+}
+
+#[test]
+fn the_log_of_a_run_tells_everything_that_its_result_file_does() {
+    let place = Place::new();
+    let results = run(&place, "3.14-enterprise");
+    let read = |name: &str| {
+        let mut run = serde_json::to_value(Results::read(&results.join(name)).expect("results")).expect("JSON");
+        run["duration_ms"] = Value::Null;
+        run
+    };
+    assert_eq!(read("events.jsonl"), read("results.json"));
+    let first = std::fs::read_to_string(results.join("events.jsonl")).expect("a log");
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("harness/schema/events.json");
+    let schema: Value = serde_json::from_slice(&std::fs::read(schema).expect("a schema")).expect("JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    for line in first.lines() {
+        let faults: Vec<_> =
+            validator.iter_errors(&serde_json::from_str(line).expect("JSON")).map(|error| error.to_string()).collect();
+        assert_eq!(faults, [""; 0], "{line}");
+    }
+}
+
+#[rstest]
+#[case::json("--json", "\"complete\": false")]
+#[case::junit("--junit", "type=\"partial\"")]
+#[case::markdown("--markdown", "Partial: ")]
+#[case::github("--github", "::error title=partial run::")]
+#[case::tap("--tap", "Bail out! ")]
+#[case::html("--html", "id=\"results\"")]
+fn every_report_of_a_killed_run_says_that_it_is_partial(#[case] format: &str, #[case] part: &str) {
+    let place = Place::new();
+    let mut program = place.under_way();
+    kill(&program, "KILL");
+    program.wait().expect("an end");
+    let latest = place.path().join(LATEST);
+    assert!(!latest.join("results.json").exists(), "it was not killed in time");
+    let output = report(&place, &latest, format);
+    assert!(output.stdout.contains(part), "{output:#?}");
+    assert!(output.stderr.contains(" cells were run: it was killed, or is still running"), "{output:#?}");
+    let judged = place.run(&["judge"]);
+    assert_eq!(judged.status, Some(0), "{judged:#?}");
+    assert!(judged.stdout.contains("it was killed, or is still running"), "{judged:#?}");
+    assert_eq!(place.run(&["clean"]).status, Some(0));
+}
+
+/// From what is in the file, and nothing else.
+#[test]
+fn judge_decides_every_verdict_again_and_finds_one_that_was_changed() {
+    let place = Place::new();
+    let cells =
+        ["rotation/open-connections::a-re*", "start/hba-lines::*", "between/silence::answers-s*", "tls/how-it*"];
+    let output = place.run(&[&["run", "--client", "kong,rustls"], &cells[..]].concat());
+    assert_eq!(output.status, Some(0), "{output:#?}");
+    let file = place.path().join(LATEST).join("results.json");
+    let mut run = Results::read(&file).expect("results");
+    for cell in &run.cells {
+        assert!(cell.evidence().is_some() || !cell.verdict.is_proof(), "{} has a verdict without evidence", cell.id);
+    }
+    let again = place.run(&["judge"]);
+    assert_eq!(again.status, Some(0), "{again:#?}");
+    let judged = run.cells.iter().filter(|cell| cell.evidence().is_some()).count();
+    assert!(
+        judged > 20 && again.stdout.starts_with(&format!("{judged} verdicts decided again, {judged} are the same")),
+        "{again:#?}"
+    );
+
+    let proved = run.cells.iter_mut().find(|cell| cell.verdict.is_proof()).expect("a proof");
+    proved.verdict = kong_pg_tls::judge::Verdict::Fail;
+    std::fs::write(&file, serde_json::to_vec(&run).expect("JSON")).expect("a file");
+    let again = place.run(&["judge"]);
+    assert_eq!(again.status, Some(100), "{again:#?}");
+    assert!(again.stdout.contains("recorded: fail"), "{again:#?}");
+}
+
+#[test]
+fn junit_is_understood_by_a_parser_with_file_line_time_and_properties() {
+    let place = Place::new();
+    let results = run(&place, "3.14-enterprise");
+    let output = report(&place, &results, "--junit");
+    let suites = junit_parser::from_reader(output.stdout.as_bytes()).expect("JUnit");
+    let [suite] = &suites.suites[..] else { panic!("one suite: {suites:#?}") };
+    assert_eq!((suite.tests, suite.failures, suite.errors), (2, 2, 0));
+    for case in &suite.cases {
+        assert!(case.file.as_deref().is_some_and(|file| file.ends_with("scenarios/a.yaml")), "{case:#?}");
+        assert_eq!(case.line, Some(7));
+        assert!(case.timestamp.is_some() && case.time > 0.0, "{case:#?}");
+        let verdict = case.properties.vec.iter().find(|(name, _)| name == "verdict").map(|(_, value)| &**value);
+        assert_eq!(verdict, Some("fail"));
+    }
+}
+
+#[test]
+fn tap_is_understood_by_a_parser() {
+    let place = Place::new();
+    let results = run(&place, "3.14-enterprise");
+    let output = report(&place, &results, "--tap");
+    let mut parser = tap_parser::TapParser::new();
+    let statements = parser.parse(&output.stdout).expect("TAP");
+    let mut failed = 0;
+    for statement in &statements {
+        match statement {
+            tap_parser::TapStatement::Plan(plan) => assert_eq!(plan.count, 2),
+            tap_parser::TapStatement::TestPoint(test) => {
+                let about: Value = serde_yaml::from_str(&test.yaml.join("\n")).expect("YAML");
+                assert_eq!((test.result, about["verdict"].as_str()), (false, Some("fail")));
+                assert!(about["mismatches"][0]["observed"][0].is_string(), "{about:#}");
+                failed += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(failed, 2);
+}
+
+/// As the runner of GitHub Actions parses a command: name, properties, message.
+#[test]
+fn annotations_are_at_the_line_of_the_scenario() {
+    let place = Place::new();
+    let results = run(&place, "3.14-enterprise");
+    let output = report(&place, &results, "--github");
+    let command = regex::Regex::new(r"(?m)^::error file=([^,:]+),line=(\d+),title=([^,:]+)::(.+)$").expect("a regex");
+    let all: Vec<_> = command.captures_iter(&output.stdout).collect();
+    let [annotation] = &all[..] else { panic!("one annotation: {output:#?}") };
+    assert_eq!(output.stdout.lines().count(), 1, "{output:#?}");
+    assert!(annotation[1].ends_with("scenarios/a.yaml") && &annotation[2] == "7", "{annotation:?}");
+    assert_eq!(&annotation[3], "2 fail%3A a private CA");
+}
+
+#[test]
+fn runs_are_kept_up_to_a_number_and_latest_is_the_newest() {
+    let place = Place::new();
+    run(&place, "3.9-enterprise");
+    let cells = |release| place.run(&["run", "--scenarios", "scenarios", "--keep", "2", "--kong", release]);
+    let kept = || std::fs::read_dir(place.path().join("target/kong-pg-tls/runs")).expect("a folder").count();
+    for (release, expected) in [("3.9-enterprise", 1), ("3.10-enterprise", 2), ("3.13-enterprise", 2)] {
+        assert_eq!(cells(release).status, Some(0));
+        assert_eq!(kept(), expected);
+        let latest = Results::read(&place.path().join(LATEST)).expect("results");
+        assert_eq!(latest.run.releases, [release]);
+    }
 }
 
 /// The results are in the page for a browser to unpack.

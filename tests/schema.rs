@@ -7,7 +7,7 @@ use kong_pg_tls::format::{
     CausesFile, ClaimsFile, DifferencesFile, OutcomesFile, PkiFile, Scenario as ScenarioFile, TextsFile,
 };
 use kong_pg_tls::load::schema_of;
-use kong_pg_tls::report::Results;
+use kong_pg_tls::record::{Entry, Results};
 use rstest::rstest;
 
 #[rstest]
@@ -19,6 +19,7 @@ use rstest::rstest;
 #[case("differences.json", schema_of::<DifferencesFile>())]
 #[case("causes.json", schema_of::<CausesFile>())]
 #[case("results.json", schema_of::<Results>())]
+#[case("events.json", schema_of::<Entry>())]
 fn the_schema_in_the_repository_is_that_of_the_types(#[case] name: &str, #[case] schema: schemars::Schema) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("harness/schema").join(name);
     let expected = serde_json::to_string_pretty(&schema).expect("a schema is JSON") + "\n";

@@ -49,10 +49,10 @@ impl Cells {
 fn trial(cell: &Cell, session: &Arc<Session>, runtime: &Arc<Runtime>) -> Trial {
     let (session, runtime, running) = (session.clone(), runtime.clone(), cell.clone());
     let test = move || {
-        let report = runtime.block_on(session.run(vec![running], &mut [], pending()));
-        let result = report.results.first().ok_or("the cell has no result")?;
-        let reason = result.reason().unwrap_or_default();
-        match result.verdict() {
+        let run = runtime.block_on(session.run(vec![running], &mut [], pending()));
+        let result = run.cells.first().ok_or("the cell has no result")?;
+        let reason = result.reason.as_deref().unwrap_or_default();
+        match result.verdict {
             Verdict::Pass | Verdict::KnownDeviation => Ok(Completion::Completed),
             // A cell that was not run has not passed.
             verdict @ (Verdict::Unsupported | Verdict::Skipped | Verdict::Blocked) => {
@@ -60,7 +60,7 @@ fn trial(cell: &Cell, session: &Arc<Session>, runtime: &Arc<Runtime>) -> Trial {
             }
             Verdict::Fail | Verdict::Timeout | Verdict::EnvironmentError => {
                 let mut text = Vec::new();
-                write_cell(&mut text, result, session.rerun()).map_err(Failed::from)?;
+                write_cell(&mut text, result).map_err(Failed::from)?;
                 Err(Failed::from(String::from_utf8_lossy(&text).into_owned()))
             }
         }

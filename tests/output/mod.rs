@@ -22,7 +22,7 @@ cases:
 ";
 
 /// What differs between runs and machines.
-const FILTERS: [(&str, &str); 21] = [
+const FILTERS: [(&str, &str); 28] = [
     (r"\n *the last green run on [^\n]*", ""),
     // Newer majors log it for every connection.
     (r#"\n *"?LOG:  connection authenticated[^\n]*"#, ""),
@@ -40,6 +40,13 @@ const FILTERS: [(&str, &str); 21] = [
     (r"PostgreSQL \d+\.\d+ with OpenSSL \S+", "PostgreSQL [version] with OpenSSL [version]"),
     (r#""(major|version)": ("?)\d[\d.]*"?"#, r#""$1": "[version]""#),
     (r#""openssl": "\d[^"]*""#, r#""openssl": "[version]""#),
+    (r#"timestamp="[^"]+""#, r#"timestamp="[time]""#),
+    (r#"name="(postgres|openssl|runtime|kong)" value="[^"]+""#, r#"name="$1" value="[$1]""#),
+    (r#""(os|kernel|architecture|choice)": "[^"]+""#, r#""$1": "[$1]""#),
+    (r#""processors": \d+"#, r#""processors": "[processors]""#),
+    (r#""(majors|releases)": \[\s*"?\d[^\]]*\]"#, r#""$1": "[$1]""#),
+    (r"PostgreSQL \d+\.\d+; Kong \S+", "PostgreSQL [version]; Kong [release]"),
+    (r"duration_ms: \d+", "duration_ms: [ms]"),
     (r"@pg\d+", "@pg[major]"),
     (r"--postgres \d+", "--postgres [major]"),
     (r"PostgreSQL \d+\b", "PostgreSQL [major]"),
@@ -70,6 +77,8 @@ fn run() -> (Place, ProgramOutput) {
 #[case("help-list", &["list", "--help"])]
 #[case("help-claims", &["claims", "--help"])]
 #[case("help-env", &["env", "--help"])]
+#[case("help-report", &["report", "--help"])]
+#[case("help-judge", &["judge", "--help"])]
 #[case("help-clean", &["clean", "--help"])]
 fn help(#[case] name: &str, #[case] arguments: &[&str]) {
     let place = Place::new();
@@ -101,6 +110,17 @@ fn a_run_with_its_matrix_and_a_failing_cell_in_full() {
 fn junit() {
     let (place, _) = run();
     snapshot("junit", &std::fs::read_to_string(place.path().join("results/junit.xml")).expect("a file"));
+}
+
+#[rstest]
+#[case("--markdown")]
+#[case("--tap")]
+#[case("--github")]
+fn a_report_for_others(#[case] format: &str) {
+    let (place, _) = run();
+    let output = place.run(&["report", "results", format, "-"]);
+    assert_eq!((output.status, &*output.stderr), (Some(0), ""), "{output:#?}");
+    snapshot(&format!("report{format}"), &output.stdout);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! A place for a run of the program, in which it can be seen what is left of it.
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -74,6 +76,28 @@ impl Place {
         let runs = listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
         let here = self.path().to_string_lossy().into_owned();
         runs.lines().filter(|run| run.contains(&here)).map(str::to_owned).collect()
+    }
+}
+
+impl Place {
+    /// Starts a whole run, and waits until it is well under way.
+    #[allow(dead_code, reason = "not every test program interrupts a run")]
+    pub(crate) fn under_way(&self) -> Child {
+        let mut program = self.program(&["run"]).spawn().expect("the program starts");
+        let stderr = program.stderr.take().expect("a pipe");
+        let (sender, receiver) = std::sync::mpsc::channel();
+        // The pipe is read to its end, so that the program never waits for us.
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        let mut passed = 0;
+        while passed < 10 {
+            let line = receiver.recv_timeout(Duration::from_secs(60)).expect("progress");
+            passed += usize::from(line.contains(" pass "));
+        }
+        program
     }
 }
 

@@ -9,6 +9,7 @@ pub mod judge;
 pub mod load;
 pub mod plan;
 pub mod proxy;
+pub mod record;
 pub mod report;
 pub mod roles;
 pub mod run;

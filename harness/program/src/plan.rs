@@ -4,6 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::format::{Documented, Scope};
 use crate::suite::{Case, Difference, Suite};
 use crate::vocabulary::{BadGlob, ClientKind, Globs};
@@ -16,6 +19,8 @@ pub struct Cell {
     /// `scenario/path::case-slug@pg17+kong-latest+kong-cosocket`. The release is `latest` where it is the default, so
     /// that a new default release changes no id.
     pub id: String,
+    /// Its place among all cells of the axes, whichever of them are selected.
+    pub number: usize,
     /// The case.
     pub case: Arc<Case>,
     /// The PostgreSQL major.
@@ -143,7 +148,9 @@ pub struct Selection {
 }
 
 /// One of several parts into which a suite is split. A cell stays in its part when others are added or removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
 pub struct Shard {
     number: u64,
     of: u64,
@@ -163,6 +170,19 @@ impl FromStr for Shard {
 impl fmt::Display for Shard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.number, self.of)
+    }
+}
+
+impl TryFrom<String> for Shard {
+    type Error = PlanError;
+    fn try_from(text: String) -> Result<Self, PlanError> {
+        text.parse()
+    }
+}
+
+impl From<Shard> for String {
+    fn from(shard: Shard) -> Self {
+        shard.to_string()
     }
 }
 
@@ -203,8 +223,9 @@ pub fn plan(suite: &Suite, axes: &Axes, selection: &Selection) -> Vec<Cell> {
                     for stack in &axes.stacks {
                         let id = format!("{}@pg{major}+kong-{release}+{client}-{stack}", case.id);
                         let (case, profile) = (case.clone(), release.profile(&suite.releases));
+                        let (number, major, client, stack) = (cells.len(), *major, *client, *stack);
                         let release = release.to_string();
-                        cells.push(Cell { id, case, major: *major, release, profile, client: *client, stack: *stack });
+                        cells.push(Cell { id, number, case, major, release, profile, client, stack });
                     }
                 }
             }

@@ -1,11 +1,11 @@
 //! `claims`
 
-use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::{Exit, Failure, print};
+use crate::record::{LATEST, ReadError, Results};
 use crate::report::{Recorded, write_claims, write_deviations};
 use crate::session::load_suite;
 
@@ -14,8 +14,8 @@ pub(super) struct ClaimsArgs {
     /// Print where the documentation is wrong or incomplete instead, as in docs/deviations.md.
     #[arg(long)]
     deviations: bool,
-    /// The folder with the results.json of the last run.
-    #[arg(long, value_name = "DIR", default_value = "target/kong-pg-tls/latest")]
+    /// The folder of a run, its results.json or its events.jsonl.
+    #[arg(long, value_name = "DIR", default_value = LATEST)]
     results: PathBuf,
     /// Use the scenarios of this folder instead of the built-in ones.
     #[arg(long, value_name = "DIR")]
@@ -28,13 +28,12 @@ pub(super) fn claims(args: &ClaimsArgs) -> Result<Exit, Failure> {
         print(|out| write_deviations(out, &suite))?;
         return Ok(Exit::Success);
     }
-    let recorded = match Recorded::read(&args.results) {
-        Ok(recorded) => recorded,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Recorded::default(),
-        Err(error) => {
-            let file = args.results.join("results.json");
-            return Err(Failure::environment(format!("cannot read {}: {error}", file.display())));
+    let recorded = match Results::read(&args.results) {
+        Ok(run) => Recorded::of(&run),
+        Err(ReadError::Unreadable { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            Recorded::default()
         }
+        Err(error) => return Err(error.into()),
     };
     print(|out| write_claims(out, &suite, &recorded))?;
     Ok(if suite.coverage().is_complete() { Exit::Success } else { Exit::Failed })

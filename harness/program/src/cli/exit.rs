@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use crate::record::ReadError;
 use crate::report::ReportError;
 use crate::session::{SessionError, with_advice};
 use postgres_tls_server::RuntimeError;
@@ -80,6 +81,12 @@ pub(super) fn write_json(out: &mut dyn Write, value: &impl Serialize) -> io::Res
 impl From<ReportError> for Failure {
     fn from(error: ReportError) -> Self {
         Self::environment(error.to_string())
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        Self { exit: Exit::Usage, message: error.to_string() }
     }
 }
 

@@ -9,6 +9,7 @@ mod diff;
 mod env;
 mod exit;
 mod explain;
+mod judge;
 mod list;
 mod releases;
 mod report;
@@ -77,8 +78,10 @@ enum Command {
     Diagnose(diagnose::DiagnoseArgs),
     /// Compare the results of two runs: what regressed, what was fixed, and what explains it.
     Diff(diff::DiffArgs),
-    /// Make a page of the results of a run.
+    /// Make reports of the results of a run: a page, JUnit, Markdown, annotations, TAP.
     Report(report::ReportArgs),
+    /// Decide each verdict of a run again, from what was recorded.
+    Judge(judge::JudgeArgs),
     /// Show what is configured at each point of a case, and what is expected there.
     Explain(explain::ExplainArgs),
     /// Show which runtimes, servers and clients can be used here, and why others cannot.
@@ -103,6 +106,7 @@ pub fn main() -> ExitCode {
             Command::Diagnose(args) => diagnose::diagnose(&args),
             Command::Diff(args) => diff::diff(&args),
             Command::Report(args) => report::report(&args),
+            Command::Judge(args) => judge::judge(&args),
             Command::Explain(args) => explain::explain(&args),
             Command::Check(args) => check::check(&args).await,
             Command::Env => env::env().await,

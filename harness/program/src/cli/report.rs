@@ -1,39 +1,109 @@
 //! `report`
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::{Exit, Failure, print};
-use crate::report::{Results, html, results_file};
+use crate::record::{LATEST, Results, results_file};
+use crate::report::{Format, write_file};
 
 const EXAMPLES: &str = "\
 Examples:
-  kong-pg-tls report target/kong-pg-tls/latest           writes report.html beside results.json
-  kong-pg-tls report results.json --html /tmp/run.html   writes it there";
+  kong-pg-tls report                                    report.html of the last run
+  kong-pg-tls report DIR --html /tmp/run.html --junit   the page there, junit.xml beside the results
+  kong-pg-tls report --markdown - >>\"$GITHUB_STEP_SUMMARY\"
+  kong-pg-tls report --github -                         annotations, in a job of GitHub Actions
+  kong-pg-tls report DIR/events.jsonl --json -          what a killed run has found out
+
+Exit status:
+  0 written   2 not a result file   3 cannot be written";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ReportArgs {
-    /// A results.json, or the folder that has one.
-    #[arg(value_name = "RESULTS", default_value = "target/kong-pg-tls/latest")]
+    /// The folder of a run, its results.json, or its events.jsonl, which a run that was killed has as well.
+    #[arg(value_name = "DIR", default_value = LATEST)]
     results: PathBuf,
-    /// Where to write the page; report.html beside the results by default.
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
+    /// One page with everything, in report.html; the default.
+    #[arg(long, value_name = "FILE|-", num_args = 0..=1, default_missing_value = "")]
+    html: Option<Target>,
+    /// JUnit XML, in junit.xml.
+    #[arg(long, value_name = "FILE|-", num_args = 0..=1, default_missing_value = "")]
+    junit: Option<Target>,
+    /// Markdown for a pull request or GITHUB_STEP_SUMMARY, in report.md.
+    #[arg(long, value_name = "FILE|-", num_args = 0..=1, default_missing_value = "")]
+    markdown: Option<Target>,
+    /// Annotations of GitHub Actions, in annotations.txt.
+    #[arg(long, value_name = "FILE|-", num_args = 0..=1, default_missing_value = "")]
+    github: Option<Target>,
+    /// Test Anything Protocol 14, in report.tap.
+    #[arg(long, value_name = "FILE|-", num_args = 0..=1, default_missing_value = "")]
+    tap: Option<Target>,
+    /// The results as results.json.
+    #[arg(long, value_name = "FILE|-", num_args = 0..=1, default_missing_value = "")]
+    json: Option<Target>,
+}
+
+/// Where a report goes.
+#[derive(Debug, Clone)]
+enum Target {
+    /// Beside the results.
+    Beside,
+    /// To the standard output.
+    Printed,
+    /// Into this file.
+    File(PathBuf),
+}
+
+impl From<&str> for Target {
+    fn from(text: &str) -> Self {
+        match text {
+            "" => Self::Beside,
+            "-" => Self::Printed,
+            file => Self::File(file.into()),
+        }
+    }
+}
+
+impl ReportArgs {
+    /// What is asked for.
+    fn wanted(&self) -> Vec<(Format, &Target)> {
+        let all = [
+            (Format::Html, &self.html),
+            (Format::Junit, &self.junit),
+            (Format::Markdown, &self.markdown),
+            (Format::Github, &self.github),
+            (Format::Tap, &self.tap),
+            (Format::Json, &self.json),
+        ];
+        let wanted: Vec<_> = all.into_iter().filter_map(|(format, to)| Some((format, to.as_ref()?))).collect();
+        if wanted.is_empty() { vec![(Format::Html, &Target::Beside)] } else { wanted }
+    }
 }
 
 pub(super) fn report(args: &ReportArgs) -> Result<Exit, Failure> {
-    let results = results_file(&args.results);
-    let usage = |message: String| Failure { exit: Exit::Usage, message };
-    let text = std::fs::read(&results)
-        .map_err(|error| usage(format!("cannot read {}: {error}; `kong-pg-tls run` writes one", results.display())))?;
-    let run: Results = serde_json::from_slice(&text)
-        .map_err(|error| usage(format!("{} is not a result file of this version: {error}", results.display())))?;
-    let page = args.html.clone().unwrap_or_else(|| results.with_file_name("report.html"));
-    html::page(&run)
-        .and_then(|text| std::fs::write(&page, text))
-        .map_err(|error| Failure::environment(format!("cannot write {}: {error}", page.display())))?;
-    print(|out| writeln!(out, "{}", page.display()))?;
+    let run = Results::read(&args.results)?;
+    let beside = results_file(&args.results);
+    if let Some(partial) = run.partial() {
+        let _ = writeln!(std::io::stderr(), "a partial run: {partial}");
+    }
+    for (format, target) in args.wanted() {
+        let beside = beside.with_file_name(format.file_name());
+        let file = match target {
+            Target::Beside => &beside,
+            Target::File(file) => file,
+            Target::Printed => {
+                let text = format.render(&run).map_err(|error| Failure::environment(error.to_string()))?;
+                print(|out| out.write_all(text.as_bytes()))?;
+                continue;
+            }
+        };
+        format.render(&run).and_then(|text| write_file(file, text.as_bytes())).map_err(|error| {
+            Failure::environment(format!("cannot write {}: {error}; name another file", file.display()))
+        })?;
+        print(|out| writeln!(out, "{}", file.display()))?;
+    }
     Ok(Exit::Success)
 }

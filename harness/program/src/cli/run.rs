@@ -1,15 +1,14 @@
 //! `run`
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{CellArgs, Exit, Failure};
 use crate::judge::Verdict;
-use crate::report::{Report, finish, reporters};
-use crate::run::CellResult;
+use crate::record::{LATEST, ROOT, Results, RunEnd, new_run};
+use crate::report::{finish, reporters};
 use crate::session::{Limits, Options, Session};
 
 #[derive(Debug, Args)]
@@ -22,33 +21,46 @@ pub(super) struct RunArgs {
     /// How long a cell may take.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
-    /// The folder for results.json and junit.xml.
-    #[arg(long, value_name = "DIR", default_value = "target/kong-pg-tls/latest")]
-    results: PathBuf,
+    /// The folder for results.json, events.jsonl, junit.xml and report.html; by default a new one below
+    /// target/kong-pg-tls/runs, with target/kong-pg-tls/latest as a link to it.
+    #[arg(long, value_name = "DIR")]
+    results: Option<PathBuf>,
+    /// How many runs are kept in target/kong-pg-tls/runs.
+    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u16).range(1..))]
+    keep: u16,
 }
 
 pub(super) async fn run(args: &RunArgs) -> Result<Exit, Failure> {
-    let limits = Limits { jobs: args.jobs, cell: Duration::from_secs(args.timeout) };
+    let limits = Limits { jobs: args.jobs, timeout_s: args.timeout };
     let options = Options { limits, ..args.cells.options() };
-    // Found out before the run, not after it.
-    writable(&args.results)?;
+    writable(args.results.as_deref().unwrap_or(Path::new(ROOT)))?;
     let mut signals = Signals::listen()?;
     let session = Session::open(&options).await?;
-    let mut reporters = reporters(&args.results);
-    let report = session.run(session.cells.clone(), &mut reporters, signals.wait()).await;
+    let folder = results_folder(args)?;
+    let mut reporters = reporters(&folder).map_err(|error| unwritable(&folder, &error))?;
+    let results = session.run(session.cells.clone(), &mut reporters, signals.wait()).await;
     session.close().await;
-    finish(&mut reporters, &report)?;
-    Ok(exit(&report))
+    finish(&mut reporters, &results)?;
+    Ok(exit(&results))
 }
 
-fn exit(report: &Report) -> Exit {
-    if report.interrupted {
+/// The folder that is named, or a new one, by the name of the link to it.
+fn results_folder(args: &RunArgs) -> Result<PathBuf, Failure> {
+    if let Some(folder) = &args.results {
+        return Ok(folder.clone());
+    }
+    new_run(args.keep.into()).map_err(|error| unwritable(Path::new(ROOT), &error))?;
+    Ok(LATEST.into())
+}
+
+fn exit(run: &Results) -> Exit {
+    if run.end == RunEnd::Interrupted {
         return Exit::Interrupted;
     }
-    if !report.stale.is_empty() {
+    if !run.stale_differences.is_empty() {
         return Exit::Failed;
     }
-    exit_of(report.results.iter().map(CellResult::verdict), report.info.planned)
+    exit_of(run.verdicts(), run.run.planned)
 }
 
 /// Success needs proof: a cell that was run to its end, and none that could not be.
@@ -67,6 +79,7 @@ fn exit_of(verdicts: impl Iterator<Item = Verdict>, planned: usize) -> Exit {
     }
 }
 
+/// Fails before the run, not after it.
 fn writable(folder: &Path) -> Result<(), Failure> {
     let probe = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
     probe.map(drop).map_err(|error| unwritable(folder, &error))

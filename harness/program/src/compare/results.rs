@@ -5,19 +5,14 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::judge::Verdict;
-use crate::report::results_file;
+use crate::record::{self, EVENTS, Results, results_file};
 
 /// Why a result file cannot be compared.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// It cannot be read.
-    #[error("cannot read {}: {source}; name a results.json or the folder that has one", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
+    /// It cannot be read, or it is the log of a run and not one of this version.
+    #[error(transparent)]
+    Read(#[from] record::ReadError),
     /// It is not a result file.
     #[error("{} is not a result file of kong-pg-tls: {source}", path.display())]
     Malformed {
@@ -38,13 +33,18 @@ pub struct Run {
 }
 
 impl Run {
-    /// Reads a result file, or the one in a folder.
+    /// Reads a result file or a log, or the one in a folder.
     ///
     /// # Errors
     /// If there is none, or if it is something else.
     pub fn read(path: &Path) -> Result<Self, ReadError> {
         let path = results_file(path);
-        let text = std::fs::read(&path).map_err(|source| ReadError::Unreadable { path: path.clone(), source })?;
+        if path.extension() == Path::new(EVENTS).extension() {
+            let run = serde_json::to_value(Results::read(&path)?);
+            return run.and_then(serde_json::from_value).map_err(|source| ReadError::Malformed { path, source });
+        }
+        let unreadable = |source| record::ReadError::Unreadable { path: path.clone(), source };
+        let text = std::fs::read(&path).map_err(unreadable)?;
         serde_json::from_slice(&text).map_err(|source| ReadError::Malformed { path, source })
     }
 

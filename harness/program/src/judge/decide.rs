@@ -146,7 +146,8 @@ mod tests {
 
     fn documented(says: Option<&str>, kong: Option<&str>) -> KnownDeviation {
         let would = kong.map(|text| Would { connects: None, tls: None, kong: Some(text.into()), postgres: None });
-        KnownDeviation { says: says.map(str::to_owned), happens: String::new(), instead: String::new(), would }
+        let (claim, happens, instead) = (String::new(), String::new(), String::new());
+        KnownDeviation { claim, says: says.map(str::to_owned), happens, instead, would }
     }
 
     #[rstest]

@@ -51,6 +51,8 @@ impl Expected {
 /// A place where the documents are known to be wrong or silent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KnownDeviation {
+    /// The claim that it is about.
+    pub claim: String,
     /// What they say; `null` if they are silent.
     pub says: Option<String>,
     /// What happens.

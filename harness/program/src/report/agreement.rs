@@ -2,12 +2,11 @@
 
 use std::io::{self, Write};
 
-use super::reporter::Report;
-use crate::run::{Agreement, DifferingCells};
+use crate::record::{Agreement, DifferingCells, Results};
 
 /// Writes how far other clients agree with `kong`, and which entries of differences.yaml are out of date.
-pub(super) fn write_agreement(out: &mut dyn Write, report: &Report) -> io::Result<()> {
-    for agreement in &report.agreement {
+pub(super) fn write_agreement(out: &mut dyn Write, run: &Results) -> io::Result<()> {
+    for agreement in &run.agreement {
         let Agreement { client, compared, agree, races, differences, unsupported } = agreement;
         let verbatim = if client.speaks_as_kong() { " verbatim" } else { "" };
         writeln!(out, "kong and {client} agree{verbatim} in {agree} of {compared} cells")?;
@@ -23,9 +22,8 @@ pub(super) fn write_agreement(out: &mut dyn Write, report: &Report) -> io::Resul
         }
         writeln!(out)?;
     }
-    for difference in &report.stale {
-        let (place, client, because) = (&difference.place, difference.client, &difference.entry.because);
-        writeln!(out, "{place}: no cell of {client} differs like this any more, remove the entry: {because}")?;
+    for place in &run.stale_differences {
+        writeln!(out, "{place}: no cell of this client differs like this any more; remove the entry")?;
     }
     Ok(())
 }

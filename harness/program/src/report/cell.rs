@@ -7,45 +7,51 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
 use super::last_green;
 use super::progress::style;
-use super::reporter::without_passwords;
 use crate::judge::{Attempt, Mismatch, Observation};
-use crate::run::{CellResult, ConfigFiles, RerunOptions};
+use crate::record::CellRecord;
 
 /// Writes one cell for people.
 ///
 /// # Errors
 /// If the output cannot be written.
-pub fn write_cell(out: &mut dyn Write, result: &CellResult, rerun: &RerunOptions) -> io::Result<()> {
-    let (verdict, cell) = (result.verdict(), &result.cell);
+pub fn write_cell(out: &mut dyn Write, cell: &CellRecord) -> io::Result<()> {
+    let verdict = cell.verdict;
     let (colour, bold) = (style(verdict), Style::new().bold());
     writeln!(out, "{colour}{verdict}{colour:#} {bold}{}{bold:#}", cell.id)?;
-    writeln!(out, "  {}", cell.case.name)?;
-    writeln!(out, "  defined at {}", cell.case.place)?;
-    if let Some(server) = &result.server {
-        let openssl = server.openssl.as_deref().unwrap_or("unknown");
-        let (version, runtime, kong) = (&server.version, result.runtime, &cell.profile);
+    writeln!(out, "  {}", cell.case)?;
+    writeln!(out, "  defined at {}", cell.place)?;
+    if let Some(version) = &cell.postgres.version {
+        let openssl = cell.postgres.openssl.as_deref().unwrap_or("unknown");
+        let (runtime, kong) = (cell.runtime, &cell.kong);
         writeln!(out, "  on PostgreSQL {version} with OpenSSL {openssl} ({runtime}), as Kong {kong}")?;
-        if let Some(changed) = last_green::changed(server) {
+        if let Some(changed) = last_green::changed(&cell.postgres) {
             writeln!(out, "  {changed}")?;
         }
     }
-    if let Some(reason) = result.reason() {
+    if let Some(reason) = &cell.reason {
         writeln!(out, "  {reason}")?;
     }
-    result.remarks.iter().try_for_each(|remark| writeln!(out, "  {remark}"))?;
-    for mismatch in &result.judgement.mismatches {
+    cell.remarks.iter().try_for_each(|remark| writeln!(out, "  {remark}"))?;
+    for mismatch in &cell.mismatches {
         writeln!(out, "\n  {bold}{}{bold:#}", mismatch.aspect)?;
         writeln!(out, "{}", side_by_side(mismatch))?;
     }
-    if let Some(observed) = result.observed() {
+    if let Some(observed) = cell.observation() {
         write_messages(out, if cell.client.speaks_as_kong() { "Kong" } else { "The client" }, observed)?;
     }
-    for (name, text) in result.files.iter().flat_map(ConfigFiles::named) {
+    for (name, text) in &cell.files {
         writeln!(out, "\n  {bold}{name}{bold:#}")?;
-        without_passwords(text).lines().try_for_each(|line| writeln!(out, "    {line}"))?;
+        text.lines().try_for_each(|line| writeln!(out, "    {line}"))?;
     }
-    let command = rerun.command(cell, result.runtime);
-    writeln!(out, "\n  {bold}To run only this cell{bold:#}\n    {command}\n")
+    writeln!(out, "\n  {bold}To run only this cell{bold:#}\n    {}\n", cell.command)
+}
+
+/// One cell in full, without colours.
+pub(super) fn plain(cell: &CellRecord) -> String {
+    let mut text = Vec::new();
+    // Writing to memory cannot fail.
+    let _ = write_cell(&mut text, cell);
+    anstream::adapter::strip_str(&String::from_utf8_lossy(&text)).to_string()
 }
 
 /// Both sides' messages, verbatim.

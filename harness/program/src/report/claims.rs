@@ -2,44 +2,27 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::Path;
 
 use comfy_table::{CellAlignment, Table, presets};
-use serde::Deserialize;
 
 use super::reporter::tally;
 use crate::judge::Verdict;
+use crate::record::Results;
 use crate::suite::{Proof, Suite};
 
 /// The verdicts of the last run, by the ids of the cases.
 #[derive(Debug, Default)]
 pub struct Recorded(BTreeMap<String, Vec<Verdict>>);
 
-/// As much of a result file as is of interest here.
-#[derive(Deserialize)]
-struct ResultsFile {
-    cells: Vec<RecordedCell>,
-}
-
-#[derive(Deserialize)]
-struct RecordedCell {
-    id: String,
-    verdict: Verdict,
-}
-
 impl Recorded {
-    /// Reads the result file in a folder.
-    ///
-    /// # Errors
-    /// There is none, or it cannot be read.
-    pub fn read(folder: &Path) -> io::Result<Self> {
-        let file: ResultsFile = serde_json::from_slice(&std::fs::read(folder.join("results.json"))?)?;
+    /// Those of a run.
+    #[must_use]
+    pub fn of(run: &Results) -> Self {
         let mut recorded = Self::default();
-        for cell in file.cells {
-            let case = cell.id.split_once('@').map_or(cell.id.as_str(), |(case, _)| case);
-            recorded.0.entry(case.to_owned()).or_default().push(cell.verdict);
+        for cell in &run.cells {
+            recorded.0.entry(cell.case_id().to_owned()).or_default().push(cell.verdict);
         }
-        Ok(recorded)
+        recorded
     }
 
     /// `24 pass, 2 known-deviation`. A cell that contradicts the documents in something else proves this claim.

@@ -4,17 +4,17 @@ use std::io::{self, Write};
 
 use indexmap::IndexMap;
 
-use super::reporter::{Report, cells};
+use super::reporter::cells;
 use crate::format::Documented;
 use crate::judge::Verdict;
-use crate::run::CellResult;
+use crate::record::{CellRecord, Results};
 use crate::suite::Suite;
 
 /// Writes where a run found the documents to be wrong, a line each.
-pub(super) fn write_known_deviations(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+pub(super) fn write_known_deviations(out: &mut dyn Write, run: &Results) -> io::Result<()> {
     let mut places = IndexMap::<(&str, &str, &str), usize>::new();
-    for result in report.results.iter().filter(|result| is_of_documents(result)) {
-        for documented in result.cell.documented() {
+    for cell in run.cells.iter().filter(|cell| is_of_documents(cell)) {
+        for documented in &cell.documented {
             let Some(says) = &documented.says else { continue };
             *places.entry((&documented.claim, says, &documented.happens)).or_default() += 1;
         }
@@ -30,8 +30,8 @@ pub(super) fn write_known_deviations(out: &mut dyn Write, report: &Report) -> io
 }
 
 /// Whether the cell deviates from the documents, and not for a race or because it is run by another client.
-fn is_of_documents(result: &CellResult) -> bool {
-    result.verdict() == Verdict::KnownDeviation && result.judgement.mismatches.is_empty()
+fn is_of_documents(cell: &CellRecord) -> bool {
+    cell.verdict == Verdict::KnownDeviation && cell.mismatches.is_empty()
 }
 
 /// Writes where the documents are wrong, and where they are silent, as `docs/deviations.md`.

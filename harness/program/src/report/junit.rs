@@ -1,86 +1,91 @@
-//! `junit.xml`, which every CI system displays.
+//! `junit.xml`, which every CI system displays: a test suite for each scenario, a test case for each cell.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use chrono::DateTime;
+use indexmap::IndexMap;
 use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, TestSuite};
 
-use super::cell::write_cell;
-use super::reporter::{Report, Reporter, write_file};
+use super::cell::plain;
 use crate::judge::Verdict;
-use crate::run::{CellResult, RerunOptions};
+use crate::record::{CellRecord, Results};
 
-/// `junit.xml` in a folder: a test suite for each scenario, a test case for each cell.
-pub(super) struct JunitFile(PathBuf);
-
-impl JunitFile {
-    pub(super) fn new(folder: &Path) -> Self {
-        Self(folder.join("junit.xml"))
-    }
-}
-
-impl Reporter for JunitFile {
-    fn finish(&mut self, report: &Report) -> io::Result<()> {
-        let text = junit(report).to_string().map_err(io::Error::other)?;
-        write_file(&self.0, text.as_bytes())
-    }
-
-    fn file(&self) -> Option<PathBuf> {
-        Some(self.0.clone())
-    }
-}
-
-fn junit(report: &Report) -> Junit {
+/// The report of a run.
+pub(super) fn render(run: &Results) -> io::Result<String> {
     let mut junit = Junit::new("kong-pg-tls");
-    junit.set_time(report.duration);
-    let mut suites = Vec::<TestSuite>::new();
-    for result in &report.results {
-        let scenario = &result.cell.case.scenario;
-        let known = suites.iter().position(|suite| suite.name.as_str() == scenario);
-        let position = known.unwrap_or_else(|| {
-            suites.push(TestSuite::new(scenario.clone()));
-            suites.len() - 1
-        });
-        suites[position].add_test_case(test_case(result, &report.info.rerun));
+    junit.set_time(Duration::from_millis(run.duration_ms));
+    if let Ok(started) = DateTime::parse_from_rfc3339(&run.run.started) {
+        junit.set_timestamp(started);
     }
-    // Without it, the file of an interrupted run would look like that of a whole one.
-    if let Some(partial) = report.partial() {
+    let mut suites = IndexMap::<&str, TestSuite>::new();
+    for cell in &run.cells {
+        let suite = suites.entry(&cell.scenario).or_insert_with(|| TestSuite::new(cell.scenario.as_str()));
+        suite.add_test_case(test_case(cell));
+    }
+    junit.add_test_suites(suites.into_values());
+    // Without it, the file of a partial run would look like that of a whole one.
+    if let Some(partial) = run.partial() {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
         status.set_message(partial).set_type("partial");
         let mut suite = TestSuite::new("kong-pg-tls");
         suite.add_test_case(TestCase::new("the run is complete", status));
-        suites.push(suite);
+        junit.add_test_suite(suite);
     }
-    junit.add_test_suites(suites);
-    junit
+    junit.to_string().map_err(io::Error::other)
 }
 
-fn test_case(result: &CellResult, rerun: &RerunOptions) -> TestCase {
-    let reason = result.reason().unwrap_or_default().to_owned();
-    let verdict = result.verdict();
+fn test_case(cell: &CellRecord) -> TestCase {
+    let reason = cell.reason.clone().unwrap_or_default();
     let failed = |kind| {
-        let mut text = Vec::new();
-        // Writing to memory cannot fail.
-        let _ = write_cell(&mut text, result, rerun);
-        let text = anstream::adapter::strip_str(&String::from_utf8_lossy(&text)).to_string();
         let mut status = TestCaseStatus::non_success(kind);
-        status.set_message(reason.clone()).set_type(verdict.as_str()).set_description(text);
+        status.set_message(reason.clone()).set_type(cell.verdict.as_str()).set_description(plain(cell));
         status
     };
-    let status = match verdict {
+    let status = match cell.verdict {
         Verdict::Pass | Verdict::KnownDeviation => TestCaseStatus::success(),
         Verdict::Unsupported | Verdict::Skipped => {
             let mut status = TestCaseStatus::skipped();
-            status.set_message(reason);
+            status.set_message(reason.clone());
             status
         }
         Verdict::Fail => failed(NonSuccessKind::Failure),
         Verdict::Blocked | Verdict::Timeout | Verdict::EnvironmentError => failed(NonSuccessKind::Error),
     };
-    let mut case = TestCase::new(result.cell.id.clone(), status);
-    if !result.remarks.is_empty() {
-        case.set_system_out(result.remarks.join("\n"));
+    let mut case = TestCase::new(cell.id.clone(), status);
+    case.set_classname(cell.scenario.clone()).set_time(Duration::from_millis(cell.duration_ms));
+    if let Ok(started) = DateTime::parse_from_rfc3339(&cell.started) {
+        case.set_timestamp(started);
     }
-    case.set_classname(result.cell.case.scenario.clone()).set_time(result.duration);
+    let (file, line) = cell.file_and_line();
+    case.extra.insert("file".into(), file.into());
+    case.extra.insert("line".into(), line.to_string().into());
+    case.add_properties(properties(cell));
+    // What is no failure has no place but the output for what is said about it.
+    let deviation = (cell.verdict == Verdict::KnownDeviation).then_some(format!("known-deviation: {reason}"));
+    let output: Vec<_> = deviation.into_iter().chain(cell.remarks.iter().cloned()).collect();
+    if !output.is_empty() {
+        case.set_system_out(output.join("\n"));
+    }
     case
+}
+
+fn properties(cell: &CellRecord) -> impl Iterator<Item = (String, String)> {
+    let postgres = &cell.postgres;
+    let version = postgres.version.clone().unwrap_or_else(|| postgres.major.to_string());
+    let claims = cell.claims.join(" ");
+    [
+        ("verdict", cell.verdict.to_string()),
+        ("postgres", version),
+        ("openssl", postgres.openssl.clone().unwrap_or_default()),
+        ("runtime", cell.runtime.to_string()),
+        ("kong", cell.kong.clone()),
+        ("client", cell.client.to_string()),
+        ("stack", cell.stack.to_string()),
+        ("claims", claims),
+        ("command", cell.command.clone()),
+    ]
+    .into_iter()
+    .filter(|(_, value)| !value.is_empty())
+    .map(|(name, value)| (name.to_owned(), value))
 }

@@ -1,23 +1,24 @@
 //! Which versions the last green run had, for telling whether a package has changed since.
 
-use postgres_tls_server::ServerFacts;
+use crate::record::PostgresRecord;
 
 /// Lines of a major, its version and that of its OpenSSL, as `ci/record-versions` writes them.
 const RECORDED: &str = include_str!("../../../../ci/last-green.txt");
 
 /// What has changed against the last green run on that major; `None` if nothing has, or if nothing is recorded of it.
-pub(super) fn changed(server: &ServerFacts) -> Option<String> {
+pub(super) fn changed(server: &PostgresRecord) -> Option<String> {
     changed_since(RECORDED, server)
 }
 
-fn changed_since(recorded: &str, server: &ServerFacts) -> Option<String> {
+fn changed_since(recorded: &str, server: &PostgresRecord) -> Option<String> {
     let major = server.major.to_string();
     let mut lines = recorded.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     let (version, openssl) = lines.find_map(|line| match line[..] {
         [of, version, openssl] if of == major => Some((version, openssl)),
         _ => None,
     })?;
-    if server.version == version && server.openssl.as_deref().is_none_or(|known| known == openssl) {
+    let known = server.version.as_deref()?;
+    if known == version && server.openssl.as_deref().is_none_or(|known| known == openssl) {
         return None;
     }
     Some(format!("the last green run on {major} was of PostgreSQL {version} with OpenSSL {openssl}"))
@@ -41,7 +42,8 @@ mod tests {
         #[case] expected: Option<&str>,
     ) {
         let recorded = "# a comment\n15 15.18 3.0.19\n17 17.11 3.5.7\n";
-        let mut server = ServerFacts { major: Major(17), version: version.into(), openssl: openssl.map(str::to_owned) };
+        let mut server =
+            PostgresRecord { major: Major(17), version: Some(version.into()), openssl: openssl.map(str::to_owned) };
         assert_eq!(changed_since(recorded, &server).as_deref(), expected);
         server.major = Major(18);
         assert_eq!(changed_since(recorded, &server), None, "nothing is recorded of it");

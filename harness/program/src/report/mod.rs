@@ -1,43 +1,58 @@
 //! Reports of a run: on the terminal while it goes on and when it ends, and in files for other programs. Reporters take
-//! events and the report, and judge nothing. A new format is a file of its own and a line in [`reporters`].
+//! events and results, and judge nothing. A new format is a file of its own and a line in [`Format`].
 
 mod agreement;
 mod cell;
 mod claims;
 mod deviations;
 mod explain;
-pub mod html;
+mod format;
+mod github;
+mod html;
 mod junit;
 mod last_green;
+mod log;
+mod markdown;
 mod matrix;
 mod progress;
 mod remarks;
 mod reporter;
-mod results;
 mod summary;
+mod tap;
 
 use std::io;
 use std::path::Path;
+
+use crate::record::Results;
 
 pub use cell::write_cell;
 pub use claims::{Recorded, write_claims};
 pub use deviations::write_deviations;
 pub use explain::write_explanation;
-pub use reporter::{Report, Reporter};
-pub use results::{CellRecord, Results, results_file};
+pub use format::Format;
+pub use reporter::{Reporter, write_file};
 
-/// All forms in which the program reports a run. Files are written to the folder.
-#[must_use]
-pub fn reporters(folder: &Path) -> Vec<Box<dyn Reporter>> {
-    let results = results::ResultsFile::new(folder);
-    let file = results.file().unwrap_or_default();
-    vec![
-        Box::new(progress::Progress::default()),
-        Box::new(results),
-        Box::new(junit::JunitFile::new(folder)),
-        Box::new(html::HtmlFile::new(folder)),
-        Box::new(summary::Summary::new(file)),
-    ]
+/// The formats that every run writes.
+const ALWAYS: [Format; 3] = [Format::Json, Format::Junit, Format::Html];
+
+/// All forms in which the program reports a run. Files are written to the folder; those of an earlier run are removed.
+///
+/// # Errors
+/// If the folder cannot be written.
+pub fn reporters(folder: &Path) -> io::Result<Vec<Box<dyn Reporter>>> {
+    for format in ALWAYS {
+        match std::fs::remove_file(folder.join(format.file_name())) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    let mut reporters: Vec<Box<dyn Reporter>> =
+        vec![Box::new(progress::Progress::default()), Box::new(log::EventLog::create(folder)?)];
+    for format in ALWAYS {
+        reporters.push(Box::new(format::FileReport { format, path: folder.join(format.file_name()) }));
+    }
+    reporters.push(Box::new(summary::Summary::new(folder.join(Format::Json.file_name()))));
+    Ok(reporters)
 }
 
 /// A report that could not be written.
@@ -52,11 +67,11 @@ pub struct ReportError {
 ///
 /// # Errors
 /// The first report that could not be written.
-pub fn finish(reporters: &mut [Box<dyn Reporter>], report: &Report) -> Result<(), ReportError> {
+pub fn finish(reporters: &mut [Box<dyn Reporter>], run: &Results) -> Result<(), ReportError> {
     let mut first = Ok(());
     for reporter in reporters {
         let what = reporter.file().map_or_else(|| "the report".into(), |file| file.display().to_string());
-        match reporter.finish(report) {
+        match reporter.finish(run) {
             Err(source) if source.kind() != io::ErrorKind::BrokenPipe && first.is_ok() => {
                 first = Err(ReportError { what, source });
             }
@@ -69,22 +84,23 @@ pub fn finish(reporters: &mut [Box<dyn Reporter>], report: &Report) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::sample;
 
     struct Closed(io::ErrorKind);
 
     impl Reporter for Closed {
-        fn finish(&mut self, _: &Report) -> io::Result<()> {
+        fn finish(&mut self, _: &Results) -> io::Result<()> {
             Err(self.0.into())
         }
     }
 
     #[test]
     fn a_closed_pipe_is_no_failure_and_a_full_disk_is() {
-        let report = reporter::tests::empty();
+        let run = sample::results("", 0);
         let finished = |kinds: &[io::ErrorKind]| {
             let mut reporters: Vec<Box<dyn Reporter>> =
                 kinds.iter().map(|kind| Box::new(Closed(*kind)) as Box<dyn Reporter>).collect();
-            finish(&mut reporters, &report)
+            finish(&mut reporters, &run)
         };
         assert!(finished(&[io::ErrorKind::BrokenPipe]).is_ok());
         assert!(finished(&[io::ErrorKind::BrokenPipe, io::ErrorKind::StorageFull]).is_err());

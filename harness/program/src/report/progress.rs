@@ -7,9 +7,9 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::reporter::{Report, Reporter, cells};
+use super::reporter::{Reporter, cells};
 use crate::judge::Verdict;
-use crate::run::{CellResult, Event, RunInfo};
+use crate::record::{CellRecord, Entry, Results, RunEnd, RunEvent, RunRecord};
 use crate::vocabulary::ClientKind;
 
 /// The progress of a run.
@@ -44,29 +44,30 @@ pub(super) fn style(verdict: Verdict) -> Style {
 }
 
 impl Reporter for Progress {
-    fn event(&mut self, event: &Event) {
-        match event {
-            Event::Started(info) => {
-                self.cells = info.planned;
-                self.line(&introduction(info));
+    fn event(&mut self, entry: &Entry) {
+        match &entry.event {
+            RunEvent::RunStarted(run) => {
+                self.cells = run.planned;
+                self.line(&introduction(run));
                 if let Some(bar) = &self.bar {
-                    bar.set_length(info.planned as u64);
+                    bar.set_length(run.planned as u64);
                 }
             }
-            Event::CellStarted { id } => {
+            RunEvent::CellStarted { id } => {
                 self.running.insert(id.clone());
                 self.show_running();
             }
-            Event::CellFinished(result) => {
+            RunEvent::CellFinished(cell) => {
                 self.done += 1;
-                self.running.remove(&result.cell.id);
-                self.finished(result);
+                self.running.remove(&cell.id);
+                self.finished(cell);
             }
-            Event::Interrupted => self.line("interrupted; stopping the servers"),
+            RunEvent::RunEnded { end: RunEnd::Interrupted } => self.line("interrupted; stopping the servers"),
+            RunEvent::RunEnded { .. } => {}
         }
     }
 
-    fn finish(&mut self, _report: &Report) -> io::Result<()> {
+    fn finish(&mut self, _run: &Results) -> io::Result<()> {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
@@ -85,10 +86,10 @@ impl Progress {
         }
     }
 
-    fn finished(&self, result: &CellResult) {
-        let verdict = result.verdict();
-        let (style, ms, id) = (style(verdict), result.duration.as_millis(), &result.cell.id);
-        let reason = result.reason().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    fn finished(&self, cell: &CellRecord) {
+        let verdict = cell.verdict;
+        let (style, ms, id) = (style(verdict), cell.duration_ms, &cell.id);
+        let reason = cell.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
         let name = verdict.as_str();
         match &self.bar {
             None => {
@@ -113,8 +114,8 @@ impl Progress {
 }
 
 /// What is going to be run, where, and why there.
-fn introduction(info: &RunInfo) -> String {
-    let RunInfo { planned, runtime, why, servers, releases, clients, .. } = info;
+fn introduction(run: &RunRecord) -> String {
+    let RunRecord { planned, runtime, why, servers, releases, clients, .. } = run;
     let planned = cells(*planned);
     let (servers, releases) = (servers.join(", "), releases.join(", "));
     let others = clients.iter().filter(|(client, _)| **client != ClientKind::Kong);

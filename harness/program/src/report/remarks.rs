@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use super::reporter::{Report, cells};
+use super::reporter::cells;
+use crate::record::Results;
 
 /// Writes the remarks on the configurations of a run, each once.
-pub(super) fn write_remarks(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+pub(super) fn write_remarks(out: &mut dyn Write, run: &Results) -> io::Result<()> {
     let mut remarks = BTreeMap::<&str, usize>::new();
-    for remark in report.results.iter().flat_map(|result| &result.remarks) {
+    for remark in run.cells.iter().flat_map(|cell| &cell.remarks) {
         *remarks.entry(remark).or_default() += 1;
     }
     if remarks.is_empty() {

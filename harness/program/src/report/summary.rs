@@ -8,7 +8,8 @@ use super::cell::write_cell;
 use super::deviations::write_known_deviations;
 use super::matrix::write_matrix;
 use super::remarks::write_remarks;
-use super::reporter::{Report, Reporter};
+use super::reporter::{Reporter, tally};
+use crate::record::Results;
 
 /// The summary of a run.
 pub(super) struct Summary {
@@ -23,26 +24,26 @@ impl Summary {
 }
 
 impl Reporter for Summary {
-    fn finish(&mut self, report: &Report) -> io::Result<()> {
+    fn finish(&mut self, run: &Results) -> io::Result<()> {
         let mut out = anstream::stdout();
-        write_summary(&mut out, report)?;
-        let (tally, seconds) = (report.tally(), report.duration.as_secs_f64());
-        let partial = report.partial().map(|partial| format!("; {partial}")).unwrap_or_default();
+        write_summary(&mut out, run)?;
+        let (tally, seconds) = (tally(run.verdicts()), std::time::Duration::from_millis(run.duration_ms).as_secs_f64());
+        let partial = run.partial().map(|partial| format!("; {partial}")).unwrap_or_default();
         writeln!(out, "{tally} in {seconds:.1} s{partial}: {}", self.results.display())
     }
 }
 
-fn write_summary(out: &mut dyn Write, report: &Report) -> io::Result<()> {
-    write_matrix(out, report)?;
-    write_known_deviations(out, report)?;
-    write_agreement(out, report)?;
-    write_remarks(out, report)?;
-    let problems: Vec<_> = report.results.iter().filter(|result| result.verdict().is_problem()).collect();
-    problems.iter().take(SHOWN).try_for_each(|result| write_cell(out, result, &report.info.rerun))?;
+fn write_summary(out: &mut dyn Write, run: &Results) -> io::Result<()> {
+    write_matrix(out, run)?;
+    write_known_deviations(out, run)?;
+    write_agreement(out, run)?;
+    write_remarks(out, run)?;
+    let problems: Vec<_> = run.problems().collect();
+    problems.iter().take(SHOWN).try_for_each(|cell| write_cell(out, cell))?;
     if problems.len() > SHOWN {
         writeln!(out, "... and {} more; junit.xml and results.json have them all\n", problems.len() - SHOWN)?;
     }
-    if !report.results.is_empty() && report.results.iter().all(|result| result.evidence.is_none()) {
+    if !run.cells.is_empty() && run.cells.iter().all(|cell| cell.observed.is_none()) {
         writeln!(out, "No cell was run to its end: this run proves nothing.\n")?;
     }
     Ok(())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use super::rerun::RerunOptions;
+use super::options::Options;
 use super::result::CellResult;
 use crate::vocabulary::ClientKind;
 use postgres_tls_server::RuntimeKind;
@@ -23,17 +23,17 @@ pub struct RunInfo {
     pub releases: Vec<String>,
     /// The clients, with their versions.
     pub clients: BTreeMap<ClientKind, String>,
-    /// What is needed to run one of the cells again.
-    pub rerun: RerunOptions,
+    /// What was asked for.
+    pub options: Options,
+    /// The entries of differences.yaml about cells of this run, and how many cells each is about in a whole run.
+    pub differences: BTreeMap<String, usize>,
     /// When it began.
     pub started: SystemTime,
 }
 
-/// What happens in a run, for reporters.
+/// What happens while cells are run.
 #[derive(Debug)]
 pub enum Event {
-    /// The run begins.
-    Started(Box<RunInfo>),
     /// A cell begins.
     CellStarted {
         /// Its id.
@@ -41,6 +41,4 @@ pub enum Event {
     },
     /// A cell has ended.
     CellFinished(Box<CellResult>),
-    /// The run ends before all cells have: it was interrupted.
-    Interrupted,
 }

@@ -107,8 +107,8 @@ impl Runner {
                 let (kong, postgres) = (text(&would.kong, &kong)?, text(&would.postgres, &server)?);
                 Ok::<_, TextError>(Would { kong, postgres, ..would.clone() })
             });
-            let Documented { says, happens, instead, .. } = documented.clone();
-            Ok(KnownDeviation { says, happens, instead, would: would.transpose()? })
+            let Documented { claim, says, happens, instead, .. } = documented.clone();
+            Ok(KnownDeviation { claim, says, happens, instead, would: would.transpose()? })
         };
         words.cell.documented().map(known).collect()
     }

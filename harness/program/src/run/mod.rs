@@ -1,11 +1,11 @@
 //! From cells to results: each cell on a leased, configured server, several at once.
 
-mod agreement;
 mod cell;
 mod error;
 mod event;
 mod expand;
 mod materials;
+mod options;
 mod rerun;
 mod result;
 mod runner;
@@ -17,11 +17,10 @@ use std::time::{Instant, SystemTime};
 
 use tokio::sync::mpsc::UnboundedSender;
 
-pub use agreement::{Agreement, DifferingCells, SideBySide, agreements};
 pub use error::CellError;
 pub use event::{Event, RunInfo};
 pub use materials::ConfigFiles;
-pub use rerun::RerunOptions;
+pub use options::{CellRequest, ClientRequest, Limits, Options, RuntimeChoice, RuntimeRequest};
 pub use result::CellResult;
 pub use runner::Runner;
 

@@ -1,50 +1,33 @@
 //! The command that runs one cell again.
 
-use std::path::PathBuf;
+use postgres_tls_server::RuntimeKind;
 
-use postgres_tls_server::{Major, RuntimeKind};
-
+use super::options::Options;
 use crate::plan::Cell;
 use crate::vocabulary::ClientKind;
 
-/// The options of a run that matter to each of its cells.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RerunOptions {
-    /// The folder of the scenarios, unless they are the built-in ones.
-    pub scenarios: Option<PathBuf>,
-    /// Whether Kong releases were named; otherwise each case chooses its own.
-    pub names_releases: bool,
-    /// Files of Kong releases.
-    pub release_files: Vec<PathBuf>,
-    /// The images of PostgreSQL majors.
-    pub images: Vec<(Major, String)>,
-    /// The image of Kong.
-    pub kong_image: Option<String>,
-    /// The command line of the external client.
-    pub client_command: Option<String>,
-}
-
-impl RerunOptions {
+impl Options {
     /// A command line that runs only this cell, quoted for a POSIX shell.
     #[must_use]
-    pub fn command(&self, cell: &Cell, runtime: RuntimeKind) -> String {
+    pub fn command_for(&self, cell: &Cell, runtime: RuntimeKind) -> String {
         let mut words = vec!["kong-pg-tls".to_owned(), "run".into(), cell.id.clone()];
         let mut option = |name: &str, value: String| words.extend([name.to_owned(), value]);
-        if let Some(folder) = &self.scenarios {
+        if let Some(folder) = &self.cells.scenarios {
             option("--scenarios", folder.display().to_string());
         }
         option("--runtime", runtime.to_string());
         option("--postgres", cell.major.to_string());
-        for (major, image) in self.images.iter().filter(|(major, _)| *major == cell.major) {
+        for (major, image) in self.runtime.images.iter().filter(|(major, _)| *major == cell.major) {
             option("--image", format!("{major}={image}"));
         }
-        for file in &self.release_files {
+        for file in &self.cells.release_files {
             option("--kong-release", file.display().to_string());
         }
-        if self.names_releases {
+        // Otherwise each case chooses its own.
+        if !self.cells.releases.is_empty() {
             option("--kong", cell.release.clone());
         }
-        match (cell.client, &self.kong_image, &self.client_command) {
+        match (cell.client, &self.clients.kong_image, &self.clients.command) {
             (ClientKind::Kong, ..) => {}
             (ClientKind::KongImage, Some(image), _) => option("--kong-image", image.clone()),
             (ClientKind::Command, _, Some(command)) => option("--client-command", command.clone()),

@@ -1,53 +1,34 @@
 //! From a request to cells and servers that can run them, and from a run's events to its report: what the program,
 //! `cargo test` and the benchmark have in common.
 
+mod commit;
 mod error;
 mod request;
 mod runtime;
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use indexmap::IndexSet;
 use tokio::sync::mpsc::unbounded_channel;
 
 pub use error::SessionError;
-pub use request::{CellRequest, load_causes, load_releases, load_suite};
-pub use runtime::{Chosen, RuntimeChoice, RuntimeRequest, with_advice};
+pub use request::{load_causes, load_releases, load_suite};
+pub use runtime::{Chosen, with_advice};
+
+pub use crate::run::{CellRequest, ClientRequest, Limits, Options, RuntimeChoice, RuntimeRequest};
 
 use crate::client::{ClientOptions, Clients};
 use crate::plan::Cell;
-use crate::report::{Report, Reporter};
+use crate::record::{CellRecord, Entry, Results, RunEnd, RunEvent, RunRecord};
+use crate::report::Reporter;
 use crate::roles;
-use crate::run::{CellResult, Event, RerunOptions, RunInfo, Runner, agreements};
+use crate::run::{CellResult, Event, RunInfo, Runner};
 use crate::runfolder::RunFolder;
 use crate::suite::Difference;
 use crate::vocabulary::ClientKind;
 use postgres_tls_server::Pool;
-
-/// What to run, and how.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// Which cells.
-    pub cells: CellRequest,
-    /// Where servers run.
-    pub runtime: RuntimeRequest,
-    /// Options of clients.
-    pub clients: ClientRequest,
-    /// How much at once, and for how long.
-    pub limits: Limits,
-}
-
-/// Options of clients.
-#[derive(Debug, Clone, Default)]
-pub struct ClientRequest {
-    /// The image of the client `kong-image`.
-    pub kong_image: Option<String>,
-    /// The command line of the client `command`.
-    pub command: Option<String>,
-}
 
 impl ClientRequest {
     /// With the folder of a run, and whether an image that is missing may be built.
@@ -58,40 +39,18 @@ impl ClientRequest {
     }
 }
 
-/// How much a run does at once, and for how long.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// How many servers are used at once; as many as there are processors, if not given.
-    pub jobs: Option<u32>,
-    /// How long a cell may take.
-    pub cell: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { jobs: None, cell: Duration::from_secs(60) }
-    }
-}
-
-impl Limits {
-    /// How many servers are used at once.
-    #[must_use]
-    pub fn jobs(&self) -> u32 {
-        let processors = || std::thread::available_parallelism().map_or(2, |count| count.get().try_into().unwrap_or(2));
-        self.jobs.unwrap_or_else(processors)
-    }
-}
-
 /// Cells, and what runs them.
 pub struct Session {
     /// The cells, in order.
     pub cells: Vec<Cell>,
     /// Runs them.
     pub runner: Arc<Runner>,
-    jobs: u32,
     /// Why servers run where they do.
     why: String,
-    rerun: RerunOptions,
+    /// What was asked for.
+    options: Options,
+    /// The commit of the scenarios.
+    commit: Option<String>,
     /// The entries of differences.yaml about cells of this run, and how many cells each is about in a whole run.
     differences: Vec<(Arc<Difference>, usize)>,
     // The last to be dropped: servers keep their data in it.
@@ -114,14 +73,6 @@ impl Session {
         let majors = request.majors_of(&*runtime)?;
         // So is a request that matches nothing, before clients are built.
         let mut cells = request.cells(&suite, &majors)?;
-        let rerun = RerunOptions {
-            scenarios: request.scenarios.clone(),
-            names_releases: !request.releases.is_empty(),
-            release_files: request.release_files.clone(),
-            images: options.runtime.images.clone(),
-            kong_image: clients.kong_image.clone(),
-            client_command: clients.command.clone(),
-        };
         let clients = Clients::ready(&request.clients, &clients.options(&folder, true)).await?;
         if let (Some(release), true) = (clients.release(), request.releases.is_empty()) {
             suite.releases.find(&release).map_err(SessionError::ImageRelease)?;
@@ -130,8 +81,9 @@ impl Session {
         }
         let differences = request.differences(&suite, &majors);
         let pool = Pool::new(runtime, limits.jobs(), roles::statements());
-        let runner = Runner::new(pool, &suite, clients, folder.private("kong")?, limits.cell);
-        Ok(Self { cells, runner, jobs: limits.jobs(), why, rerun, differences, folder })
+        let runner = Runner::new(pool, &suite, clients, folder.private("kong")?, limits.timeout());
+        let commit = commit::commit(request.scenarios.as_deref()).await;
+        Ok(Self { cells, runner, why, options: options.clone(), commit, differences, folder })
     }
 
     /// Runs cells until they are done or `cancelled` is, with the reporters listening.
@@ -140,40 +92,49 @@ impl Session {
         cells: Vec<Cell>,
         reporters: &mut [Box<dyn Reporter>],
         cancelled: impl Future<Output = ()>,
-    ) -> Report {
+    ) -> Results {
         let clock = Instant::now();
-        let info = self.info(&cells);
-        let order: HashMap<_, _> = cells.iter().enumerate().map(|(place, cell)| (cell.id.clone(), place)).collect();
-        let mut results = Vec::new();
-        let mut take = |event: Event| {
+        let run = RunRecord::new(&self.info(&cells), self.commit.clone());
+        let mut finished = Vec::new();
+        let mut take = |event: RunEvent| {
+            let entry = Entry { elapsed_ms: millis(clock.elapsed()), event };
             for reporter in reporters.iter_mut() {
-                reporter.event(&event);
+                reporter.event(&entry);
             }
-            if let Event::CellFinished(result) = event {
-                results.push(*result);
+            if let RunEvent::CellFinished(cell) = entry.event {
+                finished.push(*cell);
             }
         };
-        take(Event::Started(Box::new(info.clone())));
+        take(RunEvent::RunStarted(Box::new(run.clone())));
         let (sender, mut events) = unbounded_channel();
-        let mut running = std::pin::pin!(self.runner.run(cells, self.jobs, sender));
+        let mut running = std::pin::pin!(self.runner.run(cells, self.options.limits.jobs(), sender));
         let mut cancelled = std::pin::pin!(cancelled);
-        let interrupted = loop {
+        let end = loop {
             tokio::select! {
-                () = &mut running => break false,
-                Some(event) = events.recv() => take(event),
-                () = &mut cancelled => break true,
+                () = &mut running => break RunEnd::Finished,
+                Some(event) = events.recv() => take(self.record(event)),
+                () = &mut cancelled => break RunEnd::Interrupted,
             }
         };
         while let Ok(event) = events.try_recv() {
-            take(event);
+            take(self.record(event));
         }
-        if interrupted {
-            take(Event::Interrupted);
+        take(RunEvent::RunEnded { end });
+        Results::new(run, finished, end, millis(clock.elapsed()))
+    }
+
+    fn record(&self, event: Event) -> RunEvent {
+        match event {
+            Event::CellStarted { id } => RunEvent::CellStarted { id },
+            Event::CellFinished(result) => RunEvent::CellFinished(Box::new(self.record_of(&result))),
         }
-        results.sort_by_key(|result: &CellResult| order.get(&result.cell.id).copied());
-        let stale = self.stale(&results);
-        let agreement = agreements(&results);
-        Report { info, results, agreement, stale, interrupted, duration: clock.elapsed() }
+    }
+
+    /// The record of a result.
+    #[must_use]
+    pub fn record_of(&self, result: &CellResult) -> CellRecord {
+        let about = self.differences.iter().filter(|(difference, _)| result.cell.is_covered_by(difference));
+        CellRecord::new(result, &self.options, about.map(|(difference, _)| difference.place.clone()).collect())
     }
 
     /// What is going to be run, and where.
@@ -189,28 +150,10 @@ impl Session {
             servers: offers.map(|offer| format!("{} ({})", offer.major, offer.source)).collect(),
             releases: releases.into_iter().collect(),
             clients: self.runner.clients().about(),
-            rerun: self.rerun.clone(),
+            options: self.options.clone(),
+            differences: self.differences.iter().map(|(known, count)| (known.place.clone(), *count)).collect(),
             started: SystemTime::now(),
         }
-    }
-
-    /// The entries of differences.yaml of which every cell was run, and none confirms the entry.
-    fn stale(&self, results: &[CellResult]) -> Vec<Arc<Difference>> {
-        let is_stale = |(difference, all): &&(Arc<Difference>, usize)| {
-            let about: Vec<_> = results.iter().filter(|result| result.cell.is_covered_by(difference)).collect();
-            let confirms = |result: &&CellResult| {
-                result.verdict().is_problem()
-                    || result.difference.as_ref().is_some_and(|known| known.place == difference.place)
-            };
-            about.len() == *all && about.iter().any(|result| result.verdict().is_proof()) && !about.iter().any(confirms)
-        };
-        self.differences.iter().filter(is_stale).map(|(difference, _)| difference.clone()).collect()
-    }
-
-    /// What is needed to run one of the cells again.
-    #[must_use]
-    pub fn rerun(&self) -> &RerunOptions {
-        &self.rerun
     }
 
     /// Stops the servers and the clients, and removes everything.
@@ -220,6 +163,10 @@ impl Session {
         drop(self.runner);
         drop(self.folder);
     }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    duration.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
 /// The clients to use: those named, and those that are given an image or a command; `kong` if there are none.

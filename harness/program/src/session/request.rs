@@ -8,46 +8,9 @@ use postgres_tls_server::{Major, Runtime, RuntimeError};
 
 use super::error::SessionError;
 use crate::format::CausesFile;
-use crate::plan::{Axes, Cell, KongRelease, PlanError, Selection, Shard, plan};
+use crate::plan::{Axes, Cell, KongRelease, PlanError, Selection, plan};
+use crate::run::CellRequest;
 use crate::suite::{Difference, Suite};
-use crate::vocabulary::ClientKind;
-
-/// Which cells are asked for.
-#[derive(Debug, Clone)]
-pub struct CellRequest {
-    /// The folder of the scenarios, instead of the built-in ones.
-    pub scenarios: Option<PathBuf>,
-    /// Globs for the ids of the cells; all, if there are none.
-    pub globs: Vec<String>,
-    /// The part of the cells to run.
-    pub shard: Option<Shard>,
-    /// PostgreSQL majors; all there are, if there are none.
-    pub majors: Vec<Major>,
-    /// Kong releases by name, `latest` or `all`. If there are none, a case runs on those that it is about, or else on
-    /// the latest.
-    pub releases: Vec<String>,
-    /// Files of releases beside the built-in ones.
-    pub release_files: Vec<PathBuf>,
-    /// Clients.
-    pub clients: Vec<ClientKind>,
-    /// Kong's TLS stacks.
-    pub stacks: Vec<Stack>,
-}
-
-impl Default for CellRequest {
-    fn default() -> Self {
-        Self {
-            scenarios: None,
-            globs: Vec::new(),
-            shard: None,
-            majors: Vec::new(),
-            releases: Vec::new(),
-            release_files: Vec::new(),
-            clients: vec![ClientKind::Kong],
-            stacks: Stack::ALL.to_vec(),
-        }
-    }
-}
 
 /// Reads the suite of a folder, or the built-in one.
 ///

@@ -4,29 +4,8 @@ use std::sync::Arc;
 
 use postgres_tls_server::{Docker, DockerOptions, Local, Major, Runtime, RuntimeError};
 
+use crate::run::{RuntimeChoice, RuntimeRequest};
 use crate::runfolder::{RunFolder, announce_pull};
-
-/// Where servers are to run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::Display, strum::EnumString, strum::VariantNames)]
-#[strum(serialize_all = "kebab-case")]
-pub enum RuntimeChoice {
-    /// In containers if an engine answers and has an image, otherwise as local processes.
-    #[default]
-    Auto,
-    /// In containers.
-    Docker,
-    /// As processes of the installed binaries.
-    Local,
-}
-
-/// Where servers are to run, and of which images.
-#[derive(Debug, Clone, Default)]
-pub struct RuntimeRequest {
-    /// Where.
-    pub choice: RuntimeChoice,
-    /// The images of majors, where they are not the default ones.
-    pub images: Vec<(Major, String)>,
-}
 
 /// A runtime that can be used, and why it was chosen.
 pub struct Chosen {

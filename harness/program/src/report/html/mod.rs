@@ -1,14 +1,12 @@
 //! `report.html`: everything of a result file in one page that needs no network and no other file.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use openssl::base64;
 
-use super::reporter::{Report, Reporter, write_file};
-use super::results::Results;
+use crate::record::Results;
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
@@ -16,33 +14,11 @@ const SCRIPT: &str = include_str!("page.js");
 
 /// The page of a result file. The results are in it compressed, since thousands of cells share their texts; the browser
 /// unpacks them.
-///
-/// # Errors
-/// If they cannot be compressed.
-pub fn page(results: &Results) -> io::Result<String> {
+pub(super) fn page(results: &Results) -> io::Result<String> {
     let mut packed = GzEncoder::new(Vec::new(), Compression::best());
     packed.write_all(&serde_json::to_vec(results)?)?;
     let packed = base64::encode_block(&packed.finish()?);
     Ok(PAGE.replace("{style}", STYLE).replace("{script}", SCRIPT).replace("{results}", &packed))
-}
-
-/// `report.html` in a folder.
-pub(super) struct HtmlFile(PathBuf);
-
-impl HtmlFile {
-    pub(super) fn new(folder: &Path) -> Self {
-        Self(folder.join("report.html"))
-    }
-}
-
-impl Reporter for HtmlFile {
-    fn finish(&mut self, report: &Report) -> io::Result<()> {
-        write_file(&self.0, page(&Results::from(report))?.as_bytes())
-    }
-
-    fn file(&self) -> Option<PathBuf> {
-        Some(self.0.clone())
-    }
 }
 
 #[cfg(test)]
@@ -50,28 +26,10 @@ mod tests {
     use std::io::Read as _;
 
     use flate2::read::GzDecoder;
-    use serde_json::{Value, json};
+    use serde_json::Value;
 
     use super::*;
-
-    fn results(text: &str, cells: usize) -> Results {
-        let cell = |number: usize| {
-            json!({
-                "id": format!("a::case-{number}@pg17+kong-latest+kong-luasec"), "scenario": "a", "case": "a case",
-                "place": "a.yaml:1", "claims": ["a/claim"], "runtime": "local", "client": "kong", "stack": "luasec",
-                "postgres": { "major": 17, "version": "17.5", "openssl": null }, "kong": "3.15-enterprise",
-                "verdict": "fail", "reason": text, "step": null, "expected": null, "observed": null, "mismatches": [],
-                "documented": [], "difference": null, "race": null, "remarks": [],
-                "files": { "kong.conf": format!("pg_password = {number}\n").repeat(20) },
-                "started": "", "duration_ms": number
-            })
-        };
-        let run = json!({
-            "format": 2, "program": "kong-pg-tls", "started": "", "duration_ms": 1, "planned": cells, "complete": true,
-            "clients": {}, "cells": (0..cells).map(cell).collect::<Vec<_>>(), "agreement": [], "stale_differences": []
-        });
-        serde_json::from_value(run).expect("results")
-    }
+    use crate::record::sample::results;
 
     #[test]
     fn a_page_holds_all_of_the_results_and_no_text_of_them_is_markup() {

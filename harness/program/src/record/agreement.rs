@@ -7,7 +7,7 @@ use kong_pg_client::Stack;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::result::CellResult;
+use super::cell::CellRecord;
 use crate::judge::{Attempt, ExpectedOutcome, Refusal, Verdict};
 use crate::vocabulary::ClientKind;
 
@@ -49,23 +49,21 @@ pub struct SideBySide {
 /// Everything of a cell but the client.
 type Point<'a> = (&'a str, u16, &'a str, Stack);
 
-fn point(result: &CellResult) -> Point<'_> {
-    let cell = &result.cell;
-    (&cell.case.id, cell.major.0, &cell.release, cell.stack)
+fn point(cell: &CellRecord) -> Point<'_> {
+    (cell.case_id(), cell.postgres.major.0, &cell.release, cell.stack)
 }
 
 /// The agreement of each client with `kong`; none if `kong` was not run, or alone.
-#[must_use]
-pub fn agreements(results: &[CellResult]) -> Vec<Agreement> {
-    let mut by_point = HashMap::<Point<'_>, Vec<&CellResult>>::new();
+pub(super) fn agreements(results: &[CellRecord]) -> Vec<Agreement> {
+    let mut by_point = HashMap::<Point<'_>, Vec<&CellRecord>>::new();
     for result in results {
         by_point.entry(point(result)).or_default().push(result);
     }
     let mut agreements = IndexMap::<ClientKind, Collected>::new();
-    for result in results.iter().filter(|result| result.cell.client != ClientKind::Kong) {
+    for result in results.iter().filter(|result| result.client != ClientKind::Kong) {
         let beside = &by_point[&point(result)];
-        if let Some(kong) = beside.iter().find(|other| other.cell.client == ClientKind::Kong) {
-            agreements.entry(result.cell.client).or_default().add(kong, result, beside);
+        if let Some(kong) = beside.iter().find(|other| other.client == ClientKind::Kong) {
+            agreements.entry(result.client).or_default().add(kong, result, beside);
         }
     }
     agreements.into_iter().map(|(client, collected)| collected.agreement(client)).collect()
@@ -84,9 +82,9 @@ struct Collected {
 }
 
 impl Collected {
-    fn add(&mut self, kong: &CellResult, result: &CellResult, beside: &[&CellResult]) {
-        let without_meaning = |result: &CellResult| matches!(result.verdict(), Verdict::Unsupported | Verdict::Blocked);
-        let reason = || result.reason().unwrap_or("for an unknown reason").to_owned();
+    fn add(&mut self, kong: &CellRecord, result: &CellRecord, beside: &[&CellRecord]) {
+        let without_meaning = |result: &CellRecord| matches!(result.verdict, Verdict::Unsupported | Verdict::Blocked);
+        let reason = || result.reason.as_deref().unwrap_or("for an unknown reason").to_owned();
         if without_meaning(kong) {
             return;
         }
@@ -119,31 +117,31 @@ impl Collected {
     }
 }
 
-fn is_same(kong: &CellResult, result: &CellResult) -> bool {
-    let (Some(ours), Some(theirs)) = (kong.observed(), result.observed()) else { return false };
-    if !result.cell.client.speaks_as_kong() {
+fn is_same(kong: &CellRecord, result: &CellRecord) -> bool {
+    let (Some(ours), Some(theirs)) = (kong.observation(), result.observation()) else { return false };
+    if !result.client.speaks_as_kong() {
         // Each has been compared with the same expectation, step by step.
-        return kong.judgement.mismatches.is_empty() && result.judgement.mismatches.is_empty();
+        return kong.mismatches.is_empty() && result.mismatches.is_empty();
     }
     let printed = |attempt: &Attempt| attempt.refusal().map(Refusal::printed);
     // Each text contains the path of that Kong's own folder.
     let same_expected_text = || accepted_text(kong).is_some() && accepted_text(kong) == accepted_text(result);
-    outcome(&ours.attempt, result.cell.client) == outcome(&theirs.attempt, result.cell.client)
+    outcome(&ours.attempt, result.client) == outcome(&theirs.attempt, result.client)
         && (printed(&ours.attempt) == printed(&theirs.attempt) || same_expected_text())
 }
 
 /// Why the two may report different texts, if the judge has found that a race decides: between texts that the scenario
 /// accepts, or in the client's own stack.
-fn race<'a>(kong: &'a CellResult, result: &'a CellResult) -> Option<&'a str> {
-    let theirs = result.judgement.race.as_deref()?;
-    let is_its_own = !result.judgement.mismatches.is_empty();
-    (is_its_own || kong.judgement.race.is_some()).then_some(theirs)
+fn race<'a>(kong: &'a CellRecord, result: &'a CellRecord) -> Option<&'a str> {
+    let theirs = result.race.as_deref()?;
+    let is_its_own = !result.mismatches.is_empty();
+    (is_its_own || kong.race.is_some()).then_some(theirs)
 }
 
 /// Which of the accepted texts was reported, counted from 0.
-fn accepted_text(result: &CellResult) -> Option<usize> {
-    let Some(ExpectedOutcome::Refused { kong: accepted, .. }) = &result.expected()?.outcome else { return None };
-    let reported = result.observed()?.attempt.refusal()?;
+fn accepted_text(result: &CellRecord) -> Option<usize> {
+    let Some(ExpectedOutcome::Refused { kong: accepted, .. }) = &result.expectation()?.outcome else { return None };
+    let reported = result.observation()?.attempt.refusal()?;
     accepted.iter().position(|text| *text == reported.text)
 }
 
@@ -162,18 +160,17 @@ fn outcome(attempt: &Attempt, client: ClientKind) -> String {
     }
 }
 
-fn side_by_side(beside: &[&CellResult]) -> SideBySide {
-    let report = |result: &&CellResult| {
-        let report = match result.observed().map(|observed| &observed.attempt) {
+fn side_by_side(beside: &[&CellRecord]) -> SideBySide {
+    let report = |result: &&CellRecord| {
+        let report = match result.observation().map(|observed| &observed.attempt) {
             Some(Attempt::Refused(refusal)) => refusal.text.clone(),
-            Some(attempt) => outcome(attempt, result.cell.client),
-            None => result.reason().unwrap_or_default().to_owned(),
+            Some(attempt) => outcome(attempt, result.client),
+            None => result.reason.as_deref().unwrap_or_default().to_owned(),
         };
-        (result.cell.client.to_string(), report)
+        (result.client.to_string(), report)
     };
-    let cell = beside.first().map(|result| {
-        let cell = &result.cell;
-        format!("{}@pg{}+kong-{}+{}", cell.case.id, cell.major, cell.release, cell.stack)
-    });
+    let cell = beside
+        .first()
+        .map(|cell| format!("{}@pg{}+kong-{}+{}", cell.case_id(), cell.postgres.major, cell.release, cell.stack));
     SideBySide { cell: cell.unwrap_or_default(), reports: beside.iter().map(report).collect() }
 }

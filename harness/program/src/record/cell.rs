@@ -1,58 +1,27 @@
-//! `results.json`: everything a run has found out, for other programs. `harness/schema/results.json` is made from these
-//! types, and a verdict can be decided again from a cell's record: see [`CellRecord::evidence`].
+//! The result of a cell as `results.json` and `events.jsonl` keep it. Its verdict can be decided again from it: see
+//! [`CellRecord::evidence`].
 
-use std::collections::BTreeMap;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
-
+use indexmap::IndexMap;
 use kong_pg_client::{Stack, Stage};
-use postgres_tls_server::RuntimeKind;
+use postgres_tls_server::{Major, RuntimeKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
-use super::reporter::{Report, Reporter, without_passwords, write_file};
+use super::time::{millis, rfc3339};
 use crate::judge::{
-    Attempt, Evidence, Expected, KnownDeviation, KnownDifference, Mismatch, Observation, Refusal, TlsSession, Verdict,
+    Attempt, Evidence, Expectation, Expected, Judgement, KnownDeviation, KnownDifference, Mismatch, Observation,
+    Refusal, TlsSession, Verdict, judge,
 };
-use crate::run::{Agreement, CellResult, ConfigFiles, RunInfo};
+use crate::run::{CellResult, ConfigFiles, Options};
 use crate::vocabulary::ClientKind;
 
-/// The version of the format.
-const FORMAT: u32 = 2;
-
-/// A result file.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Results {
-    /// The version of this format; it changes when a key disappears or changes its meaning.
-    pub format: u32,
-    /// The program and its version.
-    pub program: String,
-    /// When the run began (RFC 3339).
-    pub started: String,
-    /// How long the run took, in milliseconds.
-    pub duration_ms: u64,
-    /// How many cells were planned.
-    pub planned: usize,
-    /// Whether all of them have a result; otherwise the run was interrupted.
-    pub complete: bool,
-    /// The clients, with their versions.
-    pub clients: BTreeMap<ClientKind, String>,
-    /// The results.
-    pub cells: Vec<CellRecord>,
-    /// How far each other client agrees with `kong`, if both were run.
-    pub agreement: Vec<Agreement>,
-    /// The places of entries in differences.yaml that no cell confirms although all of their cells were run.
-    pub stale_differences: Vec<String>,
-}
-
 /// The result of a cell.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct CellRecord {
     /// `scenario/path::case-slug@pg17+kong-latest+kong-cosocket`
     pub id: String,
+    /// Its place in the plan, shards or not.
+    pub number: usize,
     /// `scenario/path`
     pub scenario: String,
     /// The sentence that names the case.
@@ -71,6 +40,8 @@ pub struct CellRecord {
     pub stack: Stack,
     /// The Kong release: `3.15-enterprise`.
     pub kong: String,
+    /// The Kong release as the id names it: `latest`, `3.15-enterprise`.
+    pub release: String,
     /// The verdict.
     pub verdict: Verdict,
     /// Why, unless it is `pass`.
@@ -85,6 +56,8 @@ pub struct CellRecord {
     pub mismatches: Vec<Mismatch>,
     /// Where the documents are known to be wrong or silent about the cell.
     pub documented: Vec<KnownDeviation>,
+    /// The entries of differences.yaml that are about the cell.
+    pub may_differ: Vec<String>,
     /// The entry of differences.yaml that the cell confirms.
     pub difference: Option<KnownDifference>,
     /// Why the client may legitimately report something else next time, if it may.
@@ -92,18 +65,20 @@ pub struct CellRecord {
     /// Settings of Kong that are ignored or misread.
     pub remarks: Vec<String>,
     /// The configuration files of the step, by name, without passwords.
-    pub files: BTreeMap<String, String>,
+    pub files: IndexMap<String, String>,
     /// When the cell began (RFC 3339).
     pub started: String,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
+    /// The command that runs only this cell again.
+    pub command: String,
 }
 
 /// A server.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PostgresRecord {
     /// Its major version.
-    pub major: u16,
+    pub major: Major,
     /// Its full version, if it ran.
     pub version: Option<String>,
     /// The version of the OpenSSL it is linked with, if that is known.
@@ -111,7 +86,7 @@ pub struct PostgresRecord {
 }
 
 /// What happened in a step: the observation, with what most readers look for beside it.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ObservedRecord {
     /// Whether Kong connected.
     pub connected: bool,
@@ -132,7 +107,54 @@ pub struct ObservedRecord {
     pub observation: Observation,
 }
 
+/// A configuration file without the passwords in it.
+fn without_passwords(text: &str) -> String {
+    let line = |line: &str| match line.split_once('=') {
+        Some((key, _)) if key.trim().to_lowercase().ends_with("password") => format!("{key}= ********\n"),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
 impl CellRecord {
+    /// `scenario/path::case-slug`, without the axes.
+    #[must_use]
+    pub fn case_id(&self) -> &str {
+        self.id.split_once('@').map_or(&self.id, |(case, _)| case)
+    }
+
+    /// The file and line that the case is defined at.
+    #[must_use]
+    pub fn file_and_line(&self) -> (&str, u32) {
+        let (file, line) = self.place.rsplit_once(':').unwrap_or((&self.place, ""));
+        (file, line.parse().unwrap_or(1))
+    }
+
+    /// What was observed, if the cell came that far.
+    #[must_use]
+    pub fn observation(&self) -> Option<&Observation> {
+        self.observed.as_ref().map(|observed| &observed.observation)
+    }
+
+    /// What was expected, if the cell came that far and the suite knows.
+    #[must_use]
+    pub fn expectation(&self) -> Option<&Expectation> {
+        self.expected.as_ref().and_then(Expected::known)
+    }
+
+    /// The judgement that the record has.
+    #[must_use]
+    pub fn judgement(&self) -> Judgement {
+        let (reason, mismatches, race) = (self.reason.clone(), self.mismatches.clone(), self.race.clone());
+        Judgement { verdict: self.verdict, reason, mismatches, race }
+    }
+
+    /// The judgement on what was observed, decided again; nothing if the cell ended before anything was observed.
+    #[must_use]
+    pub fn judged_again(&self) -> Option<Judgement> {
+        self.evidence().map(|evidence| judge(&evidence))
+    }
+
     /// What the verdict was derived from; nothing if the cell ended before anything was observed.
     #[must_use]
     pub fn evidence(&self) -> Option<Evidence> {
@@ -148,8 +170,10 @@ impl CellRecord {
     }
 }
 
-impl From<&CellResult> for CellRecord {
-    fn from(result: &CellResult) -> Self {
+impl CellRecord {
+    /// The record of a result. `may_differ` has the places of the entries of differences.yaml that are about the cell.
+    #[must_use]
+    pub fn new(result: &CellResult, options: &Options, may_differ: Vec<String>) -> Self {
         let CellResult { cell, judgement, runtime, server, evidence, difference, remarks, files, started, duration } =
             result;
         let server = server.as_ref();
@@ -157,12 +181,13 @@ impl From<&CellResult> for CellRecord {
         let files = files.iter().flat_map(ConfigFiles::named);
         Self {
             id: cell.id.clone(),
+            number: cell.number,
             scenario: cell.case.scenario.clone(),
             case: cell.case.name.clone(),
             place: cell.case.place.clone(),
             claims: cell.case.claims.clone(),
             postgres: PostgresRecord {
-                major: cell.major.0,
+                major: cell.major,
                 version: server.map(|server| server.version.clone()),
                 openssl: server.and_then(|server| server.openssl.clone()),
             },
@@ -170,6 +195,7 @@ impl From<&CellResult> for CellRecord {
             client: cell.client,
             stack: cell.stack,
             kong: cell.profile.to_string(),
+            release: cell.release.clone(),
             verdict: judgement.verdict,
             reason: judgement.reason.clone(),
             step: evidence.map(|evidence| evidence.step),
@@ -177,12 +203,14 @@ impl From<&CellResult> for CellRecord {
             observed: evidence.map(|evidence| ObservedRecord::from(&evidence.observed)),
             mismatches: judgement.mismatches.clone(),
             documented: evidence.map(|evidence| evidence.documented.clone()).unwrap_or_default(),
+            may_differ,
             difference: difference.clone(),
             race: judgement.race.clone(),
             remarks: remarks.clone(),
             files: files.map(|(name, text)| (name.to_owned(), without_passwords(text))).collect(),
             started: rfc3339(*started),
             duration_ms: millis(*duration),
+            command: options.command_for(cell, *runtime),
         }
     }
 }
@@ -204,62 +232,16 @@ impl From<&Observation> for ObservedRecord {
     }
 }
 
-impl From<&Report> for Results {
-    fn from(report: &Report) -> Self {
-        let RunInfo { planned, clients, started, .. } = &report.info;
-        Self {
-            format: FORMAT,
-            program: concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).into(),
-            started: rfc3339(*started),
-            duration_ms: millis(report.duration),
-            planned: *planned,
-            complete: report.results.len() == *planned,
-            clients: clients.clone(),
-            cells: report.results.iter().map(CellRecord::from).collect(),
-            agreement: report.agreement.clone(),
-            stale_differences: report.stale.iter().map(|difference| difference.place.clone()).collect(),
-        }
-    }
-}
-
-fn millis(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn rfc3339(time: SystemTime) -> String {
-    let time = OffsetDateTime::from(time);
-    let to_the_millisecond = time.replace_millisecond(time.millisecond()).unwrap_or(time);
-    to_the_millisecond.format(&Rfc3339).unwrap_or_default()
-}
-
-/// The result file in a folder, or the file itself.
-#[must_use]
-pub fn results_file(path: &Path) -> PathBuf {
-    if path.is_dir() { path.join("results.json") } else { path.to_owned() }
-}
-
-/// `results.json` in a folder.
-pub(super) struct ResultsFile(PathBuf);
-
-impl ResultsFile {
-    pub(super) fn new(folder: &Path) -> Self {
-        Self(folder.join("results.json"))
-    }
-}
-
-impl Reporter for ResultsFile {
-    fn finish(&mut self, report: &Report) -> io::Result<()> {
-        write_file(&self.0, &serde_json::to_vec_pretty(&Results::from(report))?)
-    }
-
-    fn file(&self) -> Option<PathBuf> {
-        Some(self.0.clone())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn passwords_are_masked_in_files_and_variables() {
+        let text = "pg_ssl = on\npg_password = secret\nKONG_PG_PASSWORD=secret\npg_user = password\n";
+        let masked = "pg_ssl = on\npg_password = ********\nKONG_PG_PASSWORD= ********\npg_user = password\n";
+        assert_eq!(without_passwords(text), masked);
+    }
 
     #[test]
     fn a_step_without_an_attempt_reports_nothing_of_kong_s() {
@@ -268,11 +250,5 @@ mod tests {
         for key in ["error", "stage", "tls", "sqlstate"] {
             assert!(record[key].is_null(), "{key}: {record}");
         }
-    }
-
-    #[test]
-    fn a_time_is_written_to_the_millisecond() {
-        let time = SystemTime::UNIX_EPOCH + std::time::Duration::new(86_400, 123_456_789);
-        assert_eq!(rfc3339(time), "1970-01-02T00:00:00.123Z");
     }
 }

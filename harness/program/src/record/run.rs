@@ -1,0 +1,149 @@
+//! A run as `results.json` keeps it: what it was to do and where, and what came of it.
+
+use std::collections::BTreeMap;
+
+use postgres_tls_server::RuntimeKind;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::agreement::{Agreement, agreements};
+use super::cell::CellRecord;
+use super::host::Host;
+use super::time::rfc3339;
+use crate::judge::Verdict;
+use crate::run::{Options, RunInfo};
+use crate::vocabulary::ClientKind;
+
+/// The version of the format of `results.json` and `events.jsonl`.
+pub(super) const FORMAT: u32 = 3;
+
+/// What a run is to do, and where.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RunRecord {
+    /// The version of this format; it changes when a key disappears or changes its meaning.
+    pub format: u32,
+    /// The program and its version.
+    pub program: String,
+    /// The commit of the scenarios, with `-dirty` if they were changed since; `null` if that is not known.
+    pub commit: Option<String>,
+    /// When the run began (RFC 3339).
+    pub started: String,
+    /// The machine.
+    pub host: Host,
+    /// What was asked for.
+    pub options: Options,
+    /// How many cells are planned.
+    pub planned: usize,
+    /// Where servers run.
+    pub runtime: RuntimeKind,
+    /// Why there. Not kept: it may name a path of the machine.
+    #[serde(skip)]
+    pub why: String,
+    /// The servers, each with its image or folder. Not kept: it may be a path of the machine.
+    #[serde(skip)]
+    pub servers: Vec<String>,
+    /// The Kong releases.
+    pub releases: Vec<String>,
+    /// The clients, with their versions.
+    pub clients: BTreeMap<ClientKind, String>,
+    /// The entries of differences.yaml about these clients, each with the number of cells it is about in a whole run.
+    pub differences: BTreeMap<String, usize>,
+}
+
+impl RunRecord {
+    /// The record of a run that begins.
+    #[must_use]
+    pub fn new(info: &RunInfo, commit: Option<String>) -> Self {
+        let RunInfo { planned, runtime, why, servers, releases, clients, options, differences, started } = info;
+        Self {
+            format: FORMAT,
+            program: concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).into(),
+            commit,
+            started: rfc3339(*started),
+            host: Host::here(),
+            options: options.clone(),
+            planned: *planned,
+            runtime: *runtime,
+            why: why.clone(),
+            servers: servers.clone(),
+            releases: releases.clone(),
+            clients: clients.clone(),
+            differences: differences.clone(),
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, strum::Display)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunEnd {
+    /// Every cell was run.
+    #[strum(serialize = "it has ended")]
+    Finished,
+    /// Ctrl-C or SIGTERM.
+    #[strum(serialize = "it was interrupted")]
+    Interrupted,
+    /// Its log ends before the run does: it is still going on, or it was killed.
+    #[strum(serialize = "it was killed, or is still running")]
+    Unknown,
+}
+
+/// A result file.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Results {
+    /// What the run was to do, and where.
+    #[serde(flatten)]
+    pub run: RunRecord,
+    /// How it ended.
+    pub end: RunEnd,
+    /// How long the run took, in milliseconds.
+    pub duration_ms: u64,
+    /// Whether all cells have a result.
+    pub complete: bool,
+    /// The results, in the order of the plan.
+    pub cells: Vec<CellRecord>,
+    /// How far each other client agrees with `kong`, if both were run.
+    pub agreement: Vec<Agreement>,
+    /// The places of entries in differences.yaml that no cell confirms although all of their cells were run.
+    pub stale_differences: Vec<String>,
+}
+
+impl Results {
+    /// The results of a run.
+    #[must_use]
+    pub fn new(run: RunRecord, mut cells: Vec<CellRecord>, end: RunEnd, duration_ms: u64) -> Self {
+        cells.sort_by(|one, other| (one.number, &one.id).cmp(&(other.number, &other.id)));
+        let complete = cells.len() >= run.planned;
+        let (agreement, stale_differences) = (agreements(&cells), stale(&run, &cells));
+        Self { run, end, duration_ms, complete, cells, agreement, stale_differences }
+    }
+
+    /// `158 of 722 cells were run: it was interrupted`, unless all were.
+    #[must_use]
+    pub fn partial(&self) -> Option<String> {
+        let (done, planned, end) = (self.cells.len(), self.run.planned, self.end);
+        (!self.complete).then(|| format!("{done} of {planned} cells were run: {end}"))
+    }
+
+    /// The verdicts.
+    pub fn verdicts(&self) -> impl Iterator<Item = Verdict> {
+        self.cells.iter().map(|cell| cell.verdict)
+    }
+
+    /// The cells that need attention.
+    pub fn problems(&self) -> impl Iterator<Item = &CellRecord> {
+        self.cells.iter().filter(|cell| cell.verdict.is_problem())
+    }
+}
+
+/// The entries of differences.yaml of which every cell was run, and none confirms the entry.
+fn stale(run: &RunRecord, cells: &[CellRecord]) -> Vec<String> {
+    let is_stale = |(place, all): &(&String, &usize)| {
+        let about: Vec<_> = cells.iter().filter(|cell| cell.may_differ.contains(place)).collect();
+        let confirms = |cell: &&CellRecord| {
+            cell.verdict.is_problem() || cell.difference.as_ref().is_some_and(|known| known.place == **place)
+        };
+        about.len() == **all && about.iter().any(|cell| cell.verdict.is_proof()) && !about.iter().any(confirms)
+    };
+    run.differences.iter().filter(is_stale).map(|(place, _)| place.clone()).collect()
+}
