@@ -12,27 +12,35 @@ pub(crate) struct RunsOn {
     pub(crate) postgres: String,
 }
 
-/// `KONG_PG_TLS_RUNTIME` if set, otherwise local processes if PostgreSQL is installed, otherwise containers; and the
-/// first major of `KONG_PG_TLS_POSTGRES` if set, otherwise the newest there.
+/// The runtime of `KONG_PG_TLS_RUNTIME` if set, otherwise local processes or else containers, whichever has the first major
+/// of `KONG_PG_TLS_POSTGRES`, or any if that is not set; and that major, or else the newest there.
 pub(crate) fn runs_on() -> &'static RunsOn {
     static RUNS_ON: OnceLock<RunsOn> = OnceLock::new();
     RUNS_ON.get_or_init(|| {
         let variable = |name| std::env::var(name).ok().filter(|value| !matches!(value.as_str(), "" | "all" | "auto"));
-        let runtime = variable("KONG_PG_TLS_RUNTIME");
-        let choices = match &runtime {
+        let named = variable("KONG_PG_TLS_POSTGRES").and_then(|majors| majors.split(',').next().map(str::to_owned));
+        let named: Option<Major> = named.map(|major| major.parse().expect("KONG_PG_TLS_POSTGRES lists majors"));
+        let choices = match variable("KONG_PG_TLS_RUNTIME") {
             Some(runtime) => vec![runtime.parse().expect("KONG_PG_TLS_RUNTIME is a runtime")],
             None => vec![RuntimeChoice::Local, RuntimeChoice::Docker],
         };
-        let (choice, newest) = choices.into_iter().find_map(newest).expect("tests need a PostgreSQL: install one");
-        let named = variable("KONG_PG_TLS_POSTGRES").and_then(|majors| majors.split(',').next().map(str::to_owned));
-        RunsOn { runtime: choice.to_string(), postgres: named.unwrap_or_else(|| newest.to_string()) }
+        let found = choices.into_iter().find_map(|choice| {
+            let offered = offers(choice);
+            let major =
+                named.map_or_else(|| offered.iter().max(), |named| offered.iter().find(|major| **major == named));
+            major.map(|major| RunsOn { runtime: choice.to_string(), postgres: major.to_string() })
+        });
+        found.unwrap_or_else(|| match named {
+            Some(major) => panic!("PostgreSQL {major} of KONG_PG_TLS_POSTGRES is not available here"),
+            None => panic!("tests need a PostgreSQL: install one"),
+        })
     })
 }
 
-fn newest(choice: RuntimeChoice) -> Option<(RuntimeChoice, Major)> {
+/// The majors that a runtime has; none if it cannot be used.
+fn offers(choice: RuntimeChoice) -> Vec<Major> {
     let folder = RunFolder::create().expect("a folder");
     let request = RuntimeRequest { choice, ..RuntimeRequest::default() };
-    let chosen = tokio::runtime::Runtime::new().expect("an async runtime").block_on(request.find(&[], &folder)).ok()?;
-    let newest = chosen.runtime.offers().into_iter().map(|offer| offer.major).max()?;
-    Some((choice, newest))
+    let found = tokio::runtime::Runtime::new().expect("an async runtime").block_on(request.find(&[], &folder));
+    found.map_or_else(|_| Vec::new(), |chosen| chosen.runtime.offers().iter().map(|offer| offer.major).collect())
 }
