@@ -86,6 +86,32 @@ pub struct Axes {
     pub stacks: Vec<Stack>,
 }
 
+impl Axes {
+    /// The points that the end of a cell's id names: `pg17+kong-3.9-oss+kong-luasec`. What it leaves out is as in a run
+    /// that names nothing: each case's own releases, this program's emulation of Kong, both stacks.
+    ///
+    /// # Errors
+    /// If a part of it means nothing.
+    pub fn of_id(end: &str) -> Result<Self, PlanError> {
+        let bad = || PlanError::CellId(end.to_owned());
+        let mut parts = end.split('+');
+        let major = parts.next().and_then(|part| part.strip_prefix("pg")?.parse().ok()).ok_or_else(bad)?;
+        let release = parts.next().map(|part| part.strip_prefix("kong-").ok_or_else(bad)?.parse()).transpose()?;
+        let client = parts.next().map(|part| {
+            let (client, stack) = part.rsplit_once('-')?;
+            Some((client.parse().ok()?, stack.parse().ok()?))
+        });
+        if parts.next().is_some() || client == Some(None) {
+            return Err(bad());
+        }
+        let (clients, stacks) = match client.flatten() {
+            Some((client, stack)) => (vec![client], vec![stack]),
+            None => (vec![ClientKind::Kong], Stack::ALL.to_vec()),
+        };
+        Ok(Self { majors: vec![major], releases: release.into_iter().collect(), clients, stacks })
+    }
+}
+
 /// A Kong release to run cells with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KongRelease {
@@ -135,6 +161,9 @@ pub enum PlanError {
     /// A shard that is not one of several.
     #[error("`{0}` is not a shard; the second of four is 2/4")]
     Shard(String),
+    /// The end of a cell's id that is none.
+    #[error("`@{0}` is not the end of a cell's id; expected one like @pg17+kong-latest+kong-luasec")]
+    CellId(String),
     /// A release that the program does not know.
     #[error("--kong: {0}")]
     Release(#[from] ReleaseError),
@@ -256,6 +285,31 @@ mod tests {
     #[case("a/b")]
     fn a_bad_shard_is_an_error(#[case] text: &str) {
         assert!(text.parse::<Shard>().is_err());
+    }
+
+    #[rstest]
+    #[case("pg17", 1, 0, 2)]
+    #[case("pg17+kong-3.9-oss", 1, 1, 2)]
+    #[case("pg17+kong-latest+kong-image-cosocket", 1, 1, 1)]
+    fn the_end_of_an_id_names_points(
+        #[case] end: &str,
+        #[case] majors: usize,
+        #[case] releases: usize,
+        #[case] stacks: usize,
+    ) {
+        let axes = Axes::of_id(end).expect("axes");
+        assert_eq!((axes.majors.len(), axes.releases.len(), axes.stacks.len()), (majors, releases, stacks));
+    }
+
+    #[rstest]
+    #[case("17")]
+    #[case("pgx")]
+    #[case("pg17+latest")]
+    #[case("pg17+kong-9.9")]
+    #[case("pg17+kong-latest+kong")]
+    #[case("pg17+kong-latest+kong-luasec+x")]
+    fn the_end_of_no_id_is_an_error(#[case] end: &str) {
+        assert!(Axes::of_id(end).is_err());
     }
 
     #[test]

@@ -82,7 +82,7 @@ enum Command {
     Report(report::ReportArgs),
     /// Decide each verdict of a run again, from what was recorded.
     Judge(judge::JudgeArgs),
-    /// Show what is configured at each point of a case, and what is expected there.
+    /// Show what is configured and expected in each case, or everything about one cell.
     Explain(explain::ExplainArgs),
     /// Show which runtimes, servers and clients can be used here, and why others cannot.
     Env,

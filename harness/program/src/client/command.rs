@@ -92,7 +92,8 @@ fn cell(task: &Task) -> Result<Value, ClientError> {
     let settings = &task.settings;
     let path = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
     // Without TLS the versions are of no interest, whatever they are.
-    let versions = if settings.ssl { translate::offered(task)? } else { Vec::new() };
+    let versions =
+        if settings.ssl { translate::offered(&task.settings, &task.profile, task.stack)? } else { Vec::new() };
     // A file at which Kong would stop is left out.
     let trusted = combine(settings).ok().flatten();
     let kong: serde_json::Map<_, _> = task.conf.all().map(|(key, value, _)| (key.to_owned(), value.into())).collect();

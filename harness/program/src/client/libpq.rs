@@ -153,7 +153,7 @@ async fn version(program: &Path) -> Option<(u16, String)> {
 fn tls(task: &Task, folder: &Path) -> Result<Vec<(&'static str, String)>, ClientError> {
     let failed = |error| ClientError::environment("write libpq's files", error);
     let settings = &task.settings;
-    let mut parameters = versions(&translate::offered(task)?)?;
+    let mut parameters = versions(&translate::offered(&task.settings, &task.profile, task.stack)?)?;
     parameters.push(("sslsni", "0".into()));
     let text = |path: PathBuf| path.to_string_lossy().into_owned();
     if settings.ssl_verify {

@@ -1,6 +1,7 @@
 //! The clients that can run a cell, behind one trait.
 
 mod accept_any;
+mod by_hand;
 mod command;
 mod interface;
 mod kong;
@@ -14,6 +15,7 @@ mod unavailable;
 use std::collections::{BTreeMap, HashMap};
 
 pub(crate) use self::accept_any::AcceptAny;
+pub use self::by_hand::ByHand;
 pub use self::interface::{Attempt, Client, ClientError, ClientOptions, Connection, Established, Open, Task};
 pub use self::unavailable::{ClientUnavailable, ContainerError, ProgramError, Unavailable};
 

@@ -153,7 +153,7 @@ fn configuration(task: &Task) -> Result<Tls, ClientError> {
             _ => None,
         }
     };
-    let offered = translate::offered(task)?;
+    let offered = translate::offered(&task.settings, &task.profile, task.stack)?;
     let versions: Vec<_> = offered.into_iter().filter_map(of).collect();
     if versions.is_empty() {
         return Err(ClientError::Unsupported("rustls speaks TLS 1.2 and TLS 1.3 only".into()));

@@ -4,17 +4,16 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::{ClientError, Task};
+use super::ClientError;
 use crate::vocabulary::TlsVersion;
-use kong_pg_client::{Stack, read_as_kong};
+use kong_pg_client::{Profile, Settings, Stack, read_as_kong};
 
 const VERSIONS: [TlsVersion; 4] = [TlsVersion::V1_0, TlsVersion::V1_1, TlsVersion::V1_2, TlsVersion::V1_3];
 
 /// The TLS versions that Kong would offer, oldest first: `pg_ssl_version` where LuaSec speaks, `lua_ssl_protocols`
 /// where a cosocket does.
-pub(super) fn offered(task: &Task) -> Result<Vec<TlsVersion>, ClientError> {
-    let settings = &task.settings;
-    let offered = match task.stack {
+pub(super) fn offered(settings: &Settings, profile: &Profile, stack: Stack) -> Result<Vec<TlsVersion>, ClientError> {
+    let offered = match stack {
         Stack::Cosocket => {
             let named = |version: &TlsVersion| {
                 settings.protocols.split_whitespace().any(|name| name.eq_ignore_ascii_case(version.as_str()))
@@ -22,13 +21,13 @@ pub(super) fn offered(task: &Task) -> Result<Vec<TlsVersion>, ClientError> {
             VERSIONS.into_iter().filter(named).collect()
         }
         Stack::Luasec => match settings.ssl_version.as_str() {
-            "any" | "sslv23" if task.profile.any_is_from_1_0() => VERSIONS.to_vec(),
+            "any" | "sslv23" if profile.any_is_from_1_0() => VERSIONS.to_vec(),
             "any" | "sslv23" => VERSIONS[1..].to_vec(),
             name => VERSIONS.into_iter().filter(|version| luasec_name(*version) == name).collect(),
         },
     };
     if offered.is_empty() {
-        let (key, value) = match task.stack {
+        let (key, value) = match stack {
             Stack::Cosocket => ("lua_ssl_protocols", &settings.protocols),
             Stack::Luasec => ("pg_ssl_version", &settings.ssl_version),
         };

@@ -1,5 +1,7 @@
 //! Which versions the last green run had, for telling whether a package has changed since.
 
+use postgres_tls_server::{Major, ServerFacts};
+
 use crate::record::PostgresRecord;
 
 /// Lines of a major, its version and that of its OpenSSL, as `ci/record-versions` writes them.
@@ -10,13 +12,25 @@ pub(super) fn changed(server: &PostgresRecord) -> Option<String> {
     changed_since(RECORDED, server)
 }
 
-fn changed_since(recorded: &str, server: &PostgresRecord) -> Option<String> {
-    let major = server.major.to_string();
+/// The server of the last green run on a major; of one that is not recorded, nothing but the major is known.
+pub(super) fn facts(major: Major) -> ServerFacts {
+    let versions = recorded_of(RECORDED, major);
+    let openssl = versions.map(|(_, openssl)| openssl.to_owned());
+    ServerFacts { major, version: versions.map_or_else(|| major.to_string(), |(version, _)| version.into()), openssl }
+}
+
+/// The versions of PostgreSQL and OpenSSL that are recorded of a major.
+fn recorded_of(recorded: &str, major: Major) -> Option<(&str, &str)> {
+    let major = major.to_string();
     let mut lines = recorded.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let (version, openssl) = lines.find_map(|line| match line[..] {
+    lines.find_map(|line| match line[..] {
         [of, version, openssl] if of == major => Some((version, openssl)),
         _ => None,
-    })?;
+    })
+}
+
+fn changed_since(recorded: &str, server: &PostgresRecord) -> Option<String> {
+    let (major, (version, openssl)) = (server.major, recorded_of(recorded, server.major)?);
     let known = server.version.as_deref()?;
     if known == version && server.openssl.as_deref().is_none_or(|known| known == openssl) {
         return None;
@@ -26,7 +40,6 @@ fn changed_since(recorded: &str, server: &PostgresRecord) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use postgres_tls_server::Major;
     use rstest::rstest;
 
     use super::*;

@@ -14,6 +14,7 @@ mod last_green;
 mod log;
 mod markdown;
 mod matrix;
+mod paragraph;
 mod progress;
 mod remarks;
 mod reporter;
@@ -28,8 +29,9 @@ use crate::record::Results;
 pub use cell::write_cell;
 pub use claims::{Recorded, write_claims};
 pub use deviations::write_deviations;
-pub use explain::write_explanation;
+pub use explain::{write_cell_explanation, write_explanation};
 pub use format::Format;
+pub(crate) use paragraph::indent;
 pub use reporter::{Reporter, write_file};
 
 /// The formats that every run writes.

@@ -4,31 +4,38 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use super::runner::Runner;
 use crate::format::{Connects, Documented, KongText, ServerLog, Would};
 use crate::judge::{Expectation, ExpectedOutcome, KnownDeviation};
 use crate::plan::Cell;
 use crate::suite::{Change, Expected, Step, TextContext, TextError, Texts};
 use crate::vocabulary::{TlsVersion, openssl_line_of};
-use certificate_trees::{PkiError, Tree};
+use certificate_trees::{Authority, PkiError, Tree};
 use kong_pg_client::{Edition, Stack};
 use postgres_tls_server::ServerFacts;
 
 /// What the texts of a cell depend on.
-pub(super) struct Words<'a> {
-    pub(super) cell: &'a Cell,
-    pub(super) facts: &'a ServerFacts,
-    pub(super) tree: &'a Tree,
+pub struct Words<'a> {
+    /// The texts of the suite.
+    pub texts: &'a Texts,
+    /// What makes the certificates.
+    pub authority: &'a Authority,
+    /// The cell.
+    pub cell: &'a Cell,
+    /// The server's version and OpenSSL.
+    pub facts: &'a ServerFacts,
+    /// The certificates.
+    pub tree: &'a Tree,
     /// The address Kong comes from, as the server names it.
-    pub(super) host: Option<&'a str>,
-    pub(super) data_directory: &'a str,
+    pub host: Option<&'a str>,
+    /// The server's data directory.
+    pub data_directory: &'a str,
     /// The folder of Kong's files.
-    pub(super) kong: &'a Path,
+    pub kong: &'a Path,
 }
 
 /// An expectation that cannot be expanded for a cell.
 #[derive(Debug, Error)]
-pub(super) enum ExpandError {
+pub enum ExpandError {
     /// One of its texts.
     #[error(transparent)]
     Text(#[from] TextError),
@@ -40,33 +47,36 @@ pub(super) enum ExpandError {
 /// The text of `texts.yaml` for a TLS connection that the client closes without close_notify.
 const ABRUPT_END: &str = "{TLS connection closed without close_notify}";
 
-impl Runner {
-    /// The expectation of a step for a cell.
-    pub(super) fn expand(&self, step: &Step, words: &Words<'_>) -> Result<Expectation, ExpandError> {
-        let value = |name: &str| self.value(name, words);
-        let server = TextContext { major: words.cell.major, openssl: openssl_line_of(words.facts), value: &value };
-        let kong = TextContext { openssl: Some(words.cell.profile.openssl), ..server };
-        let reload = step.log.as_ref().map(|log| expand_log(&self.texts, log, &server)).transpose()?;
+impl Words<'_> {
+    /// The expectation of a step for the cell.
+    ///
+    /// # Errors
+    /// If one of its texts or certificates is not there for these versions.
+    pub fn expand(&self, step: &Step) -> Result<Expectation, ExpandError> {
+        let value = |name: &str| self.value(name);
+        let server = TextContext { major: self.cell.major, openssl: openssl_line_of(self.facts), value: &value };
+        let kong = TextContext { openssl: Some(self.cell.profile.openssl), ..server };
+        let reload = step.log.as_ref().map(|log| expand_log(self.texts, log, &server)).transpose()?;
         let (outcome, log) =
-            match step.expect.as_ref().map(|expected| expected.on(words.cell.stack, words.cell.profile.edition)) {
+            match step.expect.as_ref().map(|expected| expected.on(self.cell.stack, self.cell.profile.edition)) {
                 None => (None, vec![Vec::new()]),
                 Some(Expected::Hangs { postgres }) => {
-                    (Some(ExpectedOutcome::Hangs), expand_log(&self.texts, postgres, &server)?)
+                    (Some(ExpectedOutcome::Hangs), expand_log(self.texts, postgres, &server)?)
                 }
                 Some(Expected::Connects(connects)) => {
-                    let mut log = expand_log(&self.texts, &connects.postgres, &server)?;
-                    if closes_without_notify(step, connects, words.cell) {
+                    let mut log = expand_log(self.texts, &connects.postgres, &server)?;
+                    if closes_without_notify(step, connects, self.cell) {
                         let end = self.texts.expand(ABRUPT_END, &server)?;
                         for lines in &mut log {
                             lines.extend(end.iter().cloned());
                         }
                     }
-                    let certificate = connects.certificate.as_deref().filter(|_| words.cell.client.is_transparent());
-                    let certificate = certificate.map(|file| self.describe(words.tree, file));
+                    let certificate = connects.certificate.as_deref().filter(|_| self.cell.client.is_transparent());
+                    let certificate = certificate.map(|file| self.describe(file));
                     let outcome = ExpectedOutcome::Connects {
                         tls: connects.tls.accepted().iter().map(|version| version.as_str().to_owned()).collect(),
                         cipher: connects.cipher.clone(),
-                        client_dn: connects.client_dn.clone().filter(|_| words.cell.client.is_transparent()),
+                        client_dn: connects.client_dn.clone().filter(|_| self.cell.client.is_transparent()),
                         certificate: certificate.transpose()?,
                     };
                     (Some(outcome), log)
@@ -77,7 +87,7 @@ impl Runner {
                         texts.collect::<Result<_, TextError>>()
                     };
                     let outcome = ExpectedOutcome::Refused {
-                        stage: stage.filter(|_| words.cell.client.is_transparent()),
+                        stage: stage.filter(|_| self.cell.client.is_transparent()),
                         kong: expand(says.text().accepted())?,
                         raised: says.is_raised(),
                         raised_instead: expand(says.text().raised_instead())?,
@@ -86,18 +96,18 @@ impl Runner {
                             KongText::One(_) => None,
                         },
                     };
-                    (Some(outcome), expand_log(&self.texts, postgres, &server)?)
+                    (Some(outcome), expand_log(self.texts, postgres, &server)?)
                 }
             };
-        let open_connection = step.open_connection.clone().filter(|_| !is_kept_out(words.cell));
+        let open_connection = step.open_connection.clone().filter(|_| !is_kept_out(self.cell));
         Ok(Expectation { reload, open_connection, outcome, server_log: log, answers: step.queries.clone() })
     }
 
     /// Where the documents are known to be wrong or silent about a cell.
-    pub(super) fn known_deviations(&self, words: &Words<'_>) -> Result<Vec<KnownDeviation>, ExpandError> {
-        let value = |name: &str| self.value(name, words);
-        let server = TextContext { major: words.cell.major, openssl: openssl_line_of(words.facts), value: &value };
-        let kong = TextContext { openssl: Some(words.cell.profile.openssl), ..server };
+    pub(super) fn known_deviations(&self) -> Result<Vec<KnownDeviation>, ExpandError> {
+        let value = |name: &str| self.value(name);
+        let server = TextContext { major: self.cell.major, openssl: openssl_line_of(self.facts), value: &value };
+        let kong = TextContext { openssl: Some(self.cell.profile.openssl), ..server };
         let text = |text: &Option<String>, speaker: &TextContext<'_>| {
             let lines = text.as_ref().map(|text| self.texts.expand(text, speaker)).transpose();
             lines.map(|lines| lines.map(|lines| lines.join("\n")))
@@ -110,18 +120,18 @@ impl Runner {
             let Documented { claim, says, happens, instead, .. } = documented.clone();
             Ok(KnownDeviation { claim, says, happens, instead, would: would.transpose()? })
         };
-        words.cell.documented().map(known).collect()
+        self.cell.documented().map(known).collect()
     }
 
-    fn value(&self, name: &str, words: &Words<'_>) -> Option<String> {
+    fn value(&self, name: &str) -> Option<String> {
         match name {
-            "host" => return Some(words.host.unwrap_or("127.0.0.1").to_owned()),
-            "datadir" => return Some(words.data_directory.to_owned()),
-            "kong" => return Some(words.kong.display().to_string()),
+            "host" => return Some(self.host.unwrap_or("127.0.0.1").to_owned()),
+            "datadir" => return Some(self.data_directory.to_owned()),
+            "kong" => return Some(self.kong.display().to_string()),
             _ => {}
         }
         let (what, certificate) = name.split_once(" of ")?;
-        let certificate = self.authority.certificate(words.tree, certificate).ok()?;
+        let certificate = self.authority.certificate(self.tree, certificate).ok()?;
         match what {
             "subject" => Some(certificate.subject()),
             "issuer" => Some(certificate.issuer()),
@@ -131,8 +141,8 @@ impl Runner {
     }
 
     /// A certificate as people tell it from others.
-    fn describe(&self, tree: &Tree, file: &str) -> Result<String, PkiError> {
-        let pem = self.authority.file(tree, file)?;
+    fn describe(&self, file: &str) -> Result<String, PkiError> {
+        let pem = self.authority.file(self.tree, file)?;
         let certificate = openssl::x509::X509::from_pem(&pem)?;
         Ok(describe(&certificate))
     }

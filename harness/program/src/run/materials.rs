@@ -139,6 +139,12 @@ pub(super) fn configuration(side: &KongSide, stack: Stack, at: &Located<'_>) -> 
     }
 }
 
+/// What Kong reads, its files by their bare names.
+#[must_use]
+pub fn kong_conf_of(side: &KongSide, stack: Stack) -> KongConf {
+    configuration(side, stack, &Located { folder: Path::new(""), files: &BTreeMap::new() })
+}
+
 /// All four files as people see them.
 pub(super) fn config_files(situation: &Situation, configuration: &Configuration) -> ConfigFiles {
     let lines = |lines: &[String]| lines.iter().map(|line| format!("{line}\n")).collect();

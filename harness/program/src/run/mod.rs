@@ -19,7 +19,8 @@ use tokio::sync::mpsc::UnboundedSender;
 
 pub use error::CellError;
 pub use event::{Event, RunInfo};
-pub use materials::ConfigFiles;
+pub use expand::{ExpandError, Words};
+pub use materials::{ConfigFiles, kong_conf_of};
 pub use options::{CellRequest, ClientRequest, Limits, Options, RuntimeChoice, RuntimeRequest};
 pub use result::CellResult;
 pub use runner::Runner;

@@ -183,6 +183,8 @@ impl Runner {
         attempt: Option<&ObservedAttempt>,
     ) -> (Expected, Vec<KnownDeviation>) {
         let words = Words {
+            texts: &self.texts,
+            authority: &self.authority,
             cell: context.cell,
             facts: server.facts(),
             tree: &context.step.situation.tree,
@@ -190,8 +192,8 @@ impl Runner {
             data_directory: &server.data_directory(),
             kong: set_up.folder.path(),
         };
-        let expanded = self.expand(context.step, &words);
-        match expanded.and_then(|expected| Ok((expected, self.known_deviations(&words)?))) {
+        let expanded = words.expand(context.step);
+        match expanded.and_then(|expected| Ok((expected, words.known_deviations()?))) {
             Ok((expected, known)) => (Expected::Known(expected), known),
             // The load checks every placeholder, so what is left is a version that no text is recorded for.
             Err(error) => (Expected::Unknown { missing_text: error.to_string() }, Vec::new()),

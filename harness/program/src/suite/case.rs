@@ -19,6 +19,8 @@ pub struct Case {
     pub name: String,
     /// The file and line it is written at.
     pub place: String,
+    /// What a reader should know about its scenario, and about itself.
+    pub about: Vec<String>,
     /// The claims of the documents that it proves.
     pub claims: Vec<String>,
     /// The URLs it comes from.
@@ -72,6 +74,8 @@ pub struct Step {
     pub open_connection: Option<OpenConnection>,
     /// SQL queries of the superuser, each with the server's answer.
     pub queries: Vec<(String, String)>,
+    /// When what must happen does, and why.
+    pub about: Vec<String>,
     /// What must happen then; `None` where the case only prepares the next step.
     pub expect: Option<Expectation>,
 }

@@ -134,6 +134,7 @@ impl<'a> Compiler<'a> {
             scenario: self.id.to_owned(),
             name: names.join(", "),
             place: self.place.clone(),
+            about: [&self.scenario.about, &case.about].into_iter().flatten().cloned().collect(),
             claims: self.claims(point, &expects, &documented),
             source: self.scenario.source.iter().chain(&case.source).map(|url| url.0.clone()).collect(),
             reason: case.reason.clone().or_else(|| self.scenario.reason.clone()),
@@ -213,8 +214,12 @@ impl<'a> Compiler<'a> {
                 return None;
             }
         };
+        let about = match expects {
+            Expects::Case { expect, .. } | Expects::Point { expect, .. } => self.shared.outcomes.about(expect),
+            Expects::Nothing => Vec::new(),
+        };
         let queries = case.queries.clone().into_iter().collect();
-        let first = Step { situation, change: Change::First, log: None, open_connection: None, queries, expect };
+        let first = Step { situation, change: Change::First, log: None, open_connection: None, queries, about, expect };
         let mut steps = vec![first];
         for (number, step) in case.then.iter().enumerate() {
             steps.push(self.step(number, step, tls, &mut layers)?);
@@ -273,7 +278,8 @@ impl<'a> Compiler<'a> {
             None => None,
         };
         let (log, open_connection) = (Some(step.postgres.clone()), step.open_connection.clone());
-        Some(Step { situation, change, log, open_connection, queries: Vec::new(), expect })
+        let about = step.expect.as_ref().map(|expect| self.shared.outcomes.about(expect)).unwrap_or_default();
+        Some(Step { situation, change, log, open_connection, queries: Vec::new(), about, expect })
     }
 
     fn situation(&mut self, layers: &[Layer<'_>]) -> Option<Situation> {

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::arguments::{ArgumentError, bind};
 use super::template::{TemplateError, substitute};
-use crate::format::{Arguments, Expect, NamedOutcome};
+use crate::format::{Arguments, Expect, NamedOutcome, Outcome};
 use crate::load::some_of;
 use crate::vocabulary::TlsVersion;
 
@@ -81,6 +81,26 @@ impl Outcomes {
                 Ok(Resolved::Newest { tls_1_2, tls_1_3 })
             }
         }
+    }
+
+    /// When what is expected happens, and why: of each outcome that is named, what it says about itself.
+    pub(super) fn about(&self, expect: &Expect) -> Vec<String> {
+        let mut names = Vec::new();
+        match expect {
+            Expect::Named(name) => names.push(name),
+            Expect::Spelled(spelled) => {
+                names.extend(spelled.named.keys());
+                for outcome in [&spelled.luasec, &spelled.cosocket].into_iter().flatten() {
+                    match outcome {
+                        Outcome::Named(name) => names.push(name),
+                        Outcome::Spelled(spelled) => names.extend(spelled.named.keys()),
+                    }
+                }
+            }
+        }
+        let mut about: Vec<_> = names.into_iter().filter_map(|name| Some(self.0.get(name)?.about.clone())).collect();
+        about.dedup();
+        about
     }
 
     fn unknown(&self, name: &str) -> OutcomeError {

@@ -4,6 +4,7 @@ mod behaviour;
 mod client_kind;
 mod globs;
 mod open_connection;
+mod shell;
 mod tls_version;
 mod versions;
 
@@ -11,5 +12,6 @@ pub use behaviour::Behaviour;
 pub use client_kind::ClientKind;
 pub use globs::{BadGlob, Globs};
 pub use open_connection::OpenConnection;
+pub use shell::quoted;
 pub use tls_version::TlsVersion;
 pub use versions::{OpensslRange, OpensslRelease, OpensslReleases, PostgresRange, Range, RangeError, openssl_line_of};

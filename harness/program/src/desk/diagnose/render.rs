@@ -6,6 +6,7 @@ use anstyle::Style;
 
 use super::{Diagnosis, Suspect};
 use crate::format::Speaker;
+use crate::report::indent;
 
 /// How many causes are shown; the others are in `--json`.
 const SHOWN: usize = 5;
@@ -70,13 +71,4 @@ fn name(speaker: Speaker) -> &'static str {
         Speaker::Libpq => "libpq (psql and drivers built on it)",
         Speaker::System => "the operating system",
     }
-}
-
-/// A text in lines of at most so many columns, each indented.
-fn indent(text: &str, by: usize, width: usize) -> String {
-    let options = textwrap::Options::new(width.max(by + 20))
-        .break_words(false)
-        .word_splitter(textwrap::WordSplitter::NoHyphenation);
-    let blank = " ".repeat(by);
-    textwrap::fill(text, options.initial_indent(&blank).subsequent_indent(&blank))
 }
