@@ -35,8 +35,8 @@ fn tree() -> Tree {
     Tree { certificates: BTreeMap::from(certificates.map(|(name, spec)| (name.to_owned(), spec))), ..Tree::default() }
 }
 
-/// A real server that wants a client certificate, and a place with the certificates for it.
-async fn server() -> (Arc<RunFolder>, Arc<Pool>, Lease, Place) {
+/// A real server with TLS, and a place with the certificates for it.
+async fn server(hba: &[&str]) -> (Arc<RunFolder>, Arc<Pool>, Lease, Place) {
     let mut request = RuntimeRequest::default();
     if let Ok(runtime) = std::env::var("KONG_PG_TLS_RUNTIME") {
         request.choice = runtime.parse().expect("a runtime");
@@ -52,7 +52,7 @@ async fn server() -> (Arc<RunFolder>, Arc<Pool>, Lease, Place) {
     let file = |name: &str| File::of_database_user(std::fs::read(place.path().join(name)).expect("a file"));
     let configuration = Configuration {
         conf: vec![("ssl".into(), "on".into()), ("ssl_ca_file".into(), "root.crt".into())],
-        hba: vec!["hostssl all all all cert".into()],
+        hba: hba.iter().map(|line| (*line).to_owned()).collect(),
         files: ["server.crt", "server.key", "root.crt"].map(|name| (name.to_owned(), file(name))).into(),
         ..Configuration::default()
     };
@@ -66,7 +66,7 @@ async fn server() -> (Arc<RunFolder>, Arc<Pool>, Lease, Place) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_server_is_shown_with_its_chain_and_both_logins() {
-    let (_folder, pool, mut lease, place) = server().await;
+    let (_folder, pool, mut lease, place) = server(&["hostssl all all all cert"]).await;
     let (host, port) = lease.server().address();
     let conf = format!(
         "pg_host = {host}\npg_port = {port}\npg_ssl = on\npg_ssl_required = on\npg_ssl_verify = on\n\
@@ -110,6 +110,67 @@ async fn a_real_server_is_shown_with_its_chain_and_both_logins() {
     assert!(causes.iter().take(3).any(|cause| cause["code"] == "ca-not-trusted"), "{causes:#?}");
     drop(lease);
     pool.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_superuser_sees_both_sides_and_no_password_is_shown() {
+    let hba = ["host all postgres all trust", "hostssl all all all cert map=nobody", "hostssl all all all md5"];
+    let (_folder, pool, mut lease, place) = server(&hba).await;
+    let (host, port) = lease.server().address();
+    let conf = format!(
+        "pg_host = {host}\npg_port = {port}\npg_user = kong\npg_ssl = on\npg_ssl_required = on\npg_ssl_verify = on\n\
+         lua_ssl_trusted_certificate = root.crt\npg_password = secret-of-kong\n"
+    );
+    std::fs::write(place.path().join("kong.conf"), &conf).expect("a file");
+    let dsn = format!("postgres://postgres:secret-of-admin@{host}:{port}/postgres");
+    let output = place.run(&["check", "kong.conf", "--live", "--as-superuser", &dsn]);
+    assert_eq!(output.status, Some(100), "{output:#?}");
+    for part in [
+        "The server's side is read as postgres@",
+        "connection requires a valid client certificate",
+        "The server's side: PostgreSQL ",
+        "  ssl_ca_file = root.crt  (",
+        "pg_hba.conf:2: hostssl all all all cert map=nobody",
+        "  role kong: may log in, has a password for SCRAM\n",
+        "not seen: the log: logging_collector is off; name the log with --log",
+        "What of it does not fit Kong:",
+        "error[client-certificate-wanted]",
+        "warning[hba-shadowed]",
+    ] {
+        assert!(output.stdout.contains(part), "{part}: {}", output.stdout);
+    }
+    assert!(!format!("{output:?}").contains("secret-of"), "{output:#?}");
+
+    let conf = conf.replace("pg_user = kong", "pg_user = postgres");
+    std::fs::write(place.path().join("kong.conf"), &conf).expect("a file");
+    let output = place.run(&["check", "kong.conf", "--live", "--as-superuser", &dsn, "--json"]);
+    let document: serde_json::Value = serde_json::from_str(&output.stdout).expect("one document");
+    let live = &document["live"];
+    assert_eq!(live["connects"], true, "{live:#}");
+    for attempt in live["attempts"].as_array().expect("attempts") {
+        let seen = attempt["seen"].as_str().expect("what the server shows");
+        assert!(seen.starts_with("TLSv1.") && seen.contains(", no client certificate, user postgres, from "), "{seen}");
+    }
+    let rule = live["server"]["rules"][1]["line"].as_str();
+    assert!(rule.is_some_and(|line| line.starts_with("hostssl all all all cert map=nobody")), "{live:#}");
+
+    let other = format!("postgres://postgres@{host}:{port}/no-such-database");
+    let output = place.run(&["check", "kong.conf", "--live", "--as-superuser", &other]);
+    assert_eq!(output.status, Some(0), "Kong connects all the same: {output:#?}");
+    assert!(
+        output.stdout.contains("cannot be read: db error: FATAL: database \"no-such-database\""),
+        "{}",
+        output.stdout
+    );
+    drop(lease);
+    pool.close().await;
+}
+
+#[test]
+fn what_is_no_connection_string_has_a_clear_end() {
+    let output = Place::new().run(&["check", "--live", "--host", "127.0.0.1", "--as-superuser", "nonsense"]);
+    assert_eq!(output.status, Some(2), "{output:#?}");
+    assert!(output.stderr.contains("expected one like postgres://"), "{output:#?}");
 }
 
 /// What stands where a server should be.

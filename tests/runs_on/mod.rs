@@ -25,7 +25,8 @@ pub(crate) fn runs_on() -> &'static RunsOn {
             None => vec![RuntimeChoice::Local, RuntimeChoice::Docker],
         };
         let found = choices.into_iter().find_map(|choice| {
-            let offered = offers(choice);
+            // In a thread of its own: the test may be an asynchronous one.
+            let offered = std::thread::spawn(move || offers(choice)).join().expect("a thread");
             let major =
                 named.map_or_else(|| offered.iter().max(), |named| offered.iter().find(|major| **major == named));
             major.map(|major| RunsOn { runtime: choice.to_string(), postgres: major.to_string() })

@@ -23,6 +23,8 @@ Examples:
   kong-pg-tls check kong.conf --postgresql postgresql.conf --hba pg_hba.conf
   kong-pg-tls check kong.conf --live                     and connect as Kong does
   kong-pg-tls check kong.conf --live --json              the same for a program
+  kong-pg-tls check kong.conf --live --as-superuser postgres://postgres@db/postgres
+                                                         and show the server's side
 
 Exit status:
   0 nothing wrong was found   100 there are errors or warnings   2 it cannot be read";
@@ -82,6 +84,10 @@ pub(super) struct CheckArgs {
     /// The server's log, to show the lines that it gains meanwhile.
     #[arg(long, value_name = "FILE", requires = "live")]
     log: Option<PathBuf>,
+    /// A superuser's connection string, to see the server's side: its settings, pg_hba.conf, what it shows of Kong's
+    /// connections, and its log. Without a password in it, PGPASSWORD is used.
+    #[arg(long, value_name = "DSN", requires = "live")]
+    as_superuser: Option<String>,
     /// One JSON document.
     #[arg(long, conflicts_with = "sarif")]
     json: bool,
@@ -161,9 +167,14 @@ pub(super) async fn check(args: &CheckArgs) -> Result<Exit, Failure> {
 }
 
 async fn connect(args: &CheckArgs, request: &Request, report: &Report) -> Result<Exit, Failure> {
-    let limit = args.timeout.map(Duration::from_secs);
-    let plan =
-        live::plan(request, &Overrides { host: args.host.clone(), port: args.port, log: args.log.clone(), limit })?;
+    let overrides = Overrides {
+        host: args.host.clone(),
+        port: args.port,
+        log: args.log.clone(),
+        superuser: args.as_superuser.clone(),
+        limit: args.timeout.map(Duration::from_secs),
+    };
+    let plan = live::plan(request, &overrides)?;
     let causes = load_causes()?;
     if !args.json {
         written(live::write_announcement(&mut io::stdout().lock(), &plan), Exit::Success)?;
@@ -171,7 +182,7 @@ async fn connect(args: &CheckArgs, request: &Request, report: &Report) -> Result
     let result = live::run(&plan).await;
     let exit = if result.connects() && !report.is_faulty() { Exit::Success } else { Exit::Failed };
     let diagnosis = live::diagnose(&plan, &result, &causes);
-    let mut out = io::stdout().lock();
+    let mut out = anstream::stdout().lock();
     let outcome = if args.json {
         write_json(&mut out, report, Some(LiveJson::new(&plan, &result, diagnosis)))
     } else {

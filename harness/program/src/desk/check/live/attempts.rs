@@ -3,6 +3,7 @@
 use kong_pg_client::{Kong, Refusal, Stack};
 
 use super::Plan;
+use super::superuser::{Row, Superuser, SuperuserError};
 
 /// A login on a stack.
 #[derive(Debug)]
@@ -11,6 +12,8 @@ pub struct Stacked {
     pub stack: Stack,
     /// What came of it.
     pub outcome: Outcome,
+    /// What the server shows of the connection, if it was asked.
+    pub seen: Option<String>,
 }
 
 /// What came of a login.
@@ -36,15 +39,34 @@ impl From<Refusal> for Outcome {
 }
 
 /// First as nginx starts, then as a worker or the command line.
-pub(super) async fn both(plan: &Plan) -> Vec<Stacked> {
+pub(super) async fn both(plan: &Plan, superuser: Option<&Superuser>) -> Vec<Stacked> {
     let mut attempts = Vec::new();
     for &stack in Stack::ALL {
-        attempts.push(Stacked { stack, outcome: one(plan, stack).await });
+        let mut seen = None;
+        let outcome = one(plan, stack, superuser, &mut seen).await;
+        attempts.push(Stacked { stack, outcome, seen });
     }
     attempts
 }
 
-async fn one(plan: &Plan, stack: Stack) -> Outcome {
+/// What the server shows of a connection.
+fn describe(shown: &Result<Option<Row>, SuperuserError>) -> String {
+    match shown.as_ref().map(|row| row.as_deref()) {
+        Ok(Some([version, cipher, subject, user, address])) => {
+            let tls = match (version, cipher) {
+                (Some(version), Some(cipher)) => format!("{version}, {cipher}"),
+                _ => "no TLS".into(),
+            };
+            let certificate = subject.as_ref().map_or("no client certificate".into(), |it| format!("certificate {it}"));
+            let [user, address] = [user, address].map(|it| it.as_deref().unwrap_or("unknown"));
+            format!("{tls}, {certificate}, user {user}, from {address}")
+        }
+        Ok(_) => "the superuser's server has no such connection: Kong has reached another one, or a pooler".into(),
+        Err(error) => error.to_string(),
+    }
+}
+
+async fn one(plan: &Plan, stack: Stack, superuser: Option<&Superuser>, seen: &mut Option<String>) -> Outcome {
     let kong = match Kong::start(plan.settings.clone(), plan.profile.clone(), stack) {
         Ok(kong) => kong,
         Err(refusal) => return refusal.into(),
@@ -53,6 +75,9 @@ async fn one(plan: &Plan, stack: Stack) -> Outcome {
     let attempt = tokio::time::timeout(plan.limit.saturating_mul(2), kong.connect());
     match attempt.await.map(|attempt| attempt.result) {
         Ok(Ok(connection)) => {
+            if let Some(superuser) = superuser {
+                *seen = Some(describe(&superuser.session(connection.pid).await));
+            }
             // A server that is slow to take the end of a connection has let Kong in all the same.
             let _ = tokio::time::timeout(plan.limit, connection.close()).await;
             Outcome::Connected

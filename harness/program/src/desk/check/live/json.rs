@@ -4,12 +4,12 @@ use openssl::x509::X509;
 use serde::Serialize;
 
 use super::super::material;
-use super::{Answer, LiveResult, Outcome, Plan};
+use super::{Answer, LiveResult, Outcome, Plan, ServerSide};
 use crate::desk::diagnose::Diagnosis;
 
 /// The `live` part of `check --live --json`. Passwords and keys are not in it.
 #[derive(Debug, Serialize)]
-pub struct LiveJson {
+pub struct LiveJson<'a> {
     host: String,
     port: u16,
     connects: bool,
@@ -21,6 +21,9 @@ pub struct LiveJson {
     authorities: Option<Vec<String>>,
     attempts: Vec<Attempt>,
     log: Option<Vec<String>>,
+    server: Option<&'a ServerSide>,
+    /// Why the server's side is not there, if it was asked for.
+    server_problem: Option<String>,
     libpq: Option<String>,
     diagnosis: Option<Diagnosis>,
 }
@@ -40,12 +43,14 @@ struct Attempt {
     outcome: &'static str,
     step: Option<&'static str>,
     text: Option<String>,
+    /// What the server shows of the connection.
+    seen: Option<String>,
 }
 
-impl LiveJson {
+impl<'a> LiveJson<'a> {
     /// What there is to say.
     #[must_use]
-    pub fn new(plan: &Plan, result: &LiveResult, diagnosis: Option<Diagnosis>) -> Self {
+    pub fn new(plan: &Plan, result: &'a LiveResult, diagnosis: Option<Diagnosis>) -> Self {
         let (sent, problem) = match &result.answer {
             Answer::Tls(sent) => (Some(sent), None),
             Answer::No => (None, Some("the server has no TLS".to_owned())),
@@ -58,7 +63,7 @@ impl LiveJson {
                 Outcome::Refused { step, text } => ("refused", Some(*step), Some(text.clone())),
                 Outcome::Hangs => ("hangs", None, None),
             };
-            Attempt { stack: attempt.stack.to_string(), outcome, step, text }
+            Attempt { stack: attempt.stack.to_string(), outcome, step, text, seen: attempt.seen.clone() }
         });
         Self {
             host: plan.settings.host.clone(),
@@ -71,6 +76,8 @@ impl LiveJson {
             authorities: result.authorities.clone(),
             attempts: attempts.collect(),
             log: result.log.clone(),
+            server: result.server.as_ref().and_then(|side| side.as_ref().ok()),
+            server_problem: result.server.as_ref().and_then(|side| Some(side.as_ref().err()?.to_string())),
             libpq: result.libpq.as_ref().map(|libpq| libpq.output.clone()),
             diagnosis,
         }

@@ -13,7 +13,7 @@ pub(super) struct Log {
 }
 
 /// The server may write what it has to say a little later than Kong hears of it.
-const PATIENCE: Duration = Duration::from_millis(300);
+pub(super) const PATIENCE: Duration = Duration::from_millis(300);
 
 /// More is not shown.
 const LIMIT: u64 = 64 * 1024;

@@ -7,6 +7,8 @@ mod libpq;
 mod log;
 mod plan;
 mod probe;
+mod server_side;
+mod superuser;
 mod text;
 
 use crate::desk::diagnose::{Circumstances, Diagnosis};
@@ -17,6 +19,9 @@ pub use json::LiveJson;
 pub use libpq::Libpq;
 pub use plan::{LiveError, Overrides, Plan, plan};
 pub use probe::{Answer, HandshakeError, Sent};
+pub use server_side::{Rule, ServerSetting, ServerSide};
+use superuser::Superuser;
+pub use superuser::SuperuserError;
 pub use text::{write_announcement, write_result};
 
 /// What came of it.
@@ -30,6 +35,8 @@ pub struct LiveResult {
     pub attempts: Vec<Stacked>,
     /// What the server has logged meanwhile, if its log was named.
     pub log: Option<Vec<String>>,
+    /// The server's side, if a superuser was named.
+    pub server: Option<Result<ServerSide, SuperuserError>>,
     /// What libpq makes of the same settings, if psql is here.
     pub libpq: Option<Libpq>,
 }
@@ -64,26 +71,69 @@ pub fn diagnose(plan: &Plan, result: &LiveResult, causes: &CausesFile) -> Option
     Some(causes.diagnose(&text, &circumstances))
 }
 
+/// The log that the server writes to a file of its own, read through SQL.
+struct OwnLog<'a> {
+    superuser: &'a Superuser,
+    begins: Result<Option<(String, u64)>, SuperuserError>,
+}
+
+impl<'a> OwnLog<'a> {
+    async fn begin(superuser: &'a Superuser) -> Self {
+        tokio::time::sleep(log::PATIENCE).await;
+        Self { superuser, begins: superuser.log().await }
+    }
+
+    /// The lines since then, or why there are none to see.
+    async fn end(self) -> Result<Vec<String>, String> {
+        tokio::time::sleep(log::PATIENCE).await;
+        let why = |error: &SuperuserError| format!("the log: {error}; name it with --log");
+        match &self.begins {
+            Ok(Some(begins)) => self.superuser.lines(begins).await.map_err(|error| why(&error)),
+            Ok(None) => Err("the log: logging_collector is off; name the log with --log".into()),
+            Err(error) => Err(why(error)),
+        }
+    }
+}
+
 /// Connects. Nothing is tried twice, and nothing takes longer than its limit.
 pub async fn run(plan: &Plan) -> LiveResult {
     let answer = probe::probe(plan).await;
     if matches!(answer, Answer::Unresolved(_)) {
-        return LiveResult { answer, authorities: None, attempts: Vec::new(), log: None, libpq: None };
+        let attempts = Vec::new();
+        return LiveResult { answer, authorities: None, attempts, log: None, server: None, libpq: None };
     }
     let authorities = match &answer {
         Answer::Tls(_) => authorities::ask_for_authorities(plan).await,
         _ => None,
+    };
+    let superuser = match &plan.superuser {
+        Some(dsn) => Some(Superuser::connect(dsn, plan.limit).await),
+        None => None,
     };
     // What the handshakes before have left there is of no interest.
     let log = match &plan.log {
         Some(log) => Some(log.skip_to_end().await),
         None => None,
     };
-    let attempts = attempts::both(plan).await;
-    let log = match &log {
-        Some(log) => Some(log.since().await),
+    let connected = superuser.as_ref().and_then(|superuser| superuser.as_ref().ok());
+    let asked = match connected {
+        Some(superuser) if log.is_none() => Some(OwnLog::begin(superuser).await),
+        _ => None,
+    };
+    let attempts = attempts::both(plan, connected).await;
+    let (log, no_log) = match (&log, asked) {
+        (Some(log), _) => (Some(log.since().await), None),
+        (None, Some(asked)) => asked.end().await.map_or_else(|why| (None, Some(why)), |lines| (Some(lines), None)),
+        (None, None) => (None, None),
+    };
+    let server = match superuser {
+        Some(Ok(superuser)) => Some(server_side::read(&superuser, plan).await.map(|mut side| {
+            side.unseen.extend(no_log);
+            side
+        })),
+        Some(Err(error)) => Some(Err(error)),
         None => None,
     };
     let libpq = if matches!(answer, Answer::Unreachable(_)) { None } else { libpq::connect(plan).await };
-    LiveResult { answer, authorities, attempts, log, libpq }
+    LiveResult { answer, authorities, attempts, log, server, libpq }
 }

@@ -9,6 +9,7 @@ use kong_pg_client::{ConnectionRole, Profile, Settings};
 use super::super::configuration::{Configuration, Value};
 use super::super::{InputError, Request, kongs as check_kongs};
 use super::log::Log;
+use super::superuser::{Dsn, SuperuserError};
 
 /// Where to connect, if not where the configuration says, and when to give up.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +20,8 @@ pub struct Overrides {
     pub port: Option<u16>,
     /// The server's log, to show its lines about the attempts.
     pub log: Option<PathBuf>,
+    /// The connection string of a superuser, to see the server's side.
+    pub superuser: Option<String>,
     /// How long each step may take, instead of pg_timeout or 10 s.
     pub limit: Option<Duration>,
 }
@@ -43,6 +46,9 @@ pub enum LiveError {
         /// Why.
         source: std::io::Error,
     },
+    /// The connection string of the superuser is none.
+    #[error(transparent)]
+    Superuser(#[from] SuperuserError),
     /// There is no folder for the files that Kong writes at its start.
     #[error("no folder for Kong's own files: {0}")]
     Folder(#[from] std::io::Error),
@@ -62,6 +68,10 @@ pub struct Plan {
     pub password_elsewhere: bool,
     /// The server's log.
     pub(super) log: Option<Log>,
+    /// How a superuser connects.
+    pub(super) superuser: Option<Dsn>,
+    /// Kong's configuration, if there is one.
+    pub(super) kong: Option<Configuration>,
     /// The prefix, which goes with it.
     _prefix: tempfile::TempDir,
 }
@@ -72,13 +82,13 @@ pub struct Plan {
 /// The configuration cannot be read, or Kong would stop at it.
 pub fn plan(request: &Request, overrides: &Overrides) -> Result<Plan, LiveError> {
     let (_, kongs, _) = check_kongs(request)?;
+    let other = kongs.first().map(|kong| kong.text("database").unwrap_or_default().to_owned());
     // Of several containers, such as one for the migrations and one for Kong itself, the first stands for all.
-    let kong = kongs.iter().find(|kong| kong.uses_postgres());
-    let conf = match (kong, kongs.first()) {
+    let of_plan = kongs.into_iter().find(Configuration::uses_postgres);
+    let kong = of_plan.as_ref();
+    let conf = match (kong, other) {
         (Some(kong), _) => conf(kong),
-        (None, Some(other)) => {
-            return Err(LiveError::NoPostgres(other.text("database").unwrap_or_default().to_owned()));
-        }
+        (None, Some(other)) => return Err(LiveError::NoPostgres(other)),
         (None, None) if overrides.host.is_some() => KongConf::default(),
         (None, None) => return Err(InputError::Nothing.into()),
     };
@@ -99,8 +109,9 @@ pub fn plan(request: &Request, overrides: &Overrides) -> Result<Plan, LiveError>
     settings.timeout_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
     let follow = |path: &PathBuf| Log::follow(path).map_err(|source| LiveError::Log { path: path.clone(), source });
     let log = overrides.log.as_ref().map(follow).transpose()?;
+    let superuser = overrides.superuser.as_deref().map(Dsn::read).transpose()?;
     let label = kong.and_then(|kong| kong.label.clone());
-    Ok(Plan { settings, profile, limit, password_elsewhere, label, log, _prefix: prefix })
+    Ok(Plan { settings, profile, limit, password_elsewhere, label, log, superuser, kong: of_plan, _prefix: prefix })
 }
 
 /// The settings as Kong's client takes them, with the paths of this machine.

@@ -6,8 +6,8 @@ use kong_pg_client::Stack;
 use openssl::x509::X509;
 
 use super::super::material;
-use super::super::output::wrap;
-use super::{Answer, LiveResult, Outcome, Plan};
+use super::super::output::{Look, wrap, write_fault};
+use super::{Answer, LiveResult, Outcome, Plan, Rule, ServerSetting, ServerSide};
 use crate::desk::diagnose::{Diagnosis, write_diagnosis};
 
 /// The columns of a diagnosis.
@@ -41,6 +41,10 @@ pub fn write_announcement(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     write!(out, "\n{}", wrap(&text, "", ""))?;
     if plan.password_elsewhere {
         writeln!(out, "The password is kept elsewhere: set KONG_PG_PASSWORD, or the login is made without.")?;
+    }
+    if let Some(superuser) = &plan.superuser {
+        let text = format!("The server's side is read as {}; nothing is changed.", superuser.shown());
+        write!(out, "{}", wrap(&text, "", ""))?;
     }
     out.flush()
 }
@@ -87,6 +91,14 @@ pub fn write_result(
                 writeln!(out, "\n{name}: nothing, given up after {} s", plan.limit.saturating_mul(2).as_secs_f32())?;
             }
         }
+        attempt.seen.iter().try_for_each(|seen| writeln!(out, "  the server shows: {seen}"))?;
+    }
+    match &result.server {
+        Some(Ok(side)) => write_server(out, plan, side)?,
+        Some(Err(error)) => {
+            write!(out, "\n{}", wrap(&format!("The server's side cannot be read: {error}"), "", ""))?;
+        }
+        None => {}
     }
     if let Some(lines) = &result.log {
         writeln!(out, "\nthe server's log:")?;
@@ -103,6 +115,30 @@ pub fn write_result(
     let Some(diagnosis) = diagnosis else { return Ok(()) };
     writeln!(out)?;
     write_diagnosis(out, diagnosis, WIDTH)
+}
+
+/// The server's side, as it is in force.
+fn write_server(out: &mut dyn Write, plan: &Plan, side: &ServerSide) -> io::Result<()> {
+    writeln!(out, "\nThe server's side: PostgreSQL {}", side.version)?;
+    for ServerSetting { name, value, place, pending_restart } in &side.settings {
+        // Defaults say little.
+        let Some(place) = place.as_ref().or_else(|| (name == "ssl").then_some(name)) else { continue };
+        let place = if place == name { String::new() } else { format!("  ({place})") };
+        let pending = if *pending_restart { "; the file has another value, which waits for a restart" } else { "" };
+        writeln!(out, "  {name} = {value}{place}{pending}")?;
+    }
+    for Rule { place, line, error } in &side.rules {
+        let error = error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+        writeln!(out, "  {place}: {line}{error}")?;
+    }
+    side.role.iter().try_for_each(|role| writeln!(out, "  role {}: {role}", plan.settings.user))?;
+    side.unseen.iter().try_for_each(|unseen| write!(out, "{}", wrap(&format!("not seen: {unseen}"), "  ", "    ")))?;
+    let faults: Vec<_> = side.faults.iter().filter(|fault| fault.counts()).collect();
+    if !faults.is_empty() {
+        writeln!(out, "\nWhat of it does not fit Kong:")?;
+    }
+    let colour = anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
+    faults.into_iter().try_for_each(|fault| write_fault(out, fault, Look { colour }))
 }
 
 /// A certificate in the chain, with its names and dates.

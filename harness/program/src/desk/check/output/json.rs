@@ -14,7 +14,7 @@ struct Document<'a> {
     release: &'a str,
     faults: Vec<Finding<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    live: Option<LiveJson>,
+    live: Option<LiveJson<'a>>,
 }
 
 #[derive(Serialize)]
@@ -32,7 +32,7 @@ struct Finding<'a> {
 ///
 /// # Errors
 /// It cannot be written.
-pub fn write_json(out: &mut dyn Write, report: &Report, live: Option<LiveJson>) -> io::Result<()> {
+pub fn write_json(out: &mut dyn Write, report: &Report, live: Option<LiveJson<'_>>) -> io::Result<()> {
     let finding = |fault: &'_ super::super::fault::Fault| -> Vec<&'static str> {
         entry(fault.code).cells.iter().map(|proof| proof.case.as_str()).collect()
     };

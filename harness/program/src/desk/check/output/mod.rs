@@ -6,5 +6,5 @@ mod text;
 
 pub use json::write_json;
 pub use sarif::write_sarif;
-pub(super) use text::wrap;
 pub use text::{Look, write_codes, write_text};
+pub(super) use text::{wrap, write_fault};

@@ -34,7 +34,7 @@ pub fn write_text(out: &mut dyn Write, report: &Report, look: Look) -> io::Resul
     writeln!(out, "\n{}", summary(&report.faults))
 }
 
-fn write_fault(out: &mut dyn Write, fault: &Fault, look: Look) -> io::Result<()> {
+pub(in super::super) fn write_fault(out: &mut dyn Write, fault: &Fault, look: Look) -> io::Result<()> {
     let known = entry(fault.code);
     let label = format!("{}[{}]", fault.severity, fault.code);
     let shown = if look.colour { format!("{0}{label}{0:#}", style(fault.severity)) } else { label.clone() };

@@ -17,6 +17,19 @@ use super::configuration::Configuration;
 use super::fault::Fault;
 use super::server::Server;
 
+/// Holds Kong's configuration against that of a running server, whose files are not here.
+pub(super) fn check_in_force(kong: &Configuration, server: &Server) -> Vec<Fault> {
+    // What is wrong with Kong's own files, the check has said already.
+    let client = client_certificate::check(kong, 0, &mut Vec::new());
+    let files = KongFiles { client, ..KongFiles::default() };
+    let mut faults = hba::check(server);
+    faults.extend(versions::check_server(kong, server));
+    faults.extend(login::check(kong, &files, server));
+    faults.sort();
+    faults.dedup();
+    faults
+}
+
 /// Checks everything that is there, each for itself and against the other side.
 pub(super) fn check(kongs: &[Configuration], server: Option<&Server>, days: u32) -> Vec<Fault> {
     let mut faults = Vec::new();

@@ -59,6 +59,13 @@ pub(in super::super) fn read(path: &Path, major: u16) -> Result<Vec<HbaLine>, In
     Ok(tokens::read(path)?.into_iter().map(|line| HbaLine::read(line, major)).collect())
 }
 
+impl HbaLine {
+    /// A line that the server has read already.
+    pub(in super::super) fn of_rule(place: Place, line: &str, major: u16) -> Self {
+        Self::read(tokens::Line { place, fields: tokens::fields(line) }, major)
+    }
+}
+
 /// Whether a line matches a login; `None` if only the server knows.
 pub(in super::super) fn and(one: Option<bool>, other: Option<bool>) -> Option<bool> {
     match (one, other) {

@@ -32,6 +32,16 @@ impl PostgresqlConf {
         Ok(conf)
     }
 
+    /// The settings of a running server, each with its value and where it is written.
+    pub(in super::super) fn in_force(settings: impl Iterator<Item = (String, String, Place)>) -> Self {
+        Self {
+            place: Place::file("the server's settings"),
+            settings: settings.map(|(name, value, place)| (name, (value, place))).collect(),
+            not_found: Vec::new(),
+            folder: PathBuf::new(),
+        }
+    }
+
     fn add(&mut self, path: &Path, text: &str, depth: usize) {
         let file = path.display().to_string();
         for (number, line) in (1..).zip(text.lines()) {

@@ -100,7 +100,7 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
 }
 
 /// The fields of a line.
-fn fields(line: &str) -> Vec<Vec<Word>> {
+pub(super) fn fields(line: &str) -> Vec<Vec<Word>> {
     let mut fields = Vec::new();
     let mut field = Vec::new();
     let mut word = Word { text: String::new(), quoted: false };
