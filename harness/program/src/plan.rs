@@ -92,11 +92,14 @@ impl Axes {
     ///
     /// # Errors
     /// If a part of it means nothing.
-    pub fn of_id(end: &str) -> Result<Self, PlanError> {
+    pub fn of_id(end: &str, known: &Releases) -> Result<Self, PlanError> {
         let bad = || PlanError::CellId(end.to_owned());
         let mut parts = end.split('+');
         let major = parts.next().and_then(|part| part.strip_prefix("pg")?.parse().ok()).ok_or_else(bad)?;
-        let release = parts.next().map(|part| part.strip_prefix("kong-").ok_or_else(bad)?.parse()).transpose()?;
+        let releases = match parts.next().map(|part| part.strip_prefix("kong-").ok_or_else(bad)).transpose()? {
+            Some(name) => KongRelease::named(name, known).map_err(PlanError::ReleaseOfId)?,
+            None => Vec::new(),
+        };
         let client = parts.next().map(|part| {
             let (client, stack) = part.rsplit_once('-')?;
             Some((client.parse().ok()?, stack.parse().ok()?))
@@ -108,7 +111,7 @@ impl Axes {
             Some((client, stack)) => (vec![client], vec![stack]),
             None => (vec![ClientKind::Kong], Stack::ALL.to_vec()),
         };
-        Ok(Self { majors: vec![major], releases: release.into_iter().collect(), clients, stacks })
+        Ok(Self { majors: vec![major], releases, clients, stacks })
     }
 }
 
@@ -164,6 +167,9 @@ pub enum PlanError {
     /// The end of a cell's id that is none.
     #[error("`@{0}` is not the end of a cell's id; expected one like @pg17+kong-latest+kong-luasec")]
     CellId(String),
+    /// A cell's id with a release that the program does not know.
+    #[error("in the cell's id: {0}")]
+    ReleaseOfId(#[source] ReleaseError),
     /// A release that the program does not know.
     #[error("--kong: {0}")]
     Release(#[from] ReleaseError),
@@ -297,7 +303,7 @@ mod tests {
         #[case] releases: usize,
         #[case] stacks: usize,
     ) {
-        let axes = Axes::of_id(end).expect("axes");
+        let axes = Axes::of_id(end, Releases::built_in()).expect("axes");
         assert_eq!((axes.majors.len(), axes.releases.len(), axes.stacks.len()), (majors, releases, stacks));
     }
 
@@ -309,7 +315,7 @@ mod tests {
     #[case("pg17+kong-latest+kong")]
     #[case("pg17+kong-latest+kong-luasec+x")]
     fn the_end_of_no_id_is_an_error(#[case] end: &str) {
-        assert!(Axes::of_id(end).is_err());
+        assert!(Axes::of_id(end, Releases::built_in()).is_err());
     }
 
     #[test]

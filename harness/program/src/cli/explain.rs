@@ -75,7 +75,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, Failure> {
 /// The cells of an id.
 fn cells_of(suite: &Suite, id: &str) -> Result<Vec<Cell>, PlanError> {
     let (case, point) = id.split_once('@').unwrap_or((id, ""));
-    Ok(plan(suite, &Axes::of_id(point)?, &Selection::new(&[case.to_owned()], None)?))
+    Ok(plan(suite, &Axes::of_id(point, &suite.releases)?, &Selection::new(&[case.to_owned()], None)?))
 }
 
 fn no_cell(suite: &Suite, id: &str) -> Failure {
