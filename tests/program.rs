@@ -152,7 +152,12 @@ fn a_closed_pipe_ends_the_program_quietly_with_its_own_exit_status(#[case] comma
     if arguments[0] == "run" {
         arguments.extend(["--scenarios", &folder]);
     }
-    let mut program = place.program(&arguments).env("DOCKER_HOST", "tcp://127.0.0.1:9").spawn().expect("a start");
+    let mut program = place.program(&arguments);
+    if arguments[0] == "env" {
+        // It would wait for an engine's list of images.
+        program.env("DOCKER_HOST", "tcp://127.0.0.1:9");
+    }
+    let mut program = program.spawn().expect("a start");
     drop(program.stdout.take());
     let output = ProgramOutput::new(program.wait_with_output().expect("an end"));
     assert_eq!(output.status, Some(status), "{output:#?}");
