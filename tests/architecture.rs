@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 /// The rooms of `harness/program/src`, from the ground up: a room imports only from those listed before it.
-const ROOMS: [(&str, &str); 17] = [
+const ROOMS: [(&str, &str); 18] = [
     ("vocabulary", "words that every room uses: TLS version, range of releases, kind of client"),
     ("runfolder", "the folder a run works in, and its removal"),
     ("format", "the types of the scenario files, as serde reads them"),
@@ -26,6 +26,7 @@ const ROOMS: [(&str, &str); 17] = [
     ("record", "what a run has found out: its log and its result file"),
     ("report", "records for people and programs"),
     ("compare", "two result files against each other"),
+    ("learn", "texts of new versions, from runs in which they were missing"),
     ("desk", "checking and diagnosing an installation of the user's"),
     ("roles", "the roles and the database of every server"),
     ("session", "what a command needs to plan and run"),

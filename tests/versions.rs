@@ -1,11 +1,18 @@
-//! New versions: releases of Kong from a file.
+//! New versions: releases of Kong from a file, and the texts of a PostgreSQL major that the suite does not know.
 
 #[allow(dead_code, reason = "shared with tests that look at what a run leaves behind")]
 mod place;
 mod runs_on;
 
+use std::path::Path;
+
+use kong_pg_tls::format::Wording;
+use kong_pg_tls::suite::{Suite, TextVersion, Texts};
+use kong_pg_tls::vocabulary::PostgresRange;
 use place::{Place, ProgramOutput};
+use postgres_tls_server::Major;
 use rstest::rstest;
+use runs_on::runs_on;
 
 /// A release that no build of the program knows: in TLS 1.3 only.
 const RELEASE: &str = "\
@@ -80,6 +87,88 @@ fn what_is_no_release_is_told_with_its_place(#[case] arguments: &[&str], #[case]
     let place = Place::new();
     let text = "[[release]]\nname = '3.99'\nedition = 'oss'\nlike = '3.98-oss'\n";
     std::fs::write(place.path().join("bad.toml"), text).expect("a file");
+    let output = place.run(arguments);
+    assert_eq!(output.status, Some(2), "{output:#?}");
+    assert!(output.stderr.contains(expected), "{output:#?}");
+}
+
+/// The texts as they were before a major came, or, for the oldest, without it.
+fn texts_without(major: Major) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/texts.yaml");
+    let text = std::fs::read_to_string(path).expect("a file");
+    let mut file: serde_yaml::Value = serde_yaml::from_str(&text).expect("YAML");
+    let is_kept = |known: &Major| if major.0 > 13 { *known < major } else { *known > major };
+    for (_, text) in file["texts"].as_mapping_mut().expect("texts") {
+        let Some(versions) = text.get_mut("postgres").and_then(serde_yaml::Value::as_mapping_mut) else { continue };
+        *versions = std::mem::take(versions)
+            .into_iter()
+            .filter_map(|(range, wording)| {
+                let range: PostgresRange = range.as_str().expect("a range").parse().expect("a range");
+                let kept: Vec<_> =
+                    (13..=30).map(Major).filter(|known| range.contains(*known) && is_kept(known)).collect();
+                let (first, last) = (kept.first()?, kept.last()?);
+                let range = if first == last { first.to_string() } else { format!("{first}-{last}") };
+                Some((range.into(), wording))
+            })
+            .collect();
+    }
+    serde_yaml::to_string(&file).expect("YAML")
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        let target = to.join(entry.file_name().expect("a name"));
+        if entry.is_dir() {
+            copy(&entry, &target);
+        } else {
+            std::fs::copy(&entry, &target).expect("a copy");
+        }
+    }
+}
+
+/// A real server is met by a suite that does not know its major.
+#[test]
+fn the_texts_of_an_unknown_major_are_learned_from_a_run_and_then_it_passes() {
+    let major: Major = runs_on().postgres.parse().expect("a major");
+    let place = Place::new();
+    let scenarios = place.path().join("scenarios");
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios"), &scenarios);
+    std::fs::write(scenarios.join("texts.yaml"), texts_without(major)).expect("a file");
+    let cells = ["tls/hba-lines*", "start/*", "reload/*", "passwords/methods*"];
+    let run = || place.run(&[&["run", "--scenarios", "scenarios", "--results", "results"][..], &cells].concat());
+    let learn = || place.run(&["texts", "--learn", "results", "--scenarios", "scenarios"]);
+
+    let output = run();
+    assert_eq!(output.status, Some(100), "{output:#?}");
+    let output = learn();
+    assert_eq!(output.status, Some(0), "{output:#?}");
+    assert!(output.stdout.contains(&format!("PostgreSQL {major}: measured, PostgreSQL {major}")), "{output:#?}");
+    let again = run();
+    assert_eq!(again.status, Some(0), "{output:#?} {again:#?}");
+    let output = learn();
+    assert_eq!(output.status, Some(4), "there is nothing left to learn: {output:#?}");
+
+    let texts = Suite::of_folder(&scenarios).expect("a suite").texts;
+    let known = Suite::built_in().expect("a suite").texts;
+    let on_major = |texts: &Texts, name: &str| {
+        texts.get(name, TextVersion::Postgres(major)).map(Wording::lines).map(<[_]>::to_vec)
+    };
+    let learned: Vec<_> = known.0.keys().filter(|name| on_major(&texts, name).is_some()).collect();
+    assert!(learned.len() > 10, "{learned:?}");
+    for name in learned {
+        assert_eq!(on_major(&texts, name), on_major(&known, name), "{name}");
+    }
+}
+
+#[rstest]
+#[case::no_results(&["texts", "--learn", "none.json"], "cannot read none.json")]
+#[case::something_else(&["texts", "--learn", "texts.yaml"], "is not a result file of this version")]
+#[case::a_folder_without(&["texts", "--learn", "."], "cannot read ./results.json")]
+#[case::nothing_named(&["texts"], "--learn <RESULTS>")]
+fn what_nothing_can_be_learned_from_is_told(#[case] arguments: &[&str], #[case] expected: &str) {
+    let place = Place::new();
+    std::fs::write(place.path().join("texts.yaml"), "texts: {}").expect("a file");
     let output = place.run(arguments);
     assert_eq!(output.status, Some(2), "{output:#?}");
     assert!(output.stderr.contains(expected), "{output:#?}");

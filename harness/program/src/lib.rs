@@ -6,6 +6,7 @@ pub mod compare;
 pub mod desk;
 pub mod format;
 pub mod judge;
+pub mod learn;
 pub mod load;
 pub mod plan;
 pub mod proxy;

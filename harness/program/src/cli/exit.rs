@@ -86,7 +86,7 @@ impl From<ReportError> for Failure {
 
 impl From<ReadError> for Failure {
     fn from(error: ReadError) -> Self {
-        Self { exit: Exit::Usage, message: error.to_string() }
+        Self::usage(error.to_string())
     }
 }
 

@@ -14,6 +14,7 @@ mod list;
 mod releases;
 mod report;
 mod run;
+mod texts;
 
 use std::process::ExitCode;
 
@@ -78,6 +79,8 @@ enum Command {
     Diagnose(diagnose::DiagnoseArgs),
     /// Compare the results of two runs: what regressed, what was fixed, and what explains it.
     Diff(diff::DiffArgs),
+    /// Add the texts of a new version of PostgreSQL or OpenSSL to texts.yaml, from a run on it.
+    Texts(texts::TextsArgs),
     /// Make reports of the results of a run: a page, JUnit, Markdown, annotations, TAP.
     Report(report::ReportArgs),
     /// Decide each verdict of a run again, from what was recorded.
@@ -105,6 +108,7 @@ pub fn main() -> ExitCode {
             Command::Claims(args) => claims::claims(&args),
             Command::Diagnose(args) => diagnose::diagnose(&args),
             Command::Diff(args) => diff::diff(&args),
+            Command::Texts(args) => texts::texts(&args),
             Command::Report(args) => report::report(&args),
             Command::Judge(args) => judge::judge(&args),
             Command::Explain(args) => explain::explain(&args),

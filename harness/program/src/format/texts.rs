@@ -30,11 +30,29 @@ pub struct Text {
 }
 
 /// A text: a part of a line, or whole lines; none at all, if the list is empty.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Wording {
     /// A part of a line, or a whole one.
     Line(String),
     /// Whole lines, or none.
     Lines(Vec<String>),
+}
+
+impl Wording {
+    /// Its lines; a part of a line is one.
+    #[must_use]
+    pub fn lines(&self) -> &[String] {
+        match self {
+            Self::Line(line) => std::slice::from_ref(line),
+            Self::Lines(lines) => lines,
+        }
+    }
+}
+
+impl Text {
+    /// Its wordings, those of the oldest versions first.
+    pub fn wordings(&self) -> impl DoubleEndedIterator<Item = &Wording> {
+        self.postgres.iter().chain(&self.openssl).flat_map(IndexMap::values)
+    }
 }

@@ -28,8 +28,9 @@ pub fn judge(evidence: &Evidence) -> Judgement {
     };
     let expected = match expected {
         Expected::Known(expected) => expected,
-        Expected::Unknown { missing_text } => {
-            return failed(format!("{missing_text}; add the text that was observed"), Vec::new());
+        Expected::Unknown { missing_text, .. } => {
+            let reason = format!("{missing_text}; `kong-pg-tls texts --learn` adds the text that was observed");
+            return failed(reason, Vec::new());
         }
     };
     let is_kong = client.speaks_as_kong();
@@ -172,7 +173,8 @@ mod tests {
     #[test]
     fn a_cell_whose_text_is_missing_fails_and_says_which() {
         let missing_text = "texts.yaml has no `greeting` for PostgreSQL 19".to_owned();
-        let evidence = Evidence { expected: Expected::Unknown { missing_text }, ..evidence(ClientKind::Kong) };
+        let evidence =
+            Evidence { expected: Expected::Unknown { missing_text, templates: None }, ..evidence(ClientKind::Kong) };
         let Judgement { verdict, reason, .. } = judge(&evidence);
         assert_eq!(verdict, Verdict::Fail);
         assert!(reason.expect("a reason").contains("PostgreSQL 19"));

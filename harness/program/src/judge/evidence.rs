@@ -1,5 +1,7 @@
 //! Everything a verdict depends on.
 
+use std::collections::BTreeMap;
+
 use kong_pg_client::Stack;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,7 +39,21 @@ pub enum Expected {
     Unknown {
         /// Which text is missing, and for which version.
         missing_text: String,
+        /// What it can be learned from.
+        #[serde(default)]
+        templates: Option<Box<Templates>>,
     },
+}
+
+/// An expectation with the scenario's own templates in the place of texts, and what the run knows to expand them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Templates {
+    /// The expectation.
+    pub expectation: Expectation,
+    /// The values of its placeholders.
+    pub values: BTreeMap<String, String>,
+    /// The OpenSSL line of Kong's side.
+    pub openssl: String,
 }
 
 impl Expected {

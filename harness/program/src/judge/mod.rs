@@ -10,7 +10,7 @@ mod verdict;
 
 pub use compare::{Aspect, Mismatch};
 pub use decide::{Judgement, judge};
-pub use evidence::{Evidence, Expected, KnownDeviation, KnownDifference};
+pub use evidence::{Evidence, Expected, KnownDeviation, KnownDifference, Templates};
 pub use expectation::{Expectation, ExpectedOutcome};
 pub use observation::{Attempt, Delivery, Observation, Refusal, TlsSession};
 pub use verdict::Verdict;

@@ -1,5 +1,6 @@
 //! The only module that knows the YAML event parser: where everything in a file is, and how its scalars are written.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, SpannedEventReceiver};
@@ -10,6 +11,8 @@ use super::path::{Position, Segment, Target};
 #[derive(Debug, Clone)]
 pub(super) struct Marked {
     position: Position,
+    /// What it occupies of the text, in characters.
+    extent: Range<usize>,
     kind: Rc<Kind>,
 }
 
@@ -36,6 +39,17 @@ impl Marked {
                 self.entries(key).nth(occurrence).map(|(key, _)| key.position)
             }
             ([segment, rest @ ..], _) => self.get(segment)?.locate(rest, target),
+        }
+    }
+
+    /// What the value at the end of a path, or its key, occupies of the text, in characters.
+    pub(super) fn extent(&self, path: &[Segment], target: Target) -> Option<Range<usize>> {
+        match (path, target) {
+            ([], _) => Some(self.extent.clone()),
+            ([Segment::Key(key)], Target::Key { occurrence }) => {
+                self.entries(key).nth(occurrence).map(|(key, _)| key.extent.clone())
+            }
+            ([segment, rest @ ..], _) => self.get(segment)?.extent(rest, target),
         }
     }
 
@@ -66,6 +80,7 @@ impl Marked {
 /// A sequence or a mapping whose end has not been read yet, with its anchor; keys and values of a mapping alternate.
 struct Open {
     position: Position,
+    start: usize,
     anchor: usize,
     is_mapping: bool,
     children: Vec<Marked>,
@@ -80,49 +95,54 @@ struct Builder {
 }
 
 impl Builder {
-    fn add(&mut self, position: Position, anchor: usize, kind: Rc<Kind>) {
+    fn add(&mut self, position: Position, extent: Range<usize>, anchor: usize, kind: Rc<Kind>) {
         // Anchors are numbered from 1; 0 means that there is none.
         if anchor > 0 {
             self.anchors.push((anchor, kind.clone()));
         }
-        let node = Marked { position, kind };
+        let node = Marked { position, extent, kind };
         match self.open.last_mut() {
             Some(parent) => parent.children.push(node),
             None => self.root = Some(node),
         }
     }
 
-    fn close(&mut self) {
-        let Some(Open { position, anchor, is_mapping, children }) = self.open.pop() else { return };
+    /// Ends a sequence or a mapping. One in the block style has no end of its own, but that of what is in it.
+    fn close(&mut self, end: Range<usize>) {
+        let Some(Open { position, start, anchor, is_mapping, children }) = self.open.pop() else { return };
+        let in_block = || children.last().map_or(start, |last| last.extent.end);
+        // The parser counts the space behind the bracket as well.
+        let end = if end.is_empty() { in_block() } else { end.start + 1 };
         let kind = if is_mapping {
             let mut children = children.into_iter();
             Kind::Mapping(std::iter::from_fn(|| Some((children.next()?, children.next()?))).collect())
         } else {
             Kind::Sequence(children)
         };
-        self.add(position, anchor, Rc::new(kind));
+        self.add(position, start..end, anchor, Rc::new(kind));
     }
 }
 
 impl SpannedEventReceiver<'_> for Builder {
     fn on_event(&mut self, event: Event<'_>, span: Span) {
         let position = Position { line: span.start.line(), column: span.start.col() + 1 };
+        let extent = span.start.index()..span.end.index();
         match event {
             Event::Scalar(text, style, anchor, _) => {
                 let plain = style == ScalarStyle::Plain;
-                self.add(position, anchor, Rc::new(Kind::Scalar { text: text.into_owned(), plain }));
+                self.add(position, extent, anchor, Rc::new(Kind::Scalar { text: text.into_owned(), plain }));
             }
             Event::SequenceStart(anchor, _) => {
-                self.open.push(Open { position, anchor, is_mapping: false, children: Vec::new() });
+                self.open.push(Open { position, start: extent.start, anchor, is_mapping: false, children: Vec::new() });
             }
             Event::MappingStart(anchor, _) => {
-                self.open.push(Open { position, anchor, is_mapping: true, children: Vec::new() });
+                self.open.push(Open { position, start: extent.start, anchor, is_mapping: true, children: Vec::new() });
             }
-            Event::SequenceEnd | Event::MappingEnd => self.close(),
+            Event::SequenceEnd | Event::MappingEnd => self.close(extent),
             Event::Alias(anchor) => {
                 let known = self.anchors.iter().rev().find(|(number, _)| *number == anchor);
                 if let Some((_, kind)) = known.cloned() {
-                    self.add(position, 0, kind);
+                    self.add(position, extent, 0, kind);
                 }
             }
             _ => {}

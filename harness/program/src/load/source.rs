@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
@@ -47,6 +48,21 @@ impl Source {
 
     fn find(&self, path: &[Segment], target: Target) -> Option<Position> {
         self.marked()?.locate(path, target)
+    }
+
+    /// What the value at the end of a path occupies of the text, in bytes.
+    pub(crate) fn extent(&self, path: &[Segment]) -> Option<Range<usize>> {
+        self.bytes(self.marked()?.extent(path, Target::Value)?)
+    }
+
+    /// What the key at the end of a path occupies of the text, in bytes.
+    pub(crate) fn extent_of_key(&self, path: &[Segment]) -> Option<Range<usize>> {
+        self.bytes(self.marked()?.extent(path, Target::Key { occurrence: 0 })?)
+    }
+
+    fn bytes(&self, characters: Range<usize>) -> Option<Range<usize>> {
+        let offset = |index| self.text.char_indices().map(|(offset, _)| offset).chain([self.text.len()]).nth(index);
+        Some(offset(characters.start)?..offset(characters.end)?)
     }
 
     /// Where the value at the end of a path is.

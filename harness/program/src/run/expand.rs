@@ -1,13 +1,15 @@
 //! Expectations in the words of a cell: its PostgreSQL, the OpenSSL on either side, its certificates, its address.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use thiserror::Error;
 
 use crate::format::{Connects, Documented, KongText, ServerLog, Would};
-use crate::judge::{Expectation, ExpectedOutcome, KnownDeviation};
+use crate::judge::{Expectation, ExpectedOutcome, KnownDeviation, Templates};
 use crate::plan::Cell;
-use crate::suite::{Change, Expected, Step, TextContext, TextError, Texts};
+use crate::suite::{Change, Expected, Step, TextContext, TextError};
 use crate::vocabulary::{TlsVersion, openssl_line_of};
 use certificate_trees::{Authority, PkiError, Tree};
 use kong_pg_client::{Edition, Stack};
@@ -44,6 +46,16 @@ pub enum ExpandError {
     Certificate(#[from] PkiError),
 }
 
+/// Who says a text, and so whose OpenSSL decides how it reads.
+#[derive(Debug, Clone, Copy)]
+enum Speaker {
+    Server,
+    Kong,
+}
+
+/// Makes the lines of a template.
+type Expander<'a> = dyn Fn(&str, Speaker) -> Result<Vec<String>, TextError> + 'a;
+
 /// The text of `texts.yaml` for a TLS connection that the client closes without close_notify.
 const ABRUPT_END: &str = "{TLS connection closed without close_notify}";
 
@@ -56,17 +68,39 @@ impl Words<'_> {
         let value = |name: &str| self.value(name);
         let server = TextContext { major: self.cell.major, openssl: openssl_line_of(self.facts), value: &value };
         let kong = TextContext { openssl: Some(self.cell.profile.openssl), ..server };
-        let reload = step.log.as_ref().map(|log| expand_log(self.texts, log, &server)).transpose()?;
+        let expand = |template: &str, speaker: Speaker| match speaker {
+            Speaker::Server => self.texts.expand(template, &server),
+            Speaker::Kong => self.texts.expand(template, &kong),
+        };
+        self.expectation(step, &expand)
+    }
+
+    /// The same with the templates as they are, and the values of everything that any version has in their place.
+    pub(super) fn templates(&self, step: &Step) -> Option<Templates> {
+        let values = RefCell::new(BTreeMap::new());
+        let collect = |template: &str, _| {
+            for name in self.texts.values(template)? {
+                if let Some(value) = self.value(&name) {
+                    values.borrow_mut().insert(name, value);
+                }
+            }
+            Ok(vec![template.to_owned()])
+        };
+        let expectation = self.expectation(step, &collect).ok()?;
+        let openssl = self.cell.profile.openssl.to_string();
+        Some(Templates { expectation, values: values.into_inner(), openssl })
+    }
+
+    fn expectation(&self, step: &Step, expand: &Expander<'_>) -> Result<Expectation, ExpandError> {
+        let reload = step.log.as_ref().map(|log| expand_log(log, expand)).transpose()?;
         let (outcome, log) =
             match step.expect.as_ref().map(|expected| expected.on(self.cell.stack, self.cell.profile.edition)) {
                 None => (None, vec![Vec::new()]),
-                Some(Expected::Hangs { postgres }) => {
-                    (Some(ExpectedOutcome::Hangs), expand_log(self.texts, postgres, &server)?)
-                }
+                Some(Expected::Hangs { postgres }) => (Some(ExpectedOutcome::Hangs), expand_log(postgres, expand)?),
                 Some(Expected::Connects(connects)) => {
-                    let mut log = expand_log(self.texts, &connects.postgres, &server)?;
+                    let mut log = expand_log(&connects.postgres, expand)?;
                     if closes_without_notify(step, connects, self.cell) {
-                        let end = self.texts.expand(ABRUPT_END, &server)?;
+                        let end = expand(ABRUPT_END, Speaker::Server)?;
                         for lines in &mut log {
                             lines.extend(end.iter().cloned());
                         }
@@ -82,21 +116,21 @@ impl Words<'_> {
                     (Some(outcome), log)
                 }
                 Some(Expected::Refused { stage, kong: says, postgres }) => {
-                    let expand = |texts: &[String]| {
-                        let texts = texts.iter().map(|text| Ok(self.texts.expand(text, &kong)?.join("\n")));
+                    let all = |texts: &[String]| {
+                        let texts = texts.iter().map(|text| Ok(expand(text, Speaker::Kong)?.join("\n")));
                         texts.collect::<Result<_, TextError>>()
                     };
                     let outcome = ExpectedOutcome::Refused {
                         stage: stage.filter(|_| self.cell.client.is_transparent()),
-                        kong: expand(says.text().accepted())?,
+                        kong: all(says.text().accepted())?,
                         raised: says.is_raised(),
-                        raised_instead: expand(says.text().raised_instead())?,
+                        raised_instead: all(says.text().raised_instead())?,
                         because: match says.text() {
                             KongText::AnyOf(any) => Some(any.because.clone()),
                             KongText::One(_) => None,
                         },
                     };
-                    (Some(outcome), expand_log(self.texts, postgres, &server)?)
+                    (Some(outcome), expand_log(postgres, expand)?)
                 }
             };
         let open_connection = step.open_connection.clone().filter(|_| !is_kept_out(self.cell));
@@ -174,10 +208,10 @@ pub(super) fn describe(certificate: &openssl::x509::X509Ref) -> String {
     format!("{} (SHA-256 {fingerprint})", certificate_trees::oneline(certificate.subject_name()))
 }
 
-fn expand_log(texts: &Texts, log: &ServerLog, speaker: &TextContext<'_>) -> Result<Vec<Vec<String>>, TextError> {
+fn expand_log(log: &ServerLog, expand: &Expander<'_>) -> Result<Vec<Vec<String>>, TextError> {
     let alternative = |lines: Vec<&str>| {
         lines.into_iter().try_fold(Vec::new(), |mut all, line| {
-            all.extend(texts.expand(line, speaker)?);
+            all.extend(expand(line, Speaker::Server)?);
             Ok(all)
         })
     };

@@ -196,7 +196,10 @@ impl Runner {
         match expanded.and_then(|expected| Ok((expected, words.known_deviations()?))) {
             Ok((expected, known)) => (Expected::Known(expected), known),
             // The load checks every placeholder, so what is left is a version that no text is recorded for.
-            Err(error) => (Expected::Unknown { missing_text: error.to_string() }, Vec::new()),
+            Err(error) => {
+                let templates = words.templates(context.step).map(Box::new);
+                (Expected::Unknown { missing_text: error.to_string(), templates }, Vec::new())
+            }
         }
     }
 }

@@ -25,4 +25,4 @@ pub use differences::{ClientOutcome, Difference};
 pub use expectation::{Expectation, Expected, KongSays};
 pub use situation::{Content, FileMode, KongSide, PlannedFile, ServerSide, Situation};
 pub use template::TemplateError;
-pub use texts::{TextContext, TextError, Texts};
+pub use texts::{TextContext, TextError, TextVersion, Texts};

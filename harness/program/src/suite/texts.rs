@@ -1,7 +1,8 @@
 //! Expected texts: verbatim, but for `{...}`: a value that only the run knows (`{host}`), or a text of `texts.yaml`,
 //! with its arguments (`{matched line (line = host all all all trust)}`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use thiserror::Error;
 
@@ -33,12 +34,30 @@ pub enum TextError {
     NoWording {
         /// The text.
         text: String,
-        /// The version, `PostgreSQL 19` or `OpenSSL 4.0`.
-        version: String,
+        /// The version.
+        version: TextVersion,
     },
     /// The OpenSSL that it depends on is not known.
     #[error("`{0}` depends on an OpenSSL that is not known")]
     NoOpenssl(String),
+}
+
+/// A version that the wording of a text depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TextVersion {
+    /// A PostgreSQL major.
+    Postgres(Major),
+    /// An OpenSSL line.
+    Openssl(OpensslLine),
+}
+
+impl fmt::Display for TextVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Postgres(major) => write!(f, "PostgreSQL {major}"),
+            Self::Openssl(line) => write!(f, "OpenSSL {line}"),
+        }
+    }
 }
 
 /// The versions that texts depend on, and the values that only the run knows.
@@ -99,34 +118,72 @@ impl Texts {
         Ok(lines)
     }
 
+    /// The placeholders in a template that are values of the run, whatever the version.
+    ///
+    /// # Errors
+    /// A placeholder that means nothing.
+    pub fn values(&self, template: &str) -> Result<BTreeSet<String>, TextError> {
+        let mut values = BTreeSet::new();
+        for piece in pieces(template)? {
+            let Piece::Placeholder(inside) = piece else { continue };
+            let call = call(inside)?;
+            let Some(text) = self.0.get(call.name) else {
+                values.insert(inside.to_owned());
+                continue;
+            };
+            let given = call.arguments.iter().map(|(name, value)| (*name, (*value).to_owned()));
+            let arguments = bind(call.name, &text.arguments, |_| None, given)?;
+            for line in text.wordings().flat_map(Wording::lines) {
+                values.extend(self.values(&substitute(line, &|name| arguments.get(name).cloned())?)?);
+            }
+        }
+        Ok(values)
+    }
+
+    /// The wording of a text on a version, if it has one.
+    #[must_use]
+    pub fn get(&self, name: &str, version: TextVersion) -> Option<&Wording> {
+        let text = self.0.get(name)?;
+        let is_in = |range: &str| match version {
+            TextVersion::Postgres(major) => range.parse().is_ok_and(|range: PostgresRange| range.contains(major)),
+            TextVersion::Openssl(line) => range.parse().is_ok_and(|range: OpensslRange| range.contains(line)),
+        };
+        let versions = match version {
+            TextVersion::Postgres(_) => &text.postgres,
+            TextVersion::Openssl(_) => &text.openssl,
+        };
+        versions.iter().flatten().find(|(range, _)| is_in(range)).map(|(_, wording)| wording)
+    }
+
+    /// The same with a wording of a text on a version.
+    #[must_use]
+    pub fn with(mut self, name: &str, version: TextVersion, wording: Wording) -> Self {
+        if let Some(text) = self.0.get_mut(name) {
+            let (versions, key) = match version {
+                TextVersion::Postgres(major) => (&mut text.postgres, major.to_string()),
+                TextVersion::Openssl(line) => (&mut text.openssl, line.to_string()),
+            };
+            versions.get_or_insert_default().insert(key, wording);
+        }
+        self
+    }
+
     fn wording(&self, placeholder: &str, context: &TextContext<'_>) -> Result<Vec<String>, TextError> {
         let call = call(placeholder)?;
         let text = self.0.get(call.name).ok_or_else(|| TextError::Unknown(call.name.to_owned()))?;
         let given = call.arguments.iter().map(|(name, value)| (*name, (*value).to_owned()));
         let values = bind(call.name, &text.arguments, |_| None, given)?;
-        let lines: &[String] = match wording(text, call.name, context)? {
-            Wording::Line(line) => std::slice::from_ref(line),
-            Wording::Lines(lines) => lines,
+        let version = match (&text.postgres, context.openssl) {
+            (Some(_), _) => TextVersion::Postgres(context.major),
+            (None, Some(line)) => TextVersion::Openssl(line),
+            (None, None) => return Err(TextError::NoOpenssl(call.name.to_owned())),
         };
-        lines.iter().try_fold(Vec::new(), |mut all, line| {
+        let missing = || TextError::NoWording { text: call.name.to_owned(), version };
+        self.get(call.name, version).ok_or_else(missing)?.lines().iter().try_fold(Vec::new(), |mut all, line| {
             all.extend(self.expand(&substitute(line, &|name| values.get(name).cloned())?, context)?);
             Ok(all)
         })
     }
-}
-
-/// What a text is on the versions of a context.
-fn wording<'t>(text: &'t Text, name: &str, context: &TextContext<'_>) -> Result<&'t Wording, TextError> {
-    let missing = |version| TextError::NoWording { text: name.to_owned(), version };
-    if let Some(by_major) = &text.postgres {
-        let is_in = |range: &str| range.parse().is_ok_and(|range: PostgresRange| range.contains(context.major));
-        let wording = by_major.iter().find(|(range, _)| is_in(range)).map(|(_, wording)| wording);
-        return wording.ok_or_else(|| missing(format!("PostgreSQL {}", context.major)));
-    }
-    let line = context.openssl.ok_or_else(|| TextError::NoOpenssl(name.to_owned()))?;
-    let is_in = |range: &str| range.parse().is_ok_and(|range: OpensslRange| range.contains(line));
-    let wording = text.openssl.iter().flatten().find(|(range, _)| is_in(range)).map(|(_, wording)| wording);
-    wording.ok_or_else(|| missing(format!("OpenSSL {line}")))
 }
 
 /// Appends words to the last line; what is more than one line begins new ones.

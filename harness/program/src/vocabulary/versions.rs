@@ -70,19 +70,34 @@ pub trait Version: FromStr<Err: fmt::Display> + Ord + Copy {
     fn is_up_to(self, last: Self) -> bool {
         self <= last
     }
+
+    /// Whether it is the next one, so that no version is between the two.
+    fn follows(self, other: Self) -> bool;
 }
 
 impl Version for Major {
     const RANGE: &'static str = "postgres-range";
+
+    fn follows(self, other: Self) -> bool {
+        self.0 == other.0 + 1
+    }
 }
 impl Version for OpensslLine {
     const RANGE: &'static str = "openssl-range";
+
+    fn follows(self, other: Self) -> bool {
+        self.0 == other.0 && self.1 == other.1 + 1
+    }
 }
 impl Version for OpensslRelease {
     const RANGE: &'static str = "openssl-releases";
 
     fn is_up_to(self, last: Self) -> bool {
         self <= last || self.line == last.line && last.patch.is_none()
+    }
+
+    fn follows(self, other: Self) -> bool {
+        self.line == other.line && self.patch > other.patch
     }
 }
 
@@ -105,6 +120,15 @@ impl<V: Version> Range<V> {
     #[must_use]
     pub fn contains(&self, version: V) -> bool {
         self.first <= version && self.last.is_none_or(|last| version.is_up_to(last))
+    }
+
+    /// The range with a version that is next to one of its ends.
+    #[must_use]
+    pub fn extended(self, version: V) -> Option<Self> {
+        if self.last.is_some_and(|last| version.follows(last)) {
+            return Some(Self { last: Some(version), ..self });
+        }
+        self.first.follows(version).then_some(Self { first: version, ..self })
     }
 }
 
@@ -183,6 +207,20 @@ mod tests {
         assert!(inside.iter().all(|major| range.contains(Major(*major))));
         assert!(!outside.iter().any(|major| range.contains(Major(*major))));
         assert_eq!(range.to_string(), text);
+    }
+
+    #[rstest]
+    #[case("13-15", 16, Some("13-16"))]
+    #[case("18", 19, Some("18-19"))]
+    #[case("14-15", 13, Some("13-15"))]
+    #[case("13-15", 17, None)]
+    fn a_range_is_extended_only_by_the_next_version(
+        #[case] range: &str,
+        #[case] version: u16,
+        #[case] expected: Option<&str>,
+    ) {
+        let range: PostgresRange = range.parse().expect("a range");
+        assert_eq!(range.extended(Major(version)).map(|range| range.to_string()).as_deref(), expected);
     }
 
     #[rstest]
