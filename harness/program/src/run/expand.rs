@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::format::{Connects, Documented, KongText, ServerLog, Would};
 use crate::judge::{Expectation, ExpectedOutcome, KnownDeviation, Templates};
 use crate::plan::Cell;
-use crate::suite::{Change, Expected, Step, TextContext, TextError};
+use crate::suite::{Change, Expected, Step, TextContext, TextError, Texts};
 use crate::vocabulary::{TlsVersion, openssl_line_of};
 use certificate_trees::{Authority, PkiError, Tree};
 use kong_pg_client::{Edition, Stack};
