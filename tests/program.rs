@@ -4,6 +4,7 @@
 mod output;
 mod place;
 mod runs_on;
+mod terminal;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -39,7 +40,7 @@ fn a_cell_that_is_as_expected_ends_with_success_and_leaves_nothing() {
     let output = place.run(&["run", "tls/on-and-off::kong-connects.ssl-on.pg_ssl-on.required.verifying*"]);
     assert_eq!(output.status, Some(0), "{output:#?}");
     assert!(output.stdout.contains("tls/on-and-off"), "{output:#?}");
-    assert!(output.stderr.contains(" pass "), "{output:#?}");
+    assert!(output.stderr.contains(": 2 pass"), "{output:#?}");
     assert!(
         !output.stderr.contains('\u{1b}') && !output.stdout.contains('\u{1b}'),
         "no colours for a pipe: {output:#?}"

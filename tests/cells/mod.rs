@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kong_pg_tls::judge::Verdict;
 use kong_pg_tls::plan::Cell;
-use kong_pg_tls::report::write_cell;
+use kong_pg_tls::report::{Screen, write_cell};
 use kong_pg_tls::session::{Options, Session, SessionError};
 use libtest_mimic::{Completion, Failed, Trial};
 use tokio::runtime::Runtime;
@@ -60,7 +60,7 @@ fn trial(cell: &Cell, session: &Arc<Session>, runtime: &Arc<Runtime>) -> Trial {
             }
             Verdict::Fail | Verdict::Timeout | Verdict::EnvironmentError => {
                 let mut text = Vec::new();
-                write_cell(&mut text, result).map_err(Failed::from)?;
+                write_cell(&mut text, Screen::UNLIMITED, result).map_err(Failed::from)?;
                 Err(Failed::from(String::from_utf8_lossy(&text).into_owned()))
             }
         }

@@ -22,7 +22,7 @@ cases:
 ";
 
 /// What differs between runs and machines.
-const FILTERS: [(&str, &str); 28] = [
+const FILTERS: [(&str, &str); 29] = [
     (r"\n *the last green run on [^\n]*", ""),
     // Newer majors log it for every connection.
     (r#"\n *"?LOG:  connection authenticated[^\n]*"#, ""),
@@ -32,6 +32,7 @@ const FILTERS: [(&str, &str); 28] = [
     (r"as Kong \S+", "as Kong [release]"),
     (r#""kong": "3\.[^"]+""#, r#""kong": "[release]""#),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[time]"),
+    (r"runs/[\dTZ-]+/", "runs/[time]/"),
     (r"\d+\.\d s", "[seconds] s"),
     (r#"time="[\d.]+""#, r#"time="[seconds]""#),
     (r#""duration_ms": \d+"#, r#""duration_ms": "[ms]""#),

@@ -83,7 +83,7 @@ impl Place {
     /// Starts a whole run, and waits until it is well under way.
     #[allow(dead_code, reason = "not every test program interrupts a run")]
     pub(crate) fn under_way(&self) -> Child {
-        let mut program = self.program(&["run"]).spawn().expect("the program starts");
+        let mut program = self.program(&["run", "--verbose"]).spawn().expect("the program starts");
         let stderr = program.stderr.take().expect("a pipe");
         let (sender, receiver) = std::sync::mpsc::channel();
         // The pipe is read to its end, so that the program never waits for us.

@@ -18,7 +18,7 @@ mod texts;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ColorChoice, Parser, Subcommand};
 
 use self::cells::CellArgs;
 pub use self::exit::Exit;
@@ -60,6 +60,9 @@ Exit status: see `kong-pg-tls --help`.";
 #[derive(Debug, Parser)]
 #[command(name = "kong-pg-tls", version, about, long_about = None, after_help = EXAMPLES)]
 struct Cli {
+    /// Whether colours are used: `auto` uses them on a terminal.
+    #[arg(long, global = true, value_enum, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
+    color: ColorChoice,
     #[command(subcommand)]
     command: Command,
 }
@@ -97,6 +100,11 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    match cli.color {
+        ColorChoice::Auto => {}
+        ColorChoice::Always => anstream::ColorChoice::Always.write_global(),
+        ColorChoice::Never => anstream::ColorChoice::Never.write_global(),
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::environment(format!("cannot start: {error}")).report(),

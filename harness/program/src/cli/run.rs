@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{CellArgs, Exit, Failure};
 use crate::judge::Verdict;
 use crate::record::{LATEST, ROOT, Results, RunEnd, new_run};
-use crate::report::{finish, reporters};
+use crate::report::{Detail, Display, Seen, finish, reporters};
 use crate::session::{Limits, Options, Session};
 
 #[derive(Debug, Args)]
@@ -21,6 +21,11 @@ pub(super) struct RunArgs {
     /// How long a cell may take.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
+    /// End the run when a cell fails.
+    #[arg(long)]
+    fail_fast: bool,
+    #[command(flatten)]
+    display: DisplayArgs,
     /// The folder for results.json, events.jsonl, junit.xml and report.html; by default a new one below
     /// target/kong-pg-tls/runs, with target/kong-pg-tls/latest as a link to it.
     #[arg(long, value_name = "DIR")]
@@ -30,27 +35,58 @@ pub(super) struct RunArgs {
     keep: u16,
 }
 
+/// What is shown.
+#[derive(Debug, Args)]
+struct DisplayArgs {
+    /// Show only what is bad, and the last line.
+    #[arg(long, short, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Show a line for each cell, and all deviations and remarks, not only those that the last run did not have.
+    #[arg(long, short)]
+    verbose: bool,
+    /// Leave out which settings Kong ignores or misreads.
+    #[arg(long)]
+    no_remarks: bool,
+}
+
+impl DisplayArgs {
+    fn display(&self) -> Display {
+        let detail = match (self.quiet, self.verbose) {
+            (true, _) => Detail::Quiet,
+            (_, true) => Detail::Cells,
+            _ => Detail::Scenarios,
+        };
+        Display { detail, no_remarks: self.no_remarks }
+    }
+
+    /// What need not be said again: all that the run before has said, whose results are in this folder.
+    fn seen(&self, before: &Path) -> Seen {
+        if self.verbose { Seen::default() } else { Seen::in_folder(before) }
+    }
+}
+
 pub(super) async fn run(args: &RunArgs) -> Result<Exit, Failure> {
-    let limits = Limits { jobs: args.jobs, timeout_s: args.timeout };
+    let limits = Limits { jobs: args.jobs, timeout_s: args.timeout, fail_fast: args.fail_fast };
     let options = Options { limits, ..args.cells.options() };
     writable(args.results.as_deref().unwrap_or(Path::new(ROOT)))?;
     let mut signals = Signals::listen()?;
     let session = Session::open(&options).await?;
+    let seen = args.display.seen(args.results.as_deref().unwrap_or(Path::new(LATEST)));
     let folder = results_folder(args)?;
-    let mut reporters = reporters(&folder).map_err(|error| unwritable(&folder, &error))?;
+    let mut reporters =
+        reporters(&folder, args.display.display(), seen).map_err(|error| unwritable(&folder, &error))?;
     let results = session.run(session.cells.clone(), &mut reporters, signals.wait()).await;
     session.close().await;
     finish(&mut reporters, &results)?;
     Ok(exit(&results))
 }
 
-/// The folder that is named, or a new one, by the name of the link to it.
+/// The folder that is named, or a new one.
 fn results_folder(args: &RunArgs) -> Result<PathBuf, Failure> {
     if let Some(folder) = &args.results {
         return Ok(folder.clone());
     }
-    new_run(args.keep.into()).map_err(|error| unwritable(Path::new(ROOT), &error))?;
-    Ok(LATEST.into())
+    new_run(args.keep.into()).map_err(|error| unwritable(Path::new(ROOT), &error))
 }
 
 fn exit(run: &Results) -> Exit {

@@ -58,6 +58,12 @@ impl Verdict {
         matches!(self, Self::Pass | Self::KnownDeviation)
     }
 
+    /// Whether the cell was run, or was to be, and is not as it should be.
+    #[must_use]
+    pub fn is_failure(self) -> bool {
+        self.is_problem() && self != Self::Blocked
+    }
+
     /// Whether the cell needs attention: it is reported in full and keeps the run from success.
     #[must_use]
     pub fn is_problem(self) -> bool {

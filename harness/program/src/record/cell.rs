@@ -123,6 +123,12 @@ impl CellRecord {
         self.id.split_once('@').map_or(&self.id, |(case, _)| case)
     }
 
+    /// The scenario on its major, as [`super::RunRecord::scenarios`] names it.
+    #[must_use]
+    pub fn scenario_and_major(&self) -> String {
+        format!("{}@pg{}", self.scenario, self.postgres.major)
+    }
+
     /// The file and line that the case is defined at.
     #[must_use]
     pub fn file_and_line(&self) -> (&str, u32) {

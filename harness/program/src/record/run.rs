@@ -34,6 +34,8 @@ pub struct RunRecord {
     pub options: Options,
     /// How many cells are planned.
     pub planned: usize,
+    /// How many of them are of each scenario on each major: `tls/hba-lines@pg17`.
+    pub scenarios: BTreeMap<String, usize>,
     /// Where servers run.
     pub runtime: RuntimeKind,
     /// Why there. Not kept: it may name a path of the machine.
@@ -54,7 +56,8 @@ impl RunRecord {
     /// The record of a run that begins.
     #[must_use]
     pub fn new(info: &RunInfo, commit: Option<String>) -> Self {
-        let RunInfo { planned, runtime, why, servers, releases, clients, options, differences, started } = info;
+        let RunInfo { planned, scenarios, runtime, why, servers, releases, clients, options, differences, started } =
+            info;
         Self {
             format: FORMAT,
             program: concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).into(),
@@ -63,6 +66,7 @@ impl RunRecord {
             host: Host::here(),
             options: options.clone(),
             planned: *planned,
+            scenarios: scenarios.clone(),
             runtime: *runtime,
             why: why.clone(),
             servers: servers.clone(),
@@ -77,12 +81,15 @@ impl RunRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, strum::Display)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunEnd {
-    /// Every cell was run.
+    /// As planned.
     #[strum(serialize = "it has ended")]
     Finished,
     /// Ctrl-C or SIGTERM.
     #[strum(serialize = "it was interrupted")]
     Interrupted,
+    /// At the first failure, with `--fail-fast`.
+    #[strum(serialize = "it was to end at the first failure")]
+    FailedFast,
     /// Its log ends before the run does: it is still going on, or it was killed.
     #[strum(serialize = "it was killed, or is still running")]
     Unknown,

@@ -11,7 +11,7 @@ pub(crate) fn run(cells: usize) -> RunRecord {
     let run = json!({
         "format": FORMAT, "program": "kong-pg-tls", "commit": null, "started": "2026-01-01T00:00:00Z",
         "host": { "os": "", "kernel": "", "architecture": "", "processors": 1 }, "options": Options::default(),
-        "planned": cells, "runtime": "local", "releases": ["3.15-enterprise"],
+        "planned": cells, "scenarios": { "a@pg17": cells }, "runtime": "local", "releases": ["3.15-enterprise"],
         "clients": {}, "differences": {}
     });
     serde_json::from_value(run).expect("a run")

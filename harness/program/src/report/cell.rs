@@ -7,6 +7,7 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
 use super::last_green;
 use super::progress::style;
+use super::screen::Screen;
 use crate::judge::{Attempt, Mismatch, Observation};
 use crate::record::CellRecord;
 
@@ -14,11 +15,11 @@ use crate::record::CellRecord;
 ///
 /// # Errors
 /// If the output cannot be written.
-pub fn write_cell(out: &mut dyn Write, cell: &CellRecord) -> io::Result<()> {
+pub fn write_cell(out: &mut dyn Write, screen: Screen, cell: &CellRecord) -> io::Result<()> {
     let verdict = cell.verdict;
     let (colour, bold) = (style(verdict), Style::new().bold());
     writeln!(out, "{colour}{verdict}{colour:#} {bold}{}{bold:#}", cell.id)?;
-    writeln!(out, "  {}", cell.case)?;
+    writeln!(out, "{}", screen.prose("  ", "  ", &cell.case))?;
     writeln!(out, "  defined at {}", cell.place)?;
     if let Some(version) = &cell.postgres.version {
         let openssl = cell.postgres.openssl.as_deref().unwrap_or("unknown");
@@ -29,12 +30,14 @@ pub fn write_cell(out: &mut dyn Write, cell: &CellRecord) -> io::Result<()> {
         }
     }
     if let Some(reason) = &cell.reason {
-        writeln!(out, "  {reason}")?;
+        writeln!(out, "{}", screen.prose("  ", "    ", reason))?;
     }
-    cell.remarks.iter().try_for_each(|remark| writeln!(out, "  {remark}"))?;
+    for remark in &cell.remarks {
+        writeln!(out, "{}", screen.prose("  ", "    ", remark))?;
+    }
     for mismatch in &cell.mismatches {
         writeln!(out, "\n  {bold}{}{bold:#}", mismatch.aspect)?;
-        writeln!(out, "{}", side_by_side(mismatch))?;
+        writeln!(out, "{}", side_by_side(mismatch, screen.table()))?;
     }
     if let Some(observed) = cell.observation() {
         write_messages(out, if cell.client.speaks_as_kong() { "Kong" } else { "The client" }, observed)?;
@@ -50,7 +53,7 @@ pub fn write_cell(out: &mut dyn Write, cell: &CellRecord) -> io::Result<()> {
 pub(super) fn plain(cell: &CellRecord) -> String {
     let mut text = Vec::new();
     // Writing to memory cannot fail.
-    let _ = write_cell(&mut text, cell);
+    let _ = write_cell(&mut text, Screen::UNLIMITED, cell);
     anstream::adapter::strip_str(&String::from_utf8_lossy(&text)).to_string()
 }
 
@@ -78,10 +81,9 @@ fn write_messages(out: &mut dyn Write, client: &str, observed: &Observation) -> 
     Ok(())
 }
 
-fn side_by_side(mismatch: &Mismatch) -> String {
+fn side_by_side(mismatch: &Mismatch, width: u16) -> String {
     let column = |lines: &[String]| if lines.is_empty() { "(nothing)".to_owned() } else { lines.join("\n") };
     let expected: Vec<_> = mismatch.expected.iter().map(|any| column(any)).collect();
-    let width = terminal_size::terminal_size().map_or(120, |(width, _)| width.0.max(60));
     let half = ColumnConstraint::Absolute(Width::Fixed((width - 4) / 2));
     let mut table = Table::new();
     table.load_style(presets::NOTHING);

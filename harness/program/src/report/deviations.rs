@@ -5,13 +5,20 @@ use std::io::{self, Write};
 use indexmap::IndexMap;
 
 use super::reporter::cells;
+use super::screen::Screen;
+use super::seen::{Seen, as_before};
 use crate::format::Documented;
 use crate::judge::Verdict;
 use crate::record::{CellRecord, Results};
 use crate::suite::Suite;
 
-/// Writes where a run found the documents to be wrong, a line each.
-pub(super) fn write_known_deviations(out: &mut dyn Write, run: &Results) -> io::Result<()> {
+/// Writes where a run found the documents to be wrong: what is new in full.
+pub(super) fn write_known_deviations(
+    out: &mut dyn Write,
+    screen: Screen,
+    run: &Results,
+    seen: &Seen,
+) -> io::Result<()> {
     let mut places = IndexMap::<(&str, &str, &str), usize>::new();
     for cell in run.cells.iter().filter(|cell| is_of_documents(cell)) {
         for documented in &cell.documented {
@@ -19,14 +26,22 @@ pub(super) fn write_known_deviations(out: &mut dyn Write, run: &Results) -> io::
             *places.entry((&documented.claim, says, &documented.happens)).or_default() += 1;
         }
     }
-    if places.is_empty() {
-        return Ok(());
+    let (old, new): (Vec<_>, Vec<_>) =
+        places.into_iter().partition(|((claim, says, _), _)| seen.has_deviation(claim, says));
+    if !new.is_empty() {
+        let title = "Where the documents are wrong (docs/deviations.md says since when, and what to do instead)";
+        writeln!(out, "{}", screen.prose("", "", title))?;
+        for ((claim, says, happens), count) in new {
+            writeln!(out, "  {claim}, {}", cells(count))?;
+            writeln!(out, "{}", screen.prose("    they say: ", "      ", says))?;
+            writeln!(out, "{}", screen.prose("    in fact:  ", "      ", happens))?;
+        }
+        writeln!(out)?;
     }
-    writeln!(out, "Where the documents are wrong (docs/deviations.md says since when, and what to do instead)")?;
-    for ((claim, says, happens), count) in places {
-        writeln!(out, "  {claim}, {}\n    they say: {says}\n    in fact:  {happens}", cells(count))?;
+    if !old.is_empty() {
+        writeln!(out, "{}\n", screen.prose("", "", &as_before(old.len(), "known deviation")))?;
     }
-    writeln!(out)
+    Ok(())
 }
 
 /// Whether the cell deviates from the documents, and not for a race or because it is run by another client.

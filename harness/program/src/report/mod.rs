@@ -18,6 +18,8 @@ mod paragraph;
 mod progress;
 mod remarks;
 mod reporter;
+mod screen;
+mod seen;
 mod summary;
 mod tap;
 
@@ -33,6 +35,8 @@ pub use explain::{write_cell_explanation, write_explanation};
 pub use format::Format;
 pub(crate) use paragraph::indent;
 pub use reporter::{Reporter, write_file};
+pub use screen::{Detail, Display, Screen};
+pub use seen::Seen;
 
 /// The formats that every run writes.
 const ALWAYS: [Format; 3] = [Format::Json, Format::Junit, Format::Html];
@@ -41,7 +45,7 @@ const ALWAYS: [Format; 3] = [Format::Json, Format::Junit, Format::Html];
 ///
 /// # Errors
 /// If the folder cannot be written.
-pub fn reporters(folder: &Path) -> io::Result<Vec<Box<dyn Reporter>>> {
+pub fn reporters(folder: &Path, display: Display, seen: Seen) -> io::Result<Vec<Box<dyn Reporter>>> {
     for format in ALWAYS {
         match std::fs::remove_file(folder.join(format.file_name())) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -49,11 +53,12 @@ pub fn reporters(folder: &Path) -> io::Result<Vec<Box<dyn Reporter>>> {
         }
     }
     let mut reporters: Vec<Box<dyn Reporter>> =
-        vec![Box::new(progress::Progress::default()), Box::new(log::EventLog::create(folder)?)];
+        vec![Box::new(progress::Progress::new(display.detail)), Box::new(log::EventLog::create(folder)?)];
     for format in ALWAYS {
         reporters.push(Box::new(format::FileReport { format, path: folder.join(format.file_name()) }));
     }
-    reporters.push(Box::new(summary::Summary::new(folder.join(Format::Json.file_name()))));
+    let (results, screen) = (folder.join(Format::Json.file_name()), Screen::of_output());
+    reporters.push(Box::new(summary::Summary { results, display, screen, seen }));
     Ok(reporters)
 }
 

@@ -1,34 +1,40 @@
-//! Progress on the standard error: on a terminal a bar with the cells that are running, otherwise a line for each cell.
+//! Progress on the standard error: on a terminal a bar with the cells that are running, otherwise a line for each scenario.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::reporter::{Reporter, cells};
+use super::reporter::{Reporter, cells, tally};
+use super::screen::{Detail, Screen};
 use crate::judge::Verdict;
 use crate::record::{CellRecord, Entry, Results, RunEnd, RunEvent, RunRecord};
 use crate::vocabulary::ClientKind;
 
 /// The progress of a run.
 pub(super) struct Progress {
+    detail: Detail,
     bar: Option<ProgressBar>,
     running: BTreeSet<String>,
     done: usize,
-    cells: usize,
+    planned: usize,
+    /// The verdicts of scenarios on majors of which some cells are left, each with how many there are in all.
+    scenarios: BTreeMap<String, (Vec<Verdict>, usize)>,
 }
 
-impl Default for Progress {
-    fn default() -> Self {
-        let bar = io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{elapsed_precise} {wide_bar} {pos}/{len}\n{msg}");
-            let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+impl Progress {
+    pub(super) fn new(detail: Detail) -> Self {
+        let has_bar = io::stderr().is_terminal() && detail != Detail::Quiet;
+        let bar = has_bar.then(|| {
+            let template = "{elapsed_precise} {wide_bar} {pos}/{len}, {eta_precise} left\n{msg}";
+            let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+            let bar = ProgressBar::new(0).with_style(style);
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
-        Self { bar, running: BTreeSet::new(), done: 0, cells: 0 }
+        Self { detail, bar, running: BTreeSet::new(), done: 0, planned: 0, scenarios: BTreeMap::new() }
     }
 }
 
@@ -47,8 +53,11 @@ impl Reporter for Progress {
     fn event(&mut self, entry: &Entry) {
         match &entry.event {
             RunEvent::RunStarted(run) => {
-                self.cells = run.planned;
-                self.line(&introduction(run));
+                self.planned = run.planned;
+                self.scenarios = run.scenarios.iter().map(|(name, all)| (name.clone(), (Vec::new(), *all))).collect();
+                if self.detail != Detail::Quiet {
+                    self.line(&Screen::of_errors().prose("", "  ", &introduction(run)));
+                }
                 if let Some(bar) = &self.bar {
                     bar.set_length(run.planned as u64);
                 }
@@ -61,6 +70,7 @@ impl Reporter for Progress {
                 self.done += 1;
                 self.running.remove(&cell.id);
                 self.finished(cell);
+                self.scenario(cell);
             }
             RunEvent::RunEnded { end: RunEnd::Interrupted } => self.line("interrupted; stopping the servers"),
             RunEvent::RunEnded { .. } => {}
@@ -78,7 +88,11 @@ impl Reporter for Progress {
 impl Progress {
     fn line(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.println(anstream::adapter::strip_str(text).to_string()),
+            Some(bar) => {
+                let plain = anstream::AutoStream::choice(&io::stderr()) == anstream::ColorChoice::Never;
+                let text = if plain { anstream::adapter::strip_str(text).to_string() } else { text.to_owned() };
+                bar.println(text);
+            }
             None => {
                 // A closed standard error is no reason to stop.
                 let _ = writeln!(anstream::stderr(), "{text}");
@@ -88,27 +102,38 @@ impl Progress {
 
     fn finished(&self, cell: &CellRecord) {
         let verdict = cell.verdict;
-        let (style, ms, id) = (style(verdict), cell.duration_ms, &cell.id);
-        let reason = cell.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-        let name = verdict.as_str();
-        match &self.bar {
-            None => {
-                let (width, done, cells) = (self.cells.to_string().len(), self.done, self.cells);
-                self.line(&format!("{style}{name:>11}{style:#} [{ms:>5} ms] {done:>width$}/{cells} {id}{reason}"));
-            }
-            Some(bar) => {
-                if verdict.is_problem() {
-                    self.line(&format!("{name:>11} [{ms:>5} ms] {id}{reason}"));
-                }
-                bar.inc(1);
-                self.show_running();
-            }
+        if self.detail == Detail::Cells || verdict.is_problem() && self.detail != Detail::Quiet {
+            let (style, ms, id) = (style(verdict), cell.duration_ms, &cell.id);
+            let reason = cell.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+            let (width, done, planned) = (self.planned.to_string().len(), self.done, self.planned);
+            let name = verdict.as_str();
+            self.line(&format!("{style}{name:>11}{style:#} [{ms:>5} ms] {done:>width$}/{planned} {id}{reason}"));
         }
+        if let Some(bar) = &self.bar {
+            bar.inc(1);
+            self.show_running();
+        }
+    }
+
+    /// Where there is no bar, a line for each scenario that is done.
+    fn scenario(&mut self, cell: &CellRecord) {
+        let name = cell.scenario_and_major();
+        let Some((verdicts, all)) = self.scenarios.get_mut(&name) else { return };
+        verdicts.push(cell.verdict);
+        if verdicts.len() < *all || self.bar.is_some() || self.detail != Detail::Scenarios {
+            return;
+        }
+        let tally = tally(verdicts.iter().copied());
+        let worst = verdicts.iter().max().copied().unwrap_or(Verdict::Pass);
+        let (style, width, done, planned) = (style(worst), self.planned.to_string().len(), self.done, self.planned);
+        self.line(&format!("{done:>width$}/{planned} {name}: {style}{tally}{style:#}"));
     }
 
     fn show_running(&self) {
         if let Some(bar) = &self.bar {
-            bar.set_message(self.running.iter().cloned().collect::<Vec<_>>().join("\n"));
+            let screen = Screen::of_errors();
+            let running: Vec<_> = self.running.iter().map(|id| screen.cut(id)).collect();
+            bar.set_message(running.join("\n"));
         }
     }
 }

@@ -1,7 +1,9 @@
-//! The summary at the end of a run, on the standard output.
+//! The summary at the end of a run, on the standard output: what is bad, with its cause and the next step, and what is
+//! new since the last run.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::agreement::write_agreement;
 use super::cell::write_cell;
@@ -9,45 +11,57 @@ use super::deviations::write_known_deviations;
 use super::matrix::write_matrix;
 use super::remarks::write_remarks;
 use super::reporter::{Reporter, tally};
+use super::screen::{Detail, Display, Screen};
+use super::seen::Seen;
 use crate::record::Results;
 
 /// The summary of a run.
 pub(super) struct Summary {
     /// The file that has everything.
-    results: PathBuf,
-}
-
-impl Summary {
-    pub(super) fn new(results: PathBuf) -> Self {
-        Self { results }
-    }
+    pub(super) results: PathBuf,
+    pub(super) display: Display,
+    pub(super) screen: Screen,
+    /// What the run before has reported.
+    pub(super) seen: Seen,
 }
 
 impl Reporter for Summary {
     fn finish(&mut self, run: &Results) -> io::Result<()> {
         let mut out = anstream::stdout();
-        write_summary(&mut out, run)?;
-        let (tally, seconds) = (tally(run.verdicts()), std::time::Duration::from_millis(run.duration_ms).as_secs_f64());
+        self.write(&mut out, run)?;
+        let (tally, seconds) = (tally(run.verdicts()), Duration::from_millis(run.duration_ms).as_secs_f64());
         let partial = run.partial().map(|partial| format!("; {partial}")).unwrap_or_default();
-        writeln!(out, "{tally} in {seconds:.1} s{partial}: {}", self.results.display())
+        let (last, path) = (format!("{tally} in {seconds:.1} s{partial}:"), self.results.display().to_string());
+        let separator = if self.screen.fits(last.len() + 1 + path.len()) { ' ' } else { '\n' };
+        writeln!(out, "{last}{separator}{path}")
     }
 }
 
-fn write_summary(out: &mut dyn Write, run: &Results) -> io::Result<()> {
-    write_matrix(out, run)?;
-    write_known_deviations(out, run)?;
-    write_agreement(out, run)?;
-    write_remarks(out, run)?;
-    let problems: Vec<_> = run.problems().collect();
-    problems.iter().take(SHOWN).try_for_each(|cell| write_cell(out, cell))?;
-    if problems.len() > SHOWN {
-        writeln!(out, "... and {} more; junit.xml and results.json have them all\n", problems.len() - SHOWN)?;
+impl Summary {
+    fn write(&self, out: &mut dyn Write, run: &Results) -> io::Result<()> {
+        let Self { screen, display, seen, .. } = self;
+        if display.detail != Detail::Quiet {
+            write_matrix(out, *screen, run)?;
+            write_known_deviations(out, *screen, run, seen)?;
+            write_agreement(out, *screen, run)?;
+            if !display.no_remarks {
+                write_remarks(out, *screen, run, seen)?;
+            }
+        }
+        let problems: Vec<_> = run.problems().collect();
+        // A log is searched, a terminal is read.
+        let shown = if screen.is_terminal() { SHOWN } else { problems.len() };
+        problems.iter().take(shown).try_for_each(|cell| write_cell(out, *screen, cell))?;
+        if problems.len() > shown {
+            let more = format!("... and {} more; report.html and results.json have them all", problems.len() - shown);
+            writeln!(out, "{}\n", screen.prose("", "", &more))?;
+        }
+        if !run.cells.is_empty() && run.cells.iter().all(|cell| cell.observed.is_none()) {
+            writeln!(out, "No cell was run to its end: this run proves nothing.\n")?;
+        }
+        Ok(())
     }
-    if !run.cells.is_empty() && run.cells.iter().all(|cell| cell.observed.is_none()) {
-        writeln!(out, "No cell was run to its end: this run proves nothing.\n")?;
-    }
-    Ok(())
 }
 
-/// How many cells are shown in full.
+/// How many cells are shown in full on a terminal.
 const SHOWN: usize = 20;

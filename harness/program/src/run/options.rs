@@ -113,11 +113,13 @@ pub struct Limits {
     pub jobs: Option<u32>,
     /// How long a cell may take, in seconds.
     pub timeout_s: u64,
+    /// Whether the run ends when a cell fails.
+    pub fail_fast: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { jobs: None, timeout_s: 60 }
+        Self { jobs: None, timeout_s: 60, fail_fast: false }
     }
 }
 

@@ -6,6 +6,7 @@ mod error;
 mod request;
 mod runtime;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -109,10 +110,18 @@ impl Session {
         let (sender, mut events) = unbounded_channel();
         let mut running = std::pin::pin!(self.runner.run(cells, self.options.limits.jobs(), sender));
         let mut cancelled = std::pin::pin!(cancelled);
+        let fail_fast = self.options.limits.fail_fast;
         let end = loop {
             tokio::select! {
                 () = &mut running => break RunEnd::Finished,
-                Some(event) = events.recv() => take(self.record(event)),
+                Some(event) = events.recv() => {
+                    let event = self.record(event);
+                    let failed = matches!(&event, RunEvent::CellFinished(cell) if cell.verdict.is_failure());
+                    take(event);
+                    if failed && fail_fast {
+                        break RunEnd::FailedFast;
+                    }
+                }
                 () = &mut cancelled => break RunEnd::Interrupted,
             }
         };
@@ -143,8 +152,13 @@ impl Session {
         let used = |major| cells.iter().any(|cell| cell.major == major);
         let offers = runtime.offers().into_iter().filter(|offer| used(offer.major));
         let releases: IndexSet<_> = cells.iter().map(|cell| cell.profile.to_string()).collect();
+        let mut scenarios = BTreeMap::new();
+        for cell in cells {
+            *scenarios.entry(format!("{}@pg{}", cell.case.scenario, cell.major)).or_default() += 1;
+        }
         RunInfo {
             planned: cells.len(),
+            scenarios,
             runtime: runtime.kind(),
             why: self.why.clone(),
             servers: offers.map(|offer| format!("{} ({})", offer.major, offer.source)).collect(),
