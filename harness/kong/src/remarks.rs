@@ -40,9 +40,13 @@ fn without_effect(conf: &KongConf, profile: &Profile) -> Vec<String> {
         let lacking = ["pg_ssl_required", "pg_ssl_verify"].into_iter().filter(|key| is_set(key));
         remarks.extend(lacking.map(|key| format!("{key} does nothing without pg_ssl = on")));
     } else if is_set("pg_ssl_verify") && !is_set("pg_ssl_required") {
-        remarks.push(
-            "pg_ssl_verify does nothing where the server says that it has no TLS, without pg_ssl_required".into(),
-        );
+        let what = "pg_ssl_verify does nothing where the server says that it has no TLS";
+        let why = if profile.ignores("pg_ssl_required") {
+            "the open-source edition has no pg_ssl_required"
+        } else {
+            "pg_ssl_required = on is missing"
+        };
+        remarks.push(format!("{what}: {why}"));
     }
     remarks
 }
@@ -65,10 +69,19 @@ mod tests {
     #[case("pg_ssl_required = on", &["pg_ssl_required does nothing without pg_ssl = on"])]
     #[case(
         "pg_ssl = on\npg_ssl_verify = on",
-        &["pg_ssl_verify does nothing where the server says that it has no TLS, without pg_ssl_required"]
+        &["pg_ssl_verify does nothing where the server says that it has no TLS: pg_ssl_required = on is missing"]
     )]
     fn a_setting_that_misleads_gets_a_remark(#[case] conf: &str, #[case] expected: &[&str]) {
         assert_eq!(remarks(&KongConf::read(conf), &Releases::built_in().newest()), expected);
+    }
+
+    #[test]
+    fn no_remark_advises_what_an_edition_does_not_have() {
+        let profile = Releases::built_in().find("3.9-oss").expect("a release");
+        let conf = KongConf::read("pg_ssl = on\npg_ssl_verify = on");
+        let expected = "pg_ssl_verify does nothing where the server says that it has no TLS: the open-source edition has \
+             no pg_ssl_required";
+        assert_eq!(remarks(&conf, &profile), [expected]);
     }
 
     #[test]

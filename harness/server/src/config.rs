@@ -39,6 +39,43 @@ pub const FILE_KEYS: &[(&str, Option<&str>)] = &[
     ("ssl_dh_params_file", None),
 ];
 
+const PLACE: &str = "the suite chooses where a server has its files and listens; leave it out";
+const LOG: &str = "the suite reads the server's log in one form only; leave it out";
+
+/// The settings of postgresql.conf that this crate needs for itself, each with the reason.
+pub const RESERVED: &[(&str, &str)] = &[
+    ("config_file", PLACE),
+    ("data_directory", PLACE),
+    ("external_pid_file", PLACE),
+    ("hba_file", PLACE),
+    ("ident_file", PLACE),
+    ("include", PLACE),
+    ("include_dir", PLACE),
+    ("include_if_exists", PLACE),
+    ("lc_messages", LOG),
+    ("listen_addresses", PLACE),
+    ("log_checkpoints", LOG),
+    ("log_connections", LOG),
+    ("log_destination", LOG),
+    ("log_directory", LOG),
+    ("log_disconnections", LOG),
+    ("log_duration", LOG),
+    ("log_error_verbosity", LOG),
+    ("log_file_mode", LOG),
+    ("log_filename", LOG),
+    ("log_line_prefix", LOG),
+    ("log_min_duration_statement", LOG),
+    ("log_min_error_statement", LOG),
+    ("log_min_messages", LOG),
+    ("log_statement", LOG),
+    ("log_timezone", LOG),
+    ("logging_collector", LOG),
+    ("port", PLACE),
+    ("unix_socket_directories", PLACE),
+    ("unix_socket_group", PLACE),
+    ("unix_socket_permissions", PLACE),
+];
+
 /// A configuration, complete.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Configuration {

@@ -1,15 +1,17 @@
 //! `run`
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{CellArgs, Exit, Failure};
+use super::{CellArgs, Exit, Failure, print};
 use crate::judge::Verdict;
+use crate::load::block;
 use crate::record::{LATEST, ROOT, Results, RunEnd, new_run};
 use crate::report::{Detail, Display, Seen, finish, reporters};
-use crate::session::{Limits, Options, Session};
+use crate::session::{Blessed, Limits, Options, Session, bless, is_open};
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -33,6 +35,9 @@ pub(super) struct RunArgs {
     /// How many runs are kept in target/kong-pg-tls/runs.
     #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u16).range(1..))]
     keep: u16,
+    /// Write what is observed into the scenario files wherever `expect:` is empty. Nothing else in them changes.
+    #[arg(long, requires = "scenarios")]
+    bless: bool,
 }
 
 /// What is shown.
@@ -76,9 +81,34 @@ pub(super) async fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let mut reporters =
         reporters(&folder, args.display.display(), seen).map_err(|error| unwritable(&folder, &error))?;
     let results = session.run(session.cells.clone(), &mut reporters, signals.wait()).await;
+    let blessed = if args.bless { Some(bless(&session.cells, &results)) } else { None };
     session.close().await;
     finish(&mut reporters, &results)?;
-    Ok(exit(&results))
+    let Some(blessed) = blessed else { return Ok(exit(&results)) };
+    let blessed = blessed.map_err(|error| Failure { exit: Exit::Failed, message: error.to_string() })?;
+    print(|out| write_blessed(out, &blessed))?;
+    Ok(exit_after_blessing(&results, &blessed))
+}
+
+fn write_blessed(out: &mut dyn Write, blessed: &[Blessed]) -> io::Result<()> {
+    if blessed.is_empty() {
+        return writeln!(out, "There is no empty `expect:` among these cells.");
+    }
+    for Blessed { place, expectation } in blessed {
+        writeln!(out, "written at {place}:")?;
+        block(expectation).lines().try_for_each(|line| writeln!(out, "  {line}"))?;
+    }
+    Ok(())
+}
+
+/// What was left open, and is no longer, is no failure.
+fn exit_after_blessing(run: &Results, blessed: &[Blessed]) -> Exit {
+    let others: Vec<_> = run.cells.iter().filter(|cell| !is_open(cell)).map(|cell| cell.verdict).collect();
+    let open = run.cells.len() - others.len();
+    if run.end == RunEnd::Interrupted || (others.is_empty() && blessed.is_empty()) {
+        return exit(run);
+    }
+    if others.is_empty() { Exit::Success } else { exit_of(others.into_iter(), run.run.planned - open) }
 }
 
 /// The folder that is named, or a new one.
@@ -121,7 +151,7 @@ fn writable(folder: &Path) -> Result<(), Failure> {
     probe.map(drop).map_err(|error| unwritable(folder, &error))
 }
 
-fn unwritable(folder: &Path, error: &std::io::Error) -> Failure {
+fn unwritable(folder: &Path, error: &io::Error) -> Failure {
     let path = folder.display();
     Failure::environment(format!("cannot write results to {path}: {error}; name another folder with --results"))
 }

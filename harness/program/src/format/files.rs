@@ -13,7 +13,8 @@ pub type Files = IndexMap<String, Option<FileSpec>>;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum FileSpec {
-    /// `absent`, `directory`, or the one file of the tree that it is a copy of.
+    /// `absent`, `directory`, the one file of the tree that it is a copy of, or a path from the scenario file that begins
+    /// with `./` or `../`.
     One(String),
     /// Files of the tree, one after the other, as `cat` puts them.
     Several(Vec<String>),
@@ -27,6 +28,8 @@ pub enum FileSpec {
 pub struct FileDetails {
     /// Files of the tree, one after the other; the file of the same name, if neither this nor `text` is given.
     pub of: Option<Vec<String>>,
+    /// A file of one's own, by its path from the scenario file; in the place of all others.
+    pub path: Option<String>,
     /// A text, for what is no certificate at all; what `of` names comes after it.
     pub text: Option<String>,
     /// A text behind everything else.

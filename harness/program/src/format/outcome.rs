@@ -98,11 +98,13 @@ pub struct Hangs {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Connects {
-    /// The TLS version that `pg_stat_ssl` shows, or `off` for a connection in plaintext.
+    /// The TLS version that `pg_stat_ssl` shows, or `off` for a connection in plaintext; not looked at, if not given.
+    #[serde(default)]
     pub tls: Tls,
     /// The cipher suite that `pg_stat_ssl` shows; not looked at, if not given.
     pub cipher: Option<String>,
-    /// The subject of the client certificate that `pg_stat_ssl` shows; none was sent, if not given.
+    /// The subject of the client certificate that `pg_stat_ssl` shows. If not given, none was sent, or, without `tls`, it
+    /// is not looked at.
     pub client_dn: Option<String>,
     /// The certificate of the tree that the server showed.
     pub certificate: Option<String>,
@@ -121,8 +123,14 @@ pub enum Tls {
     AnyOf(Vec<TlsVersion>),
 }
 
+impl Default for Tls {
+    fn default() -> Self {
+        Self::AnyOf(Vec::new())
+    }
+}
+
 impl Tls {
-    /// The versions accepted.
+    /// The versions accepted; any, if there are none.
     #[must_use]
     pub fn accepted(&self) -> &[TlsVersion] {
         match self {

@@ -32,7 +32,7 @@ impl JsonSchema for KongSettings {
         "KongConf".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let what = "kong.conf, as far as it bears on the connection to PostgreSQL; `KONG_PG_SSL` is in the environment";
+        let what = "kong.conf; `KONG_PG_SSL` is in the environment. Settings that are not listed here have no effect on the connection";
         let variables = KONG_KEYS.iter().map(|(key, _)| (variable(key), format!("{key}, from the environment.")));
         let variables: Vec<_> = variables.collect();
         let variables = variables.iter().map(|(name, meaning)| (name.as_str(), meaning.as_str()));
@@ -45,7 +45,10 @@ impl JsonSchema for PostgresSettings {
         "PostgresqlConf".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        settings("postgresql.conf, as far as it bears on TLS and on logins", POSTGRES_KEYS.iter().copied())
+        settings(
+            "postgresql.conf. With a setting that is not listed here, the server is started anew",
+            POSTGRES_KEYS.iter().copied(),
+        )
     }
 }
 
@@ -59,5 +62,6 @@ fn settings<'k>(what: &str, keys: impl Iterator<Item = (&'k str, &'k str)>) -> S
             (key.to_owned(), value)
         })
         .collect();
-    json_schema!({ "description": what, "type": "object", "properties": properties, "additionalProperties": false })
+    let other = serde_json::json!({ "type": ["string", "number", "boolean", "null"] });
+    json_schema!({ "description": what, "type": "object", "properties": properties, "additionalProperties": other })
 }

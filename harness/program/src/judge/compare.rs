@@ -97,10 +97,17 @@ pub(super) fn compare(expected: &Expectation, observed: &Observation) -> Vec<Mis
 pub(super) fn compare_outcome(expected: &Expectation, observed: &Observation) -> Vec<Mismatch> {
     let mut mismatches = Mismatches::default();
     compare_server(expected, observed, &mut mismatches);
-    if let Some(outcome) = &expected.outcome {
+    if let Some(outcome) = &expected.outcome
+        && !is_any_connection(outcome, &observed.attempt)
+    {
         mismatches.compare(Aspect::Outcome, accepted_outcomes(outcome), outcome_in_short(&observed.attempt));
     }
     mismatches.0
+}
+
+/// Whether any connection is right, and there is one.
+fn is_any_connection(expected: &ExpectedOutcome, attempt: &Attempt) -> bool {
+    matches!(expected, ExpectedOutcome::Connects { tls, .. } if tls.is_empty()) && attempt.connected().is_some()
 }
 
 fn compare_server(expected: &Expectation, observed: &Observation, mismatches: &mut Mismatches) {
@@ -125,13 +132,17 @@ fn compare_server(expected: &Expectation, observed: &Observation, mismatches: &m
 fn compare_attempt(expected: &ExpectedOutcome, observed: &Observation, mismatches: &mut Mismatches) {
     match (expected, &observed.attempt) {
         (ExpectedOutcome::Connects { tls, cipher, client_dn, certificate }, Attempt::Connected(session)) => {
-            let accepted = tls.iter().map(|version| words([version])).collect();
-            mismatches.compare(Aspect::TlsVersion, accepted, words([session.version()]));
             let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".into());
+            if !tls.is_empty() {
+                let accepted = tls.iter().map(|version| words([version])).collect();
+                mismatches.compare(Aspect::TlsVersion, accepted, words([session.version()]));
+            }
             if let Some(cipher) = cipher {
                 mismatches.compare_word(Aspect::Cipher, cipher, or_none(&session.cipher));
             }
-            mismatches.compare_word(Aspect::ClientDn, or_none(client_dn), or_none(&session.client_dn));
+            if !tls.is_empty() || client_dn.is_some() {
+                mismatches.compare_word(Aspect::ClientDn, or_none(client_dn), or_none(&session.client_dn));
+            }
             if let Some(certificate) = certificate {
                 mismatches.compare_word(Aspect::ServerCertificate, certificate, or_none(&observed.certificate));
             }
@@ -153,7 +164,8 @@ fn compare_attempt(expected: &ExpectedOutcome, observed: &Observation, mismatche
             mismatches.compare(Aspect::Kong, texts(kong), report(attempt));
         }
         (ExpectedOutcome::Connects { tls, .. }, attempt) => {
-            let connects = vec![words(["connects, TLS", &tls.join(" or ")])];
+            let version = if tls.is_empty() { "or not".to_owned() } else { tls.join(" or ") };
+            let connects = vec![words(["connects, TLS", &version])];
             mismatches.compare(Aspect::Kong, connects, report(attempt));
         }
     }
@@ -162,6 +174,7 @@ fn compare_attempt(expected: &ExpectedOutcome, observed: &Observation, mismatche
 /// The outcomes that an expectation accepts, as [`outcome_in_short`] has them.
 fn accepted_outcomes(expected: &ExpectedOutcome) -> Vec<Vec<String>> {
     match expected {
+        ExpectedOutcome::Connects { tls, .. } if tls.is_empty() => vec![words(["connects"])],
         ExpectedOutcome::Connects { tls, client_dn, .. } => {
             tls.iter().map(|version| words(["connects", version, client(client_dn.as_deref())])).collect()
         }
@@ -248,6 +261,24 @@ mod tests {
         let attempt = kong_pg_client::Refusal::returned(Stage::Auth, text).into();
         let judged_log = server.iter().map(|line| (*line).to_owned()).collect();
         Observation { attempt, judged_log, ..Observation::default() }
+    }
+
+    #[test]
+    fn a_connection_without_a_version_is_any_connection() {
+        let outcome = ExpectedOutcome::Connects { tls: Vec::new(), cipher: None, client_dn: None, certificate: None };
+        let expected = expectation(Some(outcome), &[]);
+        let session = |version: Option<&str>| TlsSession {
+            version: version.map(str::to_owned),
+            client_dn: version.map(|_| "/CN=kong".into()),
+            ..TlsSession::default()
+        };
+        for attempt in [Attempt::Connected(session(None)), Attempt::Connected(session(Some("TLSv1.3")))] {
+            let observed = Observation { attempt, ..Observation::default() };
+            assert_eq!(compare(&expected, &observed), []);
+            assert_eq!(compare_outcome(&expected, &observed), []);
+        }
+        let observed = Observation { attempt: Attempt::Hung, ..Observation::default() };
+        assert!(!compare(&expected, &observed).is_empty() && !compare_outcome(&expected, &observed).is_empty());
     }
 
     #[test]

@@ -35,6 +35,11 @@ pub struct Evidence {
 pub enum Expected {
     /// It is known.
     Known(Expectation),
+    /// The scenario leaves it open.
+    Open {
+        /// What was observed, as the scenario would expect it; `null` if that cannot be expected.
+        would_be: Option<serde_json::Value>,
+    },
     /// texts.yaml has no text for the versions of this cell.
     Unknown {
         /// Which text is missing, and for which version.

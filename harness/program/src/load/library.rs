@@ -28,6 +28,10 @@ pub(crate) struct ScenarioFile {
 
 /// The files of a suite.
 pub(crate) struct Library {
+    /// Whether it is of a folder, and not built in.
+    pub(crate) is_of_folder: bool,
+    /// Whether that folder has outcomes of its own.
+    pub(crate) has_outcomes: bool,
     pub(crate) scenarios: Vec<ScenarioFile>,
     pub(crate) pki: Source,
     pub(crate) texts: Source,
@@ -56,6 +60,8 @@ impl Library {
 
     fn without_scenarios() -> Self {
         Self {
+            is_of_folder: false,
+            has_outcomes: false,
             scenarios: Vec::new(),
             pki: built_in(PKI),
             texts: built_in(TEXTS),
@@ -73,7 +79,7 @@ impl Library {
         collect(folder, &mut files).map_err(|(path, error)| vec![Fault::unreadable(&path, &error)])?;
         files.sort();
         let none = Source::new(folder.join(DIFFERENCES), "{}".into());
-        let mut library = Self { differences: none, ..Self::without_scenarios() };
+        let mut library = Self { is_of_folder: true, differences: none, ..Self::without_scenarios() };
         let mut faults = Vec::new();
         for path in files {
             let text = match std::fs::read_to_string(&path) {
@@ -89,7 +95,7 @@ impl Library {
             match format!("{id}.yaml").as_str() {
                 PKI => library.pki = source,
                 TEXTS => library.texts = source,
-                OUTCOMES => library.outcomes = source,
+                OUTCOMES => (library.has_outcomes, library.outcomes) = (true, source),
                 CLAIMS => library.claims = source,
                 DIFFERENCES => library.differences = source,
                 CAUSES => library.causes = source,

@@ -71,6 +71,11 @@ impl Marked {
         }
     }
 
+    /// Whether there is no value, however that is written.
+    pub(super) fn is_null(&self) -> bool {
+        matches!(&*self.kind, Kind::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null"))
+    }
+
     fn entries(&self, wanted: &str) -> impl Iterator<Item = &(Self, Self)> {
         let entries = if let Kind::Mapping(entries) = &*self.kind { &entries[..] } else { &[] };
         entries.iter().filter(move |(key, _)| matches!(&*key.kind, Kind::Scalar { text, .. } if text == wanted))

@@ -1,5 +1,6 @@
 //! From the text of a file to its type, with the place of everything that is wrong in it.
 
+mod fill;
 mod hints;
 mod library;
 mod marks;
@@ -8,7 +9,8 @@ mod schema;
 mod source;
 mod yaml;
 
-pub(crate) use hints::some_of;
+pub use fill::fill;
+pub(crate) use hints::{closest, some_of};
 pub(crate) use library::Library;
 pub use path::Position;
 pub(crate) use path::{Problem, Segment, key};
@@ -16,3 +18,4 @@ pub use schema::schema_of;
 pub(crate) use schema::{Format, read};
 pub use source::Fault;
 pub(crate) use source::Source;
+pub(crate) use yaml::block;

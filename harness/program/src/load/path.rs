@@ -1,7 +1,7 @@
 //! Places in a file: as a path from the root of its document, and as a line and a column.
 
 /// A place in a file; both count from 1, columns in characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// The line.
     pub line: usize,

@@ -70,6 +70,14 @@ impl Source {
         self.find(path, Target::Value).unwrap_or(Position::START)
     }
 
+    /// Where a key is, if it is there without a value.
+    pub(crate) fn blank(&self, path: &[Segment]) -> Option<Position> {
+        let root = self.marked()?;
+        let value = path.iter().try_fold(root, |value, segment| value.get(segment))?;
+        let key = self.find(path, Target::Key { occurrence: 0 });
+        key.filter(|_| value.is_null())
+    }
+
     /// A problem with its place. What is missing is shown at the mapping it is missing from.
     pub(crate) fn fault(&self, problem: Problem) -> Fault {
         let Problem { path, target, message, help } = problem;

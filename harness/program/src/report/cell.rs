@@ -8,7 +8,7 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use super::last_green;
 use super::progress::style;
 use super::screen::Screen;
-use crate::judge::{Attempt, Mismatch, Observation};
+use crate::judge::{Attempt, KnownDeviation, Mismatch, Observation};
 use crate::record::CellRecord;
 
 /// Writes one cell for people.
@@ -34,6 +34,10 @@ pub fn write_cell(out: &mut dyn Write, screen: Screen, cell: &CellRecord) -> io:
     }
     for remark in &cell.remarks {
         writeln!(out, "{}", screen.prose("  ", "    ", remark))?;
+    }
+    for KnownDeviation { happens, instead, .. } in &cell.documented {
+        writeln!(out, "{}", screen.prose("  ", "    ", &format!("what happens: {happens}")))?;
+        writeln!(out, "{}", screen.prose("  ", "    ", &format!("do instead: {instead}")))?;
     }
     for mismatch in &cell.mismatches {
         writeln!(out, "\n  {bold}{}{bold:#}", mismatch.aspect)?;

@@ -19,22 +19,24 @@ pub(super) fn write_known_deviations(
     run: &Results,
     seen: &Seen,
 ) -> io::Result<()> {
-    let mut places = IndexMap::<(&str, &str, &str), usize>::new();
+    let mut places = IndexMap::<[&str; 4], usize>::new();
     for cell in run.cells.iter().filter(|cell| is_of_documents(cell)) {
         for documented in &cell.documented {
             let Some(says) = &documented.says else { continue };
-            *places.entry((&documented.claim, says, &documented.happens)).or_default() += 1;
+            let place = [&documented.claim, says, &documented.happens, &documented.instead].map(String::as_str);
+            *places.entry(place).or_default() += 1;
         }
     }
     let (old, new): (Vec<_>, Vec<_>) =
-        places.into_iter().partition(|((claim, says, _), _)| seen.has_deviation(claim, says));
+        places.into_iter().partition(|([claim, says, ..], _)| seen.has_deviation(claim, says));
     if !new.is_empty() {
-        let title = "Where the documents are wrong (docs/deviations.md says since when, and what to do instead)";
+        let title = "Where the documents are wrong (docs/deviations.md says since when)";
         writeln!(out, "{}", screen.prose("", "", title))?;
-        for ((claim, says, happens), count) in new {
+        for ([claim, says, happens, instead], count) in new {
             writeln!(out, "  {claim}, {}", cells(count))?;
             writeln!(out, "{}", screen.prose("    they say: ", "      ", says))?;
             writeln!(out, "{}", screen.prose("    in fact:  ", "      ", happens))?;
+            writeln!(out, "{}", screen.prose("    do instead: ", "      ", instead))?;
         }
         writeln!(out)?;
     }

@@ -164,9 +164,9 @@ impl Runner {
             _ => None,
         };
         let open: Vec<_> = kept.iter().map(|connection| connection.pid).collect();
-        let attempted = match &step.expect {
-            Some(_) => Some(self.attempt(context, &set_up, server, &open, keep_open).await?),
-            None => None,
+        let attempted = match (&step.expect, &step.blank) {
+            (Some(_), _) | (_, Some(_)) => Some(self.attempt(context, &set_up, server, &open, keep_open).await?),
+            (None, None) => None,
         };
         let (expected, documented) = self.expected(context, server, &set_up, attempted.as_ref());
         let answers = server.answers(step.queries.iter().map(|(question, _)| question.as_str())).await?;

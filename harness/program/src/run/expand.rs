@@ -4,10 +4,11 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::format::{Connects, Documented, KongText, ServerLog, Would};
-use crate::judge::{Expectation, ExpectedOutcome, KnownDeviation, Templates};
+use crate::judge::{Attempt, Delivery, Expectation, ExpectedOutcome, KnownDeviation, Templates};
 use crate::plan::Cell;
 use crate::suite::{Change, Expected, Step, TextContext, TextError, Texts};
 use crate::vocabulary::{TlsVersion, openssl_line_of};
@@ -101,9 +102,12 @@ impl Words<'_> {
                     let mut log = expand_log(&connects.postgres, expand)?;
                     if closes_without_notify(step, connects, self.cell) {
                         let end = expand(ABRUPT_END, Speaker::Server)?;
+                        // A connection of any kind may be one in plaintext, which has no such end.
+                        let plain = if connects.tls.accepted().is_empty() { log.clone() } else { Vec::new() };
                         for lines in &mut log {
                             lines.extend(end.iter().cloned());
                         }
+                        log.extend(plain);
                     }
                     let certificate = connects.certificate.as_deref().filter(|_| self.cell.client.is_transparent());
                     let certificate = certificate.map(|file| self.describe(file));
@@ -135,6 +139,45 @@ impl Words<'_> {
             };
         let open_connection = step.open_connection.clone().filter(|_| !is_kept_out(self.cell));
         Ok(Expectation { reload, open_connection, outcome, server_log: log, answers: step.queries.clone() })
+    }
+
+    /// What was observed, as a scenario would expect it; `None` if that cannot be expected.
+    pub(super) fn would_be(&self, step: &Step, attempt: &Attempt, log: &[String]) -> Option<Value> {
+        let mut log: Vec<_> = log.iter().map(|line| self.as_template(line)).collect::<Option<_>>()?;
+        Some(match attempt {
+            Attempt::NotMade | Attempt::Unconfirmed { .. } => return None,
+            Attempt::Hung => json!({ "hangs": { "postgres": log } }),
+            Attempt::Refused(refusal) => {
+                let key = if refusal.delivery == Delivery::Raised { "raises" } else { "kong" };
+                let (stage, text) = (refusal.stage.as_str(), self.as_template(&refusal.text)?);
+                json!({ "refused": { "stage": stage, key: text, "postgres": log } })
+            }
+            Attempt::Connected(session) => {
+                let mut connects = serde_json::Map::from_iter([("tls".to_owned(), json!(session.version()))]);
+                connects.extend(session.client_dn.as_ref().map(|subject| ("client_dn".to_owned(), json!(subject))));
+                let expected = serde_json::from_value(Value::Object(connects.clone())).ok()?;
+                // This end is expected of every such connection.
+                if closes_without_notify(step, &expected, self.cell) {
+                    let context =
+                        TextContext { major: self.cell.major, openssl: openssl_line_of(self.facts), value: &|_| None };
+                    let end = self.texts.expand(ABRUPT_END, &context).ok()?;
+                    log.truncate(log.strip_suffix(&end[..])?.len());
+                }
+                connects.extend((!log.is_empty()).then(|| ("postgres".to_owned(), json!(log))));
+                json!({ "connects": connects })
+            }
+        })
+    }
+
+    /// A text in which everything that only this run knows is a placeholder; `None` if it has braces of its own.
+    fn as_template(&self, text: &str) -> Option<String> {
+        if text.contains(['{', '}']) {
+            return None;
+        }
+        let kong = self.kong.to_string_lossy();
+        let host = self.host.unwrap_or("127.0.0.1");
+        let text = text.replace(&*kong, "{kong}").replace(self.data_directory, "{datadir}");
+        Some(text.replace(&format!("\"{host}\""), "\"{host}\""))
     }
 
     /// Where the documents are known to be wrong or silent about a cell.

@@ -192,6 +192,10 @@ impl Runner {
             data_directory: &server.data_directory(),
             kong: set_up.folder.path(),
         };
+        if let (Some(_), Some(attempt)) = (&context.step.blank, attempt) {
+            let would_be = words.would_be(context.step, &attempt.attempt, &attempt.server.relevant_lines);
+            return (Expected::Open { would_be }, Vec::new());
+        }
         let expanded = words.expand(context.step);
         match expanded.and_then(|expected| Ok((expected, words.known_deviations()?))) {
             Ok((expected, known)) => (Expected::Known(expected), known),

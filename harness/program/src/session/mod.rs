@@ -1,6 +1,7 @@
 //! From a request to cells and servers that can run them, and from a run's events to its report: what the program,
 //! `cargo test` and the benchmark have in common.
 
+mod bless;
 mod commit;
 mod error;
 mod request;
@@ -14,6 +15,7 @@ use std::time::{Instant, SystemTime};
 use indexmap::IndexSet;
 use tokio::sync::mpsc::unbounded_channel;
 
+pub use bless::{BlessError, Blessed, bless, is_open};
 pub use error::SessionError;
 pub use request::{load_causes, load_releases, load_suite};
 pub use runtime::{Chosen, with_advice};

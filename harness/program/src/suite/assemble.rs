@@ -82,7 +82,11 @@ impl Suite {
         let claims = read::<ClaimsFile>(&library.claims);
         let shared = match (trees, texts, outcomes, claims) {
             (Ok(trees), Ok(texts), Ok(outcomes), Ok(claims)) => {
-                Shared { trees, texts: Texts(texts.texts), outcomes: Outcomes(outcomes.outcomes), claims, releases }
+                let (texts, mut outcomes) = (Texts(texts.texts), Outcomes(outcomes.outcomes));
+                if library.is_of_folder && !library.has_outcomes {
+                    outcomes.accept_any_connection();
+                }
+                Shared { trees, texts, outcomes, claims, releases, is_of_folder: library.is_of_folder }
             }
             (trees, texts, outcomes, claims) => {
                 let faults = [trees.err(), texts.err(), outcomes.err(), claims.err()];

@@ -1,10 +1,12 @@
 //! A case of a suite, ready to be planned and run.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::expectation::Expectation;
 use super::situation::Situation;
 use crate::format::{Documented, ServerLog};
+use crate::load::Position;
 use crate::vocabulary::{OpenConnection, OpensslReleases, PostgresRange};
 use kong_pg_client::Profile;
 
@@ -76,8 +78,19 @@ pub struct Step {
     pub queries: Vec<(String, String)>,
     /// When what must happen does, and why.
     pub about: Vec<String>,
-    /// What must happen then; `None` where the case only prepares the next step.
+    /// Where the file leaves open what must happen then.
+    pub blank: Option<Blank>,
+    /// What must happen then; `None` where the case only prepares the next step, or leaves it open.
     pub expect: Option<Expectation>,
+}
+
+/// A place in a scenario file where an expectation is still to be written.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Blank {
+    /// The file.
+    pub file: PathBuf,
+    /// Where its key is.
+    pub key: Position,
 }
 
 /// How the configuration of a step comes about.

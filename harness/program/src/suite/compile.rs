@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::case::{Case, Change, Only, Step};
+use super::case::{Blank, Case, Change, Only, Step};
 use super::expectation::{self, Expectation, Vocabulary};
 use super::names;
 use super::outcomes::Outcomes;
@@ -24,6 +24,8 @@ pub(super) struct Shared {
     pub(super) outcomes: Outcomes,
     pub(super) claims: ClaimsFile,
     pub(super) releases: Releases,
+    /// Whether the scenarios are of a folder: those may leave open what must happen, and name files beside them.
+    pub(super) is_of_folder: bool,
 }
 
 /// Compiles the cases of a scenario.
@@ -38,7 +40,7 @@ pub(super) fn compile(
     for (index, case) in scenario.cases.iter().enumerate() {
         let here = vec![key("cases"), Segment::Index(index)];
         let place = format!("{}:{}", source.path.display(), source.locate(&here).line);
-        let mut compiler = Compiler { id, place, scenario, case, shared, here, problems: Vec::new() };
+        let mut compiler = Compiler { id, source, place, scenario, case, shared, here, problems: Vec::new() };
         for case in compiler.cases() {
             if cases.iter().any(|earlier| earlier.id == case.id) {
                 let message = format!("two cases of this scenario have the id `{}`", case.id);
@@ -58,6 +60,7 @@ pub(super) fn compile(
 /// Compiles one case of the file.
 struct Compiler<'a> {
     id: &'a str,
+    source: &'a Source,
     place: String,
     scenario: &'a ScenarioFile,
     case: &'a CaseFile,
@@ -208,6 +211,7 @@ impl<'a> Compiler<'a> {
             Expects::Case { path, expect, .. } | Expects::Point { path, expect } => {
                 Some(self.expectation(expect, &situation, tls, path)?)
             }
+            Expects::Nothing if self.blank(&self.here).is_some() => None,
             Expects::Nothing if case.rules.is_empty() && (!case.then.is_empty() || !case.queries.is_empty()) => None,
             Expects::Nothing => {
                 self.nothing_expected(point);
@@ -219,7 +223,9 @@ impl<'a> Compiler<'a> {
             Expects::Nothing => Vec::new(),
         };
         let queries = case.queries.clone().into_iter().collect();
-        let first = Step { situation, change: Change::First, log: None, open_connection: None, queries, about, expect };
+        let blank = self.blank(&self.here).filter(|_| expect.is_none());
+        let (change, log, open_connection) = (Change::First, None, None);
+        let first = Step { situation, change, log, open_connection, queries, about, blank, expect };
         let mut steps = vec![first];
         for (number, step) in case.then.iter().enumerate() {
             steps.push(self.step(number, step, tls, &mut layers)?);
@@ -279,11 +285,19 @@ impl<'a> Compiler<'a> {
         };
         let (log, open_connection) = (Some(step.postgres.clone()), step.open_connection.clone());
         let about = step.expect.as_ref().map(|expect| self.shared.outcomes.about(expect)).unwrap_or_default();
-        Some(Step { situation, change, log, open_connection, queries: Vec::new(), about, expect })
+        let blank = self.blank(&[&self.here[..], &inside[..]].concat());
+        Some(Step { situation, change, log, open_connection, queries: Vec::new(), about, blank, expect })
+    }
+
+    /// The expectation of a case or step that is there without a value.
+    fn blank(&self, path: &[Segment]) -> Option<Blank> {
+        let key = self.source.blank(&[path, &[key("expect")]].concat())?;
+        self.shared.is_of_folder.then(|| Blank { file: self.source.path.clone(), key })
     }
 
     fn situation(&mut self, layers: &[Layer<'_>]) -> Option<Situation> {
-        situation::merge(&self.shared.trees, layers).map_err(|problems| self.problems.extend(problems)).ok()
+        let folder = self.source.path.parent().filter(|_| self.shared.is_of_folder);
+        situation::merge(&self.shared.trees, folder, layers).map_err(|problems| self.problems.extend(problems)).ok()
     }
 
     fn vocabulary<'v>(&self, situation: &'v Situation, tls: Option<TlsVersion>) -> Vocabulary<'v>

@@ -83,6 +83,18 @@ impl Outcomes {
         }
     }
 
+    /// Makes `connects` mean any connection, as in scenarios of the user's, which may be of any TLS version.
+    pub(super) fn accept_any_connection(&mut self) {
+        let any = NamedOutcome {
+            about: "Kong connects.".into(),
+            arguments: Vec::new(),
+            defaults: Arguments::default(),
+            expect: Some(serde_json::json!({ "connects": {} })),
+            in_version: IndexMap::new(),
+        };
+        self.0.insert("connects".into(), any);
+    }
+
     /// When what is expected happens, and why: of each outcome that is named, what it says about itself.
     pub(super) fn about(&self, expect: &Expect) -> Vec<String> {
         let mut names = Vec::new();

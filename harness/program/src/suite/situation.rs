@@ -1,13 +1,16 @@
 //! A case at one point of its scenario's axes, with everything put together: certificates, files, both configurations.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use certificate_trees::{Authority, Format, PkiError, Recipe, Tree};
+use certificate_trees::{Format, Recipe, Tree};
 use postgres_tls_server::{ApplyMode, Owner};
 
+use super::planned::{Content, FileMode, PlannedFile};
+use super::settings;
 use super::trees::{Trees, files_help};
 use crate::format::{FileDetails, FileSpec, Proxy, Settings, Setup};
 use crate::load::{Problem, Segment, key};
@@ -57,66 +60,6 @@ pub struct KongSide {
     pub proxy: Option<Proxy>,
 }
 
-/// A file that is going to be made.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct PlannedFile {
-    /// What it holds.
-    pub content: Content,
-    /// Its mode.
-    pub mode: FileMode,
-    /// Its owner.
-    pub owner: Owner,
-    /// Its group.
-    pub group: Owner,
-}
-
-/// The mode of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum FileMode {
-    /// As a number: `0o600`.
-    Octal(u32),
-    /// As the commands of the documentation leave it.
-    OfRecipe,
-}
-
-/// What a file holds.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Content {
-    /// Files of the tree, one after the other, in a form.
-    Artifacts(Vec<String>, Format),
-    /// Files of the tree in PEM between two texts.
-    Between(String, Vec<String>, String),
-}
-
-impl PlannedFile {
-    /// The bytes of the file.
-    ///
-    /// # Errors
-    /// If one of the certificates cannot be made.
-    pub fn content(&self, authority: &Authority, tree: &Tree) -> Result<Vec<u8>, PkiError> {
-        match &self.content {
-            Content::Between(before, parts, behind) => {
-                let parts = authority.files(tree, parts, Format::default())?;
-                Ok([before.as_bytes(), &parts, behind.as_bytes()].concat())
-            }
-            Content::Artifacts(parts, format) => authority.files(tree, parts, *format),
-        }
-    }
-
-    /// The mode of the file: `0o600`.
-    ///
-    /// # Errors
-    /// If the recipe that sets it cannot be run.
-    pub fn octal_mode(&self, authority: &Authority, tree: &Tree) -> Result<u32, PkiError> {
-        match (self.mode, &self.content) {
-            (FileMode::Octal(mode), _) => Ok(mode),
-            (FileMode::OfRecipe, Content::Artifacts(parts, _) | Content::Between(_, parts, _)) => {
-                parts.iter().try_fold(0, |mode, part| Ok(mode | authority.recipe_mode(tree, part)?))
-            }
-        }
-    }
-}
-
 /// What becomes of a file that a setting names.
 enum Planned {
     Made(PlannedFile),
@@ -148,8 +91,10 @@ pub(super) struct Layer<'s> {
 type Placed<V> = IndexMap<String, (V, Vec<Segment>)>;
 
 /// Puts the layers together.
-pub(super) fn merge(trees: &Trees, layers: &[Layer<'_>]) -> Result<Situation, Vec<Problem>> {
-    let mut merged = Merged::default();
+///
+/// `folder` has the files that are named by their paths.
+pub(super) fn merge(trees: &Trees, folder: Option<&Path>, layers: &[Layer<'_>]) -> Result<Situation, Vec<Problem>> {
+    let mut merged = Merged { folder, ..Merged::default() };
     for layer in layers {
         merged.add(trees, layer);
     }
@@ -159,6 +104,7 @@ pub(super) fn merge(trees: &Trees, layers: &[Layer<'_>]) -> Result<Situation, Ve
 
 #[derive(Default)]
 struct Merged<'s> {
+    folder: Option<&'s Path>,
     tree: Option<Arc<Tree>>,
     files: Placed<&'s FileSpec>,
     conf: Placed<String>,
@@ -166,7 +112,7 @@ struct Merged<'s> {
     prefix: Placed<String>,
     hba: Vec<String>,
     ident: Vec<String>,
-    by: ApplyMode,
+    by: Option<ApplyMode>,
     security_level: Option<u32>,
     proxy: Option<Proxy>,
     problems: Vec<Problem>,
@@ -206,6 +152,14 @@ impl<'s> Merged<'s> {
         let text = |settings: &'s Settings, all: &mut Placed<String>, path: &[Segment]| {
             overlay(all, settings, path, |value| value.0.clone());
         };
+        let checked = [
+            (settings::postgres(&postgres.conf.0), at(&["postgres", "conf"])),
+            (settings::kong(&kong.0), at(&["kong"])),
+            (settings::kong(&kong_prefix.0), at(&["kong_prefix"])),
+        ];
+        for (problems, path) in checked {
+            self.problems.extend(problems.into_iter().map(|problem| problem.below(&path)));
+        }
         overlay(&mut self.files, files, &at(&["files"]), |spec| spec);
         text(&postgres.conf.0, &mut self.conf, &at(&["postgres", "conf"]));
         text(&kong.0, &mut self.kong, &at(&["kong"]));
@@ -214,13 +168,13 @@ impl<'s> Merged<'s> {
             self.hba.clone_from(hba);
             if !postgres.hba_invalid {
                 let path = at(&["postgres", "hba"]);
-                self.problems.extend(hba_problems(hba).into_iter().map(|problem| problem.below(&path)));
+                self.problems.extend(settings::hba(hba).into_iter().map(|problem| problem.below(&path)));
             }
         }
         if let Some(ident) = &postgres.ident {
             self.ident.clone_from(ident);
         }
-        self.by = postgres.by.unwrap_or(self.by);
+        self.by = postgres.by.or(self.by);
         self.security_level = kong_security_level.or(self.security_level);
         if let Some(proxy) = proxy {
             self.proxy = Some(proxy.clone());
@@ -237,8 +191,11 @@ impl<'s> Merged<'s> {
         let no_certificates = self.tree.is_none();
         let tree = self.tree.take().unwrap_or_default();
         let mut used = Vec::new();
-        let mut server =
-            ServerSide { by: self.by, hba: self.hba.clone(), ident: self.ident.clone(), ..Default::default() };
+        let by = match self.by {
+            None if settings::needs_restart(self.conf.keys()) => ApplyMode::Start,
+            by => by.unwrap_or_default(),
+        };
+        let mut server = ServerSide { by, hba: self.hba.clone(), ident: self.ident.clone(), ..Default::default() };
         for (name, path) in self.server_files() {
             server.files.extend(self.planned(&tree, &name, &path).and_then(|planned| planned.into_file(&name)));
             used.push(name);
@@ -307,6 +264,17 @@ impl<'s> Merged<'s> {
         files
     }
 
+    /// A file beside the scenario; what is wrong with it is at `at`.
+    fn own(&mut self, path: &str, at: &[Segment]) -> Result<Content, ()> {
+        let (message, help) = match self.folder.map(|folder| Content::own(folder, path)) {
+            Some(Ok(content)) => return Ok(content),
+            Some(Err(error)) => (format!("{path} cannot be read: {error}"), "expected a path from the scenario file"),
+            None => (format!("{path} is a path"), "only scenarios of a folder, of --scenarios, have files beside them"),
+        };
+        self.problems.push(Problem::value(at.to_vec(), message, help));
+        Err(())
+    }
+
     /// What becomes of a file that a setting names; nothing, if nothing makes it.
     fn planned(&mut self, tree: &Tree, name: &str, named_at: &[Segment]) -> Option<Planned> {
         if !is_file_name(name) {
@@ -325,17 +293,25 @@ impl<'s> Merged<'s> {
                 let file = PlannedFile { content, mode: FileMode::Octal(0o600), owner, group: owner };
                 return Some(Planned::Directory(format!("{name}/empty"), file));
             }
+            Some(FileSpec::One(path)) if path.starts_with("./") || path.starts_with("../") => {
+                FileDetails { path: Some(path.clone()), ..FileDetails::default() }
+            }
             Some(FileSpec::One(other)) => FileDetails { of: Some(vec![other.clone()]), ..FileDetails::default() },
             Some(FileSpec::Several(parts)) => FileDetails { of: Some(parts.clone()), ..FileDetails::default() },
             Some(FileSpec::Detailed(details)) => details.clone(),
         };
         let itself = || vec![name.to_owned()];
+        let of_path = details.path.as_ref().map(|own| self.own(own, &path)).transpose().ok()?;
         let content = match (details.text, details.text_behind, details.of) {
+            _ if of_path.is_some() => of_path?,
             (None, None, of) => Content::Artifacts(of.unwrap_or_else(itself), details.format.unwrap_or_default()),
             (Some(text), None, of) => Content::Between(text, of.unwrap_or_default(), String::new()),
             (text, Some(behind), of) => Content::Between(text.unwrap_or_default(), of.unwrap_or_else(itself), behind),
         };
-        let (Content::Artifacts(parts, _) | Content::Between(_, parts, _)) = &content;
+        let parts: &[String] = match &content {
+            Content::Artifacts(parts, _) | Content::Between(_, parts, _) => parts,
+            Content::Own(..) => &[],
+        };
         let unknown: Vec<_> = parts.iter().filter(|part| tree.artifact(part).is_none()).collect();
         for part in &unknown {
             let message = format!("no certificate of this case makes the file `{part}`");
@@ -362,36 +338,6 @@ impl<'s> Merged<'s> {
 fn is_key_of_recipe(tree: &Tree, file: &str) -> bool {
     let made = tree.recipe.map(Recipe::certificates).unwrap_or_default();
     file.strip_suffix(".key").is_some_and(|name| made.contains(&name))
-}
-
-/// What the first word of a line of pg_hba.conf may be.
-const HBA_TYPES: [&str; 9] = [
-    "local",
-    "host",
-    "hostssl",
-    "hostnossl",
-    "hostgssenc",
-    "hostnogssenc",
-    "include",
-    "include_if_exists",
-    "include_dir",
-];
-
-/// Lines of pg_hba.conf that PostgreSQL would not read, which only a case about that may have.
-fn hba_problems(lines: &[String]) -> Vec<Problem> {
-    let is_known = |line: &str| {
-        let first = line.split_whitespace().next().unwrap_or("#");
-        first.starts_with(['#', '@']) || HBA_TYPES.contains(&first)
-    };
-    let unknown = lines.iter().enumerate().filter(|(_, line)| !is_known(line));
-    unknown
-        .map(|(index, line)| {
-            let first = line.split_whitespace().next().unwrap_or_default();
-            let message = format!("a line of pg_hba.conf does not begin with `{first}`");
-            let help = format!("expected one of {}, or `hba_invalid: true` beside it", HBA_TYPES[..6].join(", "));
-            Problem::value(vec![Segment::Index(index)], message, help)
-        })
-        .collect()
 }
 
 /// Names go into folders of the run and into a shell's command line on the server.

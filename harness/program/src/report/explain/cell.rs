@@ -105,7 +105,10 @@ impl Page<'_> {
             let changed = diff(before, &all);
             self.verbatim(&heading("", step.change).replacen("then", "Then", 1), &changed)?;
         }
-        let Some(expect) = &step.expect else { return Ok(()) };
+        let Some(expect) = &step.expect else {
+            let open = step.blank.as_ref().map(|_| "The scenario leaves it open.".to_owned());
+            return self.section("What happens", &open.into_iter().collect::<Vec<_>>());
+        };
         let facts = last_green::facts(self.cell.major);
         let words = Words {
             texts: &self.suite.texts,
@@ -210,6 +213,9 @@ impl Page<'_> {
 
 fn connected(connects: &Connects) -> String {
     let versions: Vec<_> = connects.tls.accepted().iter().map(|version| version.as_str()).collect();
+    if versions.is_empty() {
+        return "Kong connects.".into();
+    }
     let tls = if versions == ["off"] { "in plaintext".into() } else { format!("in {}", versions.join(" or ")) };
     let subject = connects.client_dn.as_ref().map(|subject| format!(", with the client certificate of {subject}"));
     let certificate = connects.certificate.as_ref().map(|file| format!(", to a server that shows {file}"));

@@ -38,6 +38,7 @@ fn describe_file(name: &str, file: &PlannedFile) -> Option<String> {
         Content::Artifacts(parts, _) if *parts == [name] => None,
         Content::Artifacts(parts, _) if parts.is_empty() => Some("in a directory".to_owned()),
         Content::Artifacts(parts, _) => Some(parts.join(" + ")),
+        Content::Own(path, _) => Some(path.clone()),
         Content::Between(before, parts, behind) => {
             let text = |is_there: bool| is_there.then_some("a text");
             let before = text(!before.is_empty() || (parts.is_empty() && behind.is_empty()));

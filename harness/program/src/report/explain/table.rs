@@ -69,6 +69,9 @@ fn outcome(expected: &Expected) -> String {
     match expected {
         Expected::Connects(connects) => {
             let versions: Vec<_> = connects.tls.accepted().iter().map(|version| version.as_str()).collect();
+            if versions.is_empty() {
+                return "connects".into();
+            }
             let tls = if versions == ["off"] { "in plaintext".into() } else { format!("in {}", versions.join(" or ")) };
             let subject = connects.client_dn.as_ref().map(|subject| format!("as {subject}"));
             let certificate = connects.certificate.as_ref().map(|file| format!("to {file}"));
