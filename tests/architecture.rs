@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 /// The rooms of `harness/program/src`, from the ground up: a room imports only from those listed before it.
-const ROOMS: [(&str, &str); 18] = [
+const ROOMS: [(&str, &str); 19] = [
     ("vocabulary", "words that every room uses: TLS version, range of releases, kind of client"),
     ("runfolder", "the folder a run works in, and its removal"),
     ("format", "the types of the scenario files, as serde reads them"),
@@ -30,6 +30,7 @@ const ROOMS: [(&str, &str); 18] = [
     ("desk", "checking and diagnosing an installation of the user's"),
     ("roles", "the roles and the database of every server"),
     ("session", "what a command needs to plan and run"),
+    ("upgrade", "what an upgrade changes for a configuration"),
     ("cli", "the command line"),
 ];
 

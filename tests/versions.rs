@@ -1,5 +1,6 @@
-//! New versions: releases of Kong from a file, and the texts of a PostgreSQL major that the suite does not know.
+//! New versions: releases of Kong from a file, what an upgrade changes, and the texts of a PostgreSQL major that the suite does not know.
 
+mod documents;
 #[allow(dead_code, reason = "shared with tests that look at what a run leaves behind")]
 mod place;
 mod runs_on;
@@ -169,6 +170,65 @@ fn the_texts_of_an_unknown_major_are_learned_from_a_run_and_then_it_passes() {
 fn what_nothing_can_be_learned_from_is_told(#[case] arguments: &[&str], #[case] expected: &str) {
     let place = Place::new();
     std::fs::write(place.path().join("texts.yaml"), "texts: {}").expect("a file");
+    let output = place.run(arguments);
+    assert_eq!(output.status, Some(2), "{output:#?}");
+    assert!(output.stderr.contains(expected), "{output:#?}");
+}
+
+/// The commands run on the major that tests run on, and none of the output depends on it.
+#[test]
+fn the_document_about_upgrades_shows_what_the_command_prints() {
+    let place = Place::new();
+    let conf = "pg_host = db.example.com\npg_ssl = on\npg_password = secret\n";
+    std::fs::write(place.path().join("kong.conf"), conf).expect("a file");
+    let major = &runs_on().postgres;
+    let run = |command: &str| {
+        let command = command.replace("--postgres 15", &format!("--postgres {major}"));
+        let mut shell = documents::shell(&command, place.path());
+        shell.env("KONG_PG_TLS_RUNTIME", &runs_on().runtime).env("TMPDIR", place.path().join("tmp"));
+        documents::output(shell).replace(&format!("@pg{major}+"), "@pg15+")
+    };
+    assert!(documents::check("upgrade.md", &run) >= 3);
+}
+
+#[test]
+fn an_upgrade_that_breaks_the_connection_is_proved_and_one_that_does_not_is_none() {
+    let place = Place::new();
+    let write = |text: &str| std::fs::write(place.path().join("kong.conf"), text).expect("a file");
+    let upgrade = |arguments: &[&str]| {
+        let major = &runs_on().postgres;
+        let common = ["upgrade", "kong.conf", "--json", "--postgres", major];
+        let output = place.run(&[&common, arguments].concat());
+        (output.status, serde_json::from_str::<serde_json::Value>(&output.stdout).expect("JSON"))
+    };
+    write("pg_ssl = on\n");
+    let (status, upgraded) = upgrade(&["--from", "3.13", "--to", "3.14"]);
+    assert_eq!(status, Some(100), "{upgraded:#}");
+    let tried = upgraded["tried"].as_array().expect("attempts");
+    let worse = tried.iter().find(|tried| tried["effect"] == "worse" && tried["stack"] == "luasec").expect("one");
+    assert_eq!(
+        (&worse["before"]["says"], &worse["after"]["says"]),
+        (&"connects in TLSv1.2".into(), &"certificate verify failed".into())
+    );
+    assert!(worse["fix"].as_str().is_some_and(|fix| fix.contains("lua_ssl_trusted_certificate")), "{worse:#}");
+    write("pg_ssl = on\npg_ssl_verify = off\n");
+    let (status, upgraded) = upgrade(&["--from", "3.13", "--to", "3.14"]);
+    assert_eq!(status, Some(0), "{upgraded:#}");
+    // A release from a file with another default for LuaSec: a server without TLS 1.3 is lost.
+    std::fs::write(place.path().join("3.99.toml"), RELEASE).expect("a file");
+    let (status, upgraded) = upgrade(&["--from", "3.14", "--to", "3.99", "--kong-release", "3.99.toml"]);
+    assert_eq!(status, Some(100), "{upgraded:#}");
+    assert_eq!(place.left(), [""; 0]);
+}
+
+#[rstest]
+#[case::not_known(&["upgrade", "kong.conf", "--from", "3.13", "--to", "9.9"], "no Kong release is known as `9.9`")]
+#[case::ambiguous(&["upgrade", "kong.conf", "--from", "3.9", "--to", "3.14"], "may be 3.9-oss or 3.9-enterprise")]
+#[case::no_file(&["upgrade", "none.conf", "--from", "3.13", "--to", "3.14"], "none.conf")]
+#[case::a_folder(&["upgrade", ".", "--from", "3.13", "--to", "3.14"], "it is a folder")]
+fn an_upgrade_of_nothing_is_told(#[case] arguments: &[&str], #[case] expected: &str) {
+    let place = Place::new();
+    std::fs::write(place.path().join("kong.conf"), "pg_ssl = on\n").expect("a file");
     let output = place.run(arguments);
     assert_eq!(output.status, Some(2), "{output:#?}");
     assert!(output.stderr.contains(expected), "{output:#?}");

@@ -17,4 +17,5 @@ pub mod run;
 pub mod runfolder;
 pub mod session;
 pub mod suite;
+pub mod upgrade;
 pub mod vocabulary;

@@ -15,6 +15,7 @@ mod releases;
 mod report;
 mod run;
 mod texts;
+mod upgrade;
 
 use std::process::ExitCode;
 
@@ -82,6 +83,8 @@ enum Command {
     Diagnose(diagnose::DiagnoseArgs),
     /// Compare the results of two runs: what regressed, what was fixed, and what explains it.
     Diff(diff::DiffArgs),
+    /// Show what an upgrade of Kong or PostgreSQL changes for a configuration, and try it.
+    Upgrade(upgrade::UpgradeArgs),
     /// Add the texts of a new version of PostgreSQL or OpenSSL to texts.yaml, from a run on it.
     Texts(texts::TextsArgs),
     /// Make reports of the results of a run: a page, JUnit, Markdown, annotations, TAP.
@@ -116,6 +119,7 @@ pub fn main() -> ExitCode {
             Command::Claims(args) => claims::claims(&args),
             Command::Diagnose(args) => diagnose::diagnose(&args),
             Command::Diff(args) => diff::diff(&args),
+            Command::Upgrade(args) => upgrade::upgrade(&args).await,
             Command::Texts(args) => texts::texts(&args),
             Command::Report(args) => report::report(&args),
             Command::Judge(args) => judge::judge(&args),

@@ -101,6 +101,16 @@ pub fn check(request: &Request) -> Result<Report, InputError> {
     Ok(Report { release: request.profile.to_string(), inputs, faults })
 }
 
+/// The settings in a file, by name: of the first Kong, if there are several; those that come from elsewhere are left out.
+///
+/// # Errors
+/// The file cannot be read, or is not what it should be.
+pub fn read_settings(file: &Path) -> Result<Vec<(String, String)>, InputError> {
+    let (_, sources) = input::read(file, None)?;
+    let settings = sources.into_iter().next().map(|source| source.settings).unwrap_or_default();
+    Ok(settings.into_iter().filter_map(|setting| Some((setting.key.clone(), setting.text()?.to_owned()))).collect())
+}
+
 /// The file with Kong's settings: the one named, or the one that Kong finds by itself.
 fn kong_file(request: &Request) -> Option<PathBuf> {
     let found = || DEFAULT_FILES.iter().map(PathBuf::from).find(|path| path.exists());

@@ -1,0 +1,55 @@
+//! Documents with commands and their output: what they show is what the commands print. `UPDATE_DOCS=1 cargo test` writes
+//! it anew.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const BEGIN: &str = "```console\n$ ";
+const END: &str = "```\n";
+
+/// How long a command may take.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// A command of a shell with the program in its search path.
+pub(crate) fn shell(command: &str, folder: &Path) -> Command {
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_kong-pg-tls"));
+    let path =
+        format!("{}:{}", program.parent().expect("a folder").display(), std::env::var("PATH").unwrap_or_default());
+    let mut shell = Command::new("sh");
+    shell.args(["-c", command]).env("PATH", path).current_dir(folder);
+    shell
+}
+
+/// What a command prints; nothing but the output is expected.
+pub(crate) fn output(mut command: Command) -> String {
+    let started = Instant::now();
+    let output = command.output().expect("a shell");
+    assert!(started.elapsed() < LIMIT, "{command:?} takes {:?}", started.elapsed());
+    assert!(output.stderr.is_empty(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// Runs each command of a document with `run`, and compares what it prints. Returns how many there are.
+pub(crate) fn check(name: &str, run: &dyn Fn(&str) -> String) -> usize {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
+    let document = std::fs::read_to_string(&path).expect("a file");
+    let mut blocks = document.split(BEGIN);
+    let mut made = blocks.next().expect("a beginning").to_owned();
+    let mut commands = 0;
+    for block in blocks {
+        let (shown, rest) = block.split_once(END).expect("an end of the block");
+        let command = shown.lines().next().expect("a command");
+        let output = run(command);
+        assert!(!output.trim().is_empty(), "{command} prints nothing");
+        made += &[BEGIN, command, "\n", &output, END, rest].concat();
+        commands += 1;
+    }
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &made).expect("the document can be written");
+    }
+    let document = std::fs::read_to_string(&path).expect("a file");
+    let differs = document.lines().zip(made.lines()).find(|(shown, printed)| shown != printed);
+    assert!(document == made, "docs/{name} is out of date: UPDATE_DOCS=1 cargo test; first {differs:?}");
+    commands
+}
