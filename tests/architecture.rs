@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 /// The rooms of `harness/program/src`, from the ground up: a room imports only from those listed before it.
-const ROOMS: [(&str, &str); 19] = [
+const ROOMS: [(&str, &str); 20] = [
     ("vocabulary", "words that every room uses: TLS version, range of releases, kind of client"),
     ("runfolder", "the folder a run works in, and its removal"),
     ("format", "the types of the scenario files, as serde reads them"),
@@ -24,6 +24,7 @@ const ROOMS: [(&str, &str); 19] = [
     ("judge", "an observation against its expectation: the verdict"),
     ("run", "running cells; emits events"),
     ("record", "what a run has found out: its log and its result file"),
+    ("vacuity", "whether the cases can fail: cells with something broken in them"),
     ("report", "records for people and programs"),
     ("compare", "two result files against each other"),
     ("learn", "texts of new versions, from runs in which they were missing"),

@@ -18,4 +18,5 @@ pub mod runfolder;
 pub mod session;
 pub mod suite;
 pub mod upgrade;
+pub mod vacuity;
 pub mod vocabulary;

@@ -14,8 +14,10 @@ mod list;
 mod releases;
 mod report;
 mod run;
+mod signals;
 mod texts;
 mod upgrade;
+mod vacuity;
 
 use std::process::ExitCode;
 
@@ -56,6 +58,14 @@ Examples:
 
 Exit status: see `kong-pg-tls --help`.";
 
+const VACUITY_EXAMPLES: &str = "\
+Examples:
+  kong-pg-tls vacuity                          every cell, with everything that can be broken
+  kong-pg-tls vacuity 'mtls/*' --json          some scenarios, for a program
+  kong-pg-tls vacuity --break no-revocation    only what the CRLs are good for
+
+Exit status: 100 if a cell cannot fail; see `kong-pg-tls --help`.";
+
 /// Proves, against real PostgreSQL servers, that Kong Gateway connects over TLS and mutual TLS the way its documents
 /// say, and fails the way they say.
 #[derive(Debug, Parser)]
@@ -95,6 +105,9 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Show which runtimes, servers and clients can be used here, and why others cannot.
     Env,
+    /// Break the configuration of every cell that passes, and show which cells pass all the same.
+    #[command(after_help = VACUITY_EXAMPLES)]
+    Vacuity(vacuity::VacuityArgs),
     /// Remove what an interrupted run left behind.
     Clean,
 }
@@ -125,6 +138,7 @@ pub fn main() -> ExitCode {
             Command::Judge(args) => judge::judge(&args),
             Command::Explain(args) => explain::explain(&args),
             Command::Check(args) => check::check(&args).await,
+            Command::Vacuity(args) => vacuity::vacuity(&args).await,
             Command::Env => env::env().await,
             Command::Clean => clean::clean().await,
         }

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
 
+use super::signals::Signals;
 use super::{CellArgs, Exit, Failure, print};
 use crate::judge::Verdict;
 use crate::load::block;
@@ -154,26 +154,6 @@ fn writable(folder: &Path) -> Result<(), Failure> {
 fn unwritable(folder: &Path, error: &io::Error) -> Failure {
     let path = folder.display();
     Failure::environment(format!("cannot write results to {path}: {error}; name another folder with --results"))
-}
-
-/// SIGINT (Ctrl-C) and SIGTERM.
-pub(super) struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    pub(super) fn listen() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(|error| Failure::environment(format!("no signals: {error}")));
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
-    }
-
-    pub(super) async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }
 
 #[cfg(test)]

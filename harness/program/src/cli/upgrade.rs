@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::run::Signals;
+use super::signals::Signals;
 use super::{Exit, Failure, ReleaseArgs, print, write_json};
 use crate::desk::check::read_settings;
 use crate::run::{CellRequest, RuntimeChoice, RuntimeRequest};

@@ -22,6 +22,7 @@ mod screen;
 mod seen;
 mod summary;
 mod tap;
+mod vacuity;
 
 use std::io;
 use std::path::Path;
@@ -37,6 +38,7 @@ pub(crate) use paragraph::indent;
 pub use reporter::{Reporter, write_file};
 pub use screen::{Detail, Display, Screen};
 pub use seen::Seen;
+pub use vacuity::write_score;
 
 /// The formats that every run writes.
 const ALWAYS: [Format; 3] = [Format::Json, Format::Junit, Format::Html];

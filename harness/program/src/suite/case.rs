@@ -11,7 +11,7 @@ use crate::vocabulary::{OpenConnection, OpensslReleases, PostgresRange};
 use kong_pg_client::Profile;
 
 /// A situation, and what must happen in it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Case {
     /// `scenario/path::case-slug`.
     pub id: String,
@@ -64,7 +64,7 @@ pub struct Only {
 }
 
 /// A configuration, and what must happen when Kong connects.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Step {
     /// Both sides' configuration.
     pub situation: Situation,

@@ -1,0 +1,57 @@
+//! The cells that pass, with their mutants.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use super::indifferent::Indifferent;
+use super::mutation::Mutation;
+use super::outcome::Outcome;
+use super::score::{Score, ScoredCell};
+use crate::plan::Cell;
+use crate::record::CellRecord;
+
+/// The cells that pass, and what became of their mutants.
+#[derive(Debug, Default)]
+pub struct Trial {
+    cells: Vec<Cell>,
+    outcomes: BTreeMap<String, BTreeMap<Mutation, Outcome>>,
+}
+
+impl Trial {
+    /// Those of the cells that pass in a run. The others say nothing about whether they can fail.
+    #[must_use]
+    pub fn of(cells: &[Cell], records: &[CellRecord]) -> Self {
+        let passes = |record: &&CellRecord| Outcome::from(record.verdict) == Outcome::Survived;
+        let passing: HashSet<_> = records.iter().filter(passes).map(|record| &record.id).collect();
+        let cells = cells.iter().filter(|cell| passing.contains(&cell.id)).cloned().collect();
+        Self { cells, outcomes: BTreeMap::new() }
+    }
+
+    /// The mutants of one kind, as cells with the ids of those that they are made of.
+    #[must_use]
+    pub fn mutants(&self, mutation: Mutation) -> Vec<Cell> {
+        let mutant = |cell: &Cell| {
+            let case = mutation.apply(&cell.case)?;
+            Some(Cell { case: Arc::new(case), ..cell.clone() })
+        };
+        self.cells.iter().filter_map(mutant).collect()
+    }
+
+    /// Takes down what became of the mutants of one kind.
+    pub fn record(&mut self, mutation: Mutation, records: &[CellRecord]) {
+        for CellRecord { id, verdict, .. } in records {
+            self.outcomes.entry(id.clone()).or_default().insert(mutation, (*verdict).into());
+        }
+    }
+
+    /// The score of all cells.
+    #[must_use]
+    pub fn score(&self, indifferent: &Indifferent) -> Score {
+        let none = BTreeMap::new();
+        let cells = self.cells.iter().map(|cell| {
+            let outcomes = self.outcomes.get(&cell.id).unwrap_or(&none).clone();
+            ScoredCell { id: cell.id.clone(), scenario: cell.case.scenario.clone(), outcomes }
+        });
+        Score::new(&cells.collect::<Vec<_>>(), indifferent)
+    }
+}
