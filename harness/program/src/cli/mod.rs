@@ -11,6 +11,7 @@ mod exit;
 mod explain;
 mod judge;
 mod list;
+mod new;
 mod releases;
 mod report;
 mod run;
@@ -89,6 +90,8 @@ enum Command {
     Claims(claims::ClaimsArgs),
     /// Check the configuration of Kong and of the server; with --live, also connect as Kong would.
     Check(Box<check::CheckArgs>),
+    /// Make a scenario of an installation's own files, to be run by anybody.
+    New(new::NewArgs),
     /// Find the causes behind a message of Kong or a line of PostgreSQL's log.
     Diagnose(diagnose::DiagnoseArgs),
     /// Compare the results of two runs: what regressed, what was fixed, and what explains it.
@@ -130,6 +133,7 @@ pub fn main() -> ExitCode {
             Command::Run(args) => run::run(&args).await,
             Command::List(args) => list::list(&args).await,
             Command::Claims(args) => claims::claims(&args),
+            Command::New(args) => new::new(&args),
             Command::Diagnose(args) => diagnose::diagnose(&args),
             Command::Diff(args) => diff::diff(&args),
             Command::Upgrade(args) => upgrade::upgrade(&args).await,

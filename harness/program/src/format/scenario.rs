@@ -32,6 +32,12 @@ pub struct Scenario {
     pub reason: Option<String>,
     /// The versions that its cases apply to; all of them, if not given.
     pub applies_to: Option<AppliesTo>,
+    /// Roles that the suite's servers have besides its own, each with the password `kong`.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// Databases that they have besides `kong`.
+    #[serde(default)]
+    pub databases: Vec<String>,
     /// Both sides' configuration, which axes and cases change.
     #[serde(flatten)]
     pub setup: Setup,

@@ -83,7 +83,7 @@ impl Session {
             cells = request.cells(&suite, &majors)?;
         }
         let differences = request.differences(&suite, &majors);
-        let pool = Pool::new(runtime, limits.jobs(), roles::statements());
+        let pool = Pool::new(runtime, limits.jobs(), roles::statements_for(&suite));
         let runner = Runner::new(pool, &suite, clients, folder.private("kong")?, limits.timeout());
         let commit = commit::commit(request.scenarios.as_deref()).await;
         Ok(Self { cells, runner, why, options: options.clone(), commit, differences, folder })

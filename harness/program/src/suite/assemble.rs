@@ -37,6 +37,10 @@ pub struct Scenario {
     pub id: String,
     /// What it is about.
     pub title: String,
+    /// Roles that its servers have besides the suite's own.
+    pub roles: Vec<String>,
+    /// Databases that they have besides `kong`.
+    pub databases: Vec<String>,
     /// Its cases, each at each point of the axes.
     pub cases: Vec<Arc<Case>>,
 }
@@ -99,7 +103,8 @@ impl Suite {
         for file in &library.scenarios {
             let compiled = format.read(&file.source).and_then(|scenario| {
                 let cases = compile::compile(&file.id, &file.source, &scenario, &shared)?;
-                Ok(Scenario { id: file.id.clone(), title: scenario.title, cases })
+                let ScenarioFile { title, roles, databases, .. } = scenario;
+                Ok(Scenario { id: file.id.clone(), title, roles, databases, cases })
             });
             match compiled {
                 Ok(scenario) => scenarios.push(scenario),

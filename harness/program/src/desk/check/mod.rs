@@ -11,6 +11,7 @@ pub mod live;
 mod material;
 pub mod output;
 mod rules;
+pub mod scenario;
 mod server;
 mod severity;
 
