@@ -233,3 +233,26 @@ fn an_upgrade_of_nothing_is_told(#[case] arguments: &[&str], #[case] expected: &
     assert_eq!(output.status, Some(2), "{output:#?}");
     assert!(output.stderr.contains(expected), "{output:#?}");
 }
+
+#[test]
+fn the_compatibility_matrix_is_made_of_results_and_names_its_cells() {
+    let place = Place::new();
+    let cases = place.run(&["report", "--matrix-cases"]).stdout;
+    let cases: Vec<_> =
+        cases.lines().filter(|case| case.starts_with("mtls/cert::") || case.starts_with("tls/")).collect();
+    let output = place.run(&[&["run", "--kong", "3.9-oss,3.15", "--results", "results"][..], &cases].concat());
+    assert_eq!(output.status, Some(0), "{output:#?}");
+    let output = place.run(&["report", "results", "--matrix"]);
+    assert_eq!(output.status, Some(0), "{output:#?}");
+    let page = std::fs::read_to_string(place.path().join("results/compatibility.md")).expect("a page");
+    let row = |release: &str| page.lines().find(|line| line.starts_with(&format!("| {release} |"))).expect("a row");
+    assert!(row("3.9-oss").contains("| yes | yes | no | not run |"), "{page}");
+    assert!(row("3.15-enterprise").contains("2027-07-02 | yes | yes | yes | not run |"), "{page}");
+    let json = std::fs::read_to_string(place.path().join("results/matrix.json")).expect("a file");
+    let matrix: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let entries = matrix["entries"].as_array().expect("entries");
+    assert_eq!(entries.len(), 12);
+    assert!(entries.iter().all(|entry| entry["cell"].as_str().is_some_and(|cell| cell.contains("+kong-"))), "{json}");
+    let output = place.run(&["report", "results/junit.xml", "--matrix"]);
+    assert_eq!(output.status, Some(2), "{output:#?}");
+}

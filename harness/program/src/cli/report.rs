@@ -1,13 +1,14 @@
 //! `report`
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::{Exit, Failure, print};
 use crate::record::{LATEST, Results, results_file};
-use crate::report::{Format, write_file};
+use crate::report::{Compatibility, Format, compatibility_cases, write_file};
+use kong_pg_client::Releases;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -15,10 +16,11 @@ Examples:
   kong-pg-tls report DIR --html /tmp/run.html --junit   the page there, junit.xml beside the results
   kong-pg-tls report --markdown - >>\"$GITHUB_STEP_SUMMARY\"
   kong-pg-tls report --github -                         annotations, in a job of GitHub Actions
+  kong-pg-tls report DIR --matrix                       compatibility.md and matrix.json
   kong-pg-tls report DIR/events.jsonl --json -          what a killed run has found out
 
 Exit status:
-  0 written   2 not a result file   3 cannot be written";
+  0 written   2 not a result file   3 cannot be written   4 no cell of the matrix";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -44,6 +46,15 @@ pub(super) struct ReportArgs {
     /// The results as results.json.
     #[arg(long, value_name = "FILE|-", num_args = 0..=1, default_missing_value = "")]
     json: Option<Target>,
+    /// The compatibility matrix, in compatibility.md, with matrix.json beside it.
+    #[arg(long, value_name = "FILE|-", num_args = 0..=1, default_missing_value = "")]
+    matrix: Option<Target>,
+    /// Results of other runs to put into the matrix; may be given more than once.
+    #[arg(long, value_name = "DIR", requires = "matrix")]
+    with: Vec<PathBuf>,
+    /// Print the cases that the matrix is made of, to be run.
+    #[arg(long, exclusive = true)]
+    matrix_cases: bool,
 }
 
 /// Where a report goes.
@@ -79,11 +90,15 @@ impl ReportArgs {
             (Format::Json, &self.json),
         ];
         let wanted: Vec<_> = all.into_iter().filter_map(|(format, to)| Some((format, to.as_ref()?))).collect();
-        if wanted.is_empty() { vec![(Format::Html, &Target::Beside)] } else { wanted }
+        if wanted.is_empty() && self.matrix.is_none() { vec![(Format::Html, &Target::Beside)] } else { wanted }
     }
 }
 
 pub(super) fn report(args: &ReportArgs) -> Result<Exit, Failure> {
+    if args.matrix_cases {
+        print(|out| compatibility_cases().try_for_each(|case| writeln!(out, "{case}@*")))?;
+        return Ok(Exit::Success);
+    }
     let run = Results::read(&args.results)?;
     let beside = results_file(&args.results);
     if let Some(partial) = run.partial() {
@@ -105,5 +120,33 @@ pub(super) fn report(args: &ReportArgs) -> Result<Exit, Failure> {
         })?;
         print(|out| writeln!(out, "{}", file.display()))?;
     }
+    if let Some(target) = &args.matrix {
+        let others = args.with.iter().map(|path| Results::read(path));
+        let runs = std::iter::once(Ok(run)).chain(others).collect::<Result<Vec<_>, _>>()?;
+        matrix(&Compatibility::new(&runs, Releases::built_in()), target, &beside)?;
+    }
     Ok(Exit::Success)
+}
+
+/// Writes the compatibility matrix.
+fn matrix(matrix: &Compatibility, target: &Target, beside: &Path) -> Result<(), Failure> {
+    if matrix.is_empty() {
+        let message =
+            "no cell of the compatibility matrix is in the results; `kong-pg-tls report --matrix-cases` lists them";
+        return Err(Failure { exit: Exit::NothingMatched, message: message.into() });
+    }
+    let beside = beside.with_file_name("compatibility.md");
+    let file = match target {
+        Target::Printed => return print(|out| out.write_all(matrix.page().as_bytes())),
+        Target::Beside => &beside,
+        Target::File(file) => file,
+    };
+    let json = file.with_file_name("matrix.json");
+    let text = serde_json::to_string_pretty(matrix).map_err(|error| Failure::environment(error.to_string()))?;
+    for (file, text) in [(file, matrix.page()), (&json, text + "\n")] {
+        let failed = |error| Failure::environment(format!("cannot write {}: {error}", file.display()));
+        write_file(file, text.as_bytes()).map_err(failed)?;
+        print(|out| writeln!(out, "{}", file.display()))?;
+    }
+    Ok(())
 }

@@ -4,6 +4,7 @@
 mod agreement;
 mod cell;
 mod claims;
+mod compatibility;
 mod deviations;
 mod explain;
 mod format;
@@ -31,6 +32,7 @@ use crate::record::Results;
 
 pub use cell::write_cell;
 pub use claims::{Recorded, write_claims};
+pub use compatibility::{Compatibility, cases as compatibility_cases};
 pub use deviations::write_deviations;
 pub use explain::{write_cell_explanation, write_explanation};
 pub use format::Format;
