@@ -29,7 +29,7 @@ const ROOMS: [(&str, &str); 20] = [
     ("report", "records for people and programs"),
     ("compare", "two result files against each other"),
     ("learn", "texts of new versions, from runs in which they were missing"),
-    ("desk", "checking and diagnosing an installation of the user's"),
+    ("desk", "checking and diagnosing an installation of the user's, and reproducing it"),
     ("session", "what a command needs to plan and run"),
     ("upgrade", "what an upgrade changes for a configuration"),
     ("cli", "the command line"),

@@ -108,6 +108,15 @@ impl Authority {
         self.issue(tree, &mut lock(&self.issued(tree)), name, &mut Vec::new())
     }
 
+    /// A certificate that is in no tree, of an issuer that is in one. Its key is that of all certificates of its name.
+    ///
+    /// # Errors
+    ///
+    /// See [`PkiError`].
+    pub fn issue_by(&self, issuer: &Certificate, name: &str, spec: &CertificateSpec) -> Result<Certificate, PkiError> {
+        sign::certificate(spec, self.key(name, spec.key.unwrap_or_default())?, Some(issuer))
+    }
+
     /// The mode of a key's file as the tree's recipe leaves it: `0o600`.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ const CONFIGURATION: &str = "/etc/ssl/openssl.cnf";
 ///
 /// The certificates differ from those of a library: with OpenSSL 3.0 the leaves that a CA signs are X.509 version 1,
 /// and the self-signed ones are CA certificates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Recipe {

@@ -9,8 +9,10 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use strum::VariantNames;
 
 use super::ReleaseArgs;
+use crate::desk::naming::NamedCell;
 use crate::plan::Shard;
-use crate::session::{CellRequest, ClientRequest, Options, RuntimeChoice, RuntimeRequest, clients_of};
+use crate::session::{CellRequest, ClientRequest, Options, RuntimeChoice, RuntimeRequest, SessionError, clients_of};
+use crate::suite::Suite;
 use crate::vocabulary::ClientKind;
 use kong_pg_client::Stack;
 use postgres_tls_server::{InvalidMajor, Major};
@@ -55,6 +57,56 @@ pub(super) struct CellArgs {
     /// Use the scenarios of this folder instead of the built-in ones.
     #[arg(long, value_name = "DIR")]
     pub(super) scenarios: Option<PathBuf>,
+}
+
+/// One cell.
+#[derive(Debug, Args)]
+pub(super) struct OneCellArgs {
+    /// A case, a glob for one, or the id of a cell: `crl/files::no-such-file@pg15+kong-latest+kong-luasec`.
+    #[arg(value_name = "CELL|CASE")]
+    cell: String,
+    /// The PostgreSQL major, instead of that of the cell.
+    #[arg(long, value_name = "MAJOR")]
+    postgres: Option<Major>,
+    /// The release of Kong, instead of that of the cell or the case's own.
+    #[arg(long, value_name = "RELEASE")]
+    kong: Option<String>,
+    #[command(flatten)]
+    releases: ReleaseArgs,
+    /// Use the scenarios of this folder instead of the built-in ones.
+    #[arg(long, value_name = "DIR")]
+    scenarios: Option<PathBuf>,
+}
+
+/// Where a server runs.
+#[derive(Debug, Args)]
+pub(super) struct RuntimeArgs {
+    /// Where PostgreSQL runs: in a container, as a local process, or `auto`: in a container if an engine answers and has
+    /// an image, otherwise as a local process.
+    #[arg(long, value_parser = word::<RuntimeChoice>(), default_value = "auto", env = "KONG_PG_TLS_RUNTIME")]
+    runtime: RuntimeChoice,
+    /// The image of a major; by default postgres:MAJOR or kong-pg-tls/postgres:MAJOR.
+    #[arg(long, value_name = "MAJOR=IMAGE", value_parser = image)]
+    image: Vec<(Major, String)>,
+}
+
+impl RuntimeArgs {
+    pub(super) fn request(&self) -> RuntimeRequest {
+        RuntimeRequest { choice: self.runtime, images: self.image.clone() }
+    }
+}
+
+impl OneCellArgs {
+    /// The suite that the cell is of.
+    pub(super) fn suite(&self) -> Result<Suite, SessionError> {
+        let (scenarios, release_files) = (self.scenarios.clone(), self.releases.files.clone());
+        CellRequest { scenarios, release_files, ..CellRequest::default() }.suite()
+    }
+
+    pub(super) fn named(&self, default_major: Major) -> NamedCell {
+        let Self { cell, postgres, kong, .. } = self;
+        NamedCell { name: cell.clone(), major: *postgres, default_major, release: kong.clone() }
+    }
 }
 
 /// Several values of one option.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use crate::desk::naming::NamingError;
 use crate::record::ReadError;
 use crate::report::ReportError;
 use crate::session::{SessionError, with_advice};
@@ -93,6 +94,13 @@ impl From<ReadError> for Failure {
 impl From<RuntimeError> for Failure {
     fn from(error: RuntimeError) -> Self {
         Self::environment(with_advice(&error))
+    }
+}
+
+impl From<NamingError> for Failure {
+    fn from(error: NamingError) -> Self {
+        let exit = if matches!(error, NamingError::Nothing { .. }) { Exit::NothingMatched } else { Exit::Usage };
+        Self { exit, message: error.to_string() }
     }
 }
 

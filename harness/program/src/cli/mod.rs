@@ -9,6 +9,7 @@ mod diff;
 mod env;
 mod exit;
 mod explain;
+mod export;
 mod judge;
 mod list;
 mod new;
@@ -106,6 +107,9 @@ enum Command {
     Judge(judge::JudgeArgs),
     /// Show what is configured and expected in each case, or everything about one cell.
     Explain(explain::ExplainArgs),
+    /// Write a cell for other programs: kong.conf, Compose, Helm, CloudNativePG, or a scenario of its own.
+    #[command(after_help = export::EXAMPLES)]
+    Export(export::ExportArgs),
     /// Show which runtimes, servers and clients can be used here, and why others cannot.
     Env,
     /// Break the configuration of every cell that passes, and show which cells pass all the same.
@@ -141,6 +145,7 @@ pub fn main() -> ExitCode {
             Command::Report(args) => report::report(&args),
             Command::Judge(args) => judge::judge(&args),
             Command::Explain(args) => explain::explain(&args),
+            Command::Export(args) => export::export(&args),
             Command::Check(args) => check::check(&args).await,
             Command::Vacuity(args) => vacuity::vacuity(&args).await,
             Command::Env => env::env().await,

@@ -2,3 +2,5 @@
 
 pub mod check;
 pub mod diagnose;
+pub mod export;
+pub mod naming;

@@ -55,7 +55,7 @@ impl ClaimsFile {
 }
 
 /// A place where the documents are wrong, or silent. The case itself expects what happens.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Documented {
     /// The claim that does not hold, or that does not say enough.
@@ -69,7 +69,7 @@ pub struct Documented {
     /// What to do instead.
     pub instead: String,
     /// The points of the axes at which it is so; all of an axis that is not named.
-    #[serde(default)]
+    #[serde(default, skip_serializing)]
     pub at: At,
     /// The stack, the edition and the PostgreSQL majors it applies to; all that are not named.
     #[serde(default)]
@@ -79,7 +79,7 @@ pub struct Documented {
 }
 
 /// What a deviation applies to.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scope {
     /// This of Kong's stacks only.

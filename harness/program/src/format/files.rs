@@ -4,13 +4,13 @@ use certificate_trees::Format;
 use indexmap::IndexMap;
 use postgres_tls_server::Owner;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// File names, and what the files hold.
 pub type Files = IndexMap<String, Option<FileSpec>>;
 
 /// What a file holds: the files of the tree it is put together from, or more about it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum FileSpec {
     /// `absent`, `directory`, the one file of the tree that it is a copy of, or a path from the scenario file that begins
@@ -23,7 +23,7 @@ pub enum FileSpec {
 }
 
 /// A file with a mode or an owner of its own, or with a text that no tree makes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileDetails {
     /// Files of the tree, one after the other; the file of the same name, if neither this nor `text` is given.

@@ -5,7 +5,7 @@ use std::fmt;
 use indexmap::IndexMap;
 use kong_pg_client::Stage;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::vocabulary::TlsVersion;
 
@@ -87,7 +87,7 @@ impl fmt::Display for Argument {
 }
 
 /// An attempt that comes to no end by itself; the harness gives up well after `pg_timeout`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hangs {
     /// What the server logs; `[]` if it stays silent.
@@ -95,7 +95,7 @@ pub struct Hangs {
 }
 
 /// A connection, proved by the server.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Connects {
     /// The TLS version that `pg_stat_ssl` shows, or `off` for a connection in plaintext; not looked at, if not given.
@@ -109,12 +109,12 @@ pub struct Connects {
     /// The certificate of the tree that the server showed.
     pub certificate: Option<String>,
     /// What the server logs besides the connection itself; nothing, if not given.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "ServerLog::is_silent")]
     pub postgres: ServerLog,
 }
 
 /// What `pg_stat_ssl` shows of a connection: one version, or any of a closed list.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Tls {
     /// The only possible one.
@@ -141,7 +141,7 @@ impl Tls {
 }
 
 /// A refusal, as both sides report it.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Refused {
     /// How far Kong comes; not looked at, if not given.
@@ -155,7 +155,7 @@ pub struct Refused {
 }
 
 /// What Kong says: one text, or, where a race decides, any of a closed list.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum KongText {
     /// The only possible one.
@@ -165,14 +165,14 @@ pub enum KongText {
 }
 
 /// Texts of which a race decides one.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AnyText {
     /// The texts.
     #[schemars(length(min = 1))]
     pub any_of: Vec<String>,
     /// Texts that Kong's driver raises where it returns the others.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub raises: Vec<String>,
     /// Why more than one is right.
     pub because: String,
@@ -199,7 +199,7 @@ impl KongText {
 }
 
 /// What the server logs, line by line, without the lines that every connection has.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ServerLog {
     /// One line.
@@ -211,7 +211,7 @@ pub enum ServerLog {
 }
 
 /// Logs of which a race decides one.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AnyLog {
     /// The logs, each line by line.
@@ -228,6 +228,12 @@ impl Default for ServerLog {
 }
 
 impl ServerLog {
+    /// Whether the server logs nothing.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        matches!(self, Self::Lines(lines) if lines.is_empty())
+    }
+
     /// The logs accepted, each line by line.
     #[must_use]
     pub fn accepted(&self) -> Vec<Vec<&str>> {

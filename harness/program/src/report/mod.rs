@@ -34,7 +34,7 @@ pub use cell::write_cell;
 pub use claims::{Recorded, write_claims};
 pub use compatibility::{Compatibility, cases as compatibility_cases};
 pub use deviations::write_deviations;
-pub use explain::{write_cell_explanation, write_explanation};
+pub use explain::{outcome, write_cell_explanation, write_explanation};
 pub use format::Format;
 pub(crate) use paragraph::indent;
 pub use reporter::{Reporter, write_file};

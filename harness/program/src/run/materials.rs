@@ -46,7 +46,10 @@ impl ConfigFiles {
 }
 
 /// The server's configuration with its certificates.
-pub(super) fn server(authority: &Authority, situation: &Situation) -> Result<Configuration, PkiError> {
+///
+/// # Errors
+/// If one of them cannot be made.
+pub fn server(authority: &Authority, situation: &Situation) -> Result<Configuration, PkiError> {
     let side = &situation.server;
     let file = |(name, planned): (&String, &PlannedFile)| {
         let content = planned.content(authority, &situation.tree)?;
@@ -64,7 +67,10 @@ pub(super) fn server(authority: &Authority, situation: &Situation) -> Result<Con
 }
 
 /// Kong's certificates by name.
-pub(super) fn kong(authority: &Authority, situation: &Situation) -> Result<BTreeMap<String, KongFile>, PkiError> {
+///
+/// # Errors
+/// If one of them cannot be made.
+pub fn kong(authority: &Authority, situation: &Situation) -> Result<BTreeMap<String, KongFile>, PkiError> {
     let files = situation.kong.files.iter();
     files
         .map(|(name, planned)| {
@@ -78,13 +84,19 @@ pub(super) fn kong(authority: &Authority, situation: &Situation) -> Result<BTree
 }
 
 /// A file of Kong's.
-pub(super) struct KongFile {
-    content: Vec<u8>,
-    mode: u32,
+#[derive(Debug, Clone)]
+pub struct KongFile {
+    /// What it holds.
+    pub content: Vec<u8>,
+    /// Its mode: `0o600`; 0 where Kong could not read it.
+    pub mode: u32,
 }
 
-/// Writes Kong's files into an empty folder.
-pub(super) fn write(files: &BTreeMap<String, KongFile>, folder: &Path) -> std::io::Result<()> {
+/// Writes Kong's files into a folder that has none of them.
+///
+/// # Errors
+/// If one of them cannot be written.
+pub fn write(files: &BTreeMap<String, KongFile>, folder: &Path) -> std::io::Result<()> {
     for (name, file) in files {
         let path = folder.join(name);
         if let Some(directory) = path.parent() {
@@ -98,14 +110,17 @@ pub(super) fn write(files: &BTreeMap<String, KongFile>, folder: &Path) -> std::i
 }
 
 /// Kong's files where Kong finds them.
-pub(super) struct Located<'a> {
-    pub(super) folder: &'a Path,
-    pub(super) files: &'a BTreeMap<String, KongFile>,
+pub struct Located<'a> {
+    /// The folder they are in.
+    pub folder: &'a Path,
+    /// The files by name.
+    pub files: &'a BTreeMap<String, KongFile>,
 }
 
 impl Located<'_> {
     /// The value of a setting, the files in it named by where they are.
-    fn value(&self, key: &str, value: &str) -> String {
+    #[must_use]
+    pub fn value(&self, key: &str, value: &str) -> String {
         if !FILE_KEYS.iter().any(|file_key| key == *file_key || key == variable(file_key)) {
             return value.to_owned();
         }

@@ -4,7 +4,7 @@ mod cell;
 mod error;
 mod event;
 mod expand;
-mod materials;
+pub mod materials;
 mod options;
 mod rerun;
 mod result;

@@ -9,8 +9,9 @@ use super::differences::{self, Difference};
 use super::outcomes::Outcomes;
 use super::texts::Texts;
 use super::trees::Trees;
-use crate::format::{CausesFile, ClaimsFile, Documented, OutcomesFile, Scenario as ScenarioFile, TextsFile};
+use crate::format::{CausesFile, ClaimsFile, Documented, OutcomesFile, Pki, Scenario as ScenarioFile, TextsFile};
 use crate::load::{Fault, Format, Library, read};
+use certificate_trees::Tree;
 use kong_pg_client::Releases;
 
 /// Scenarios, and the texts they share.
@@ -28,6 +29,15 @@ pub struct Suite {
     pub causes: CausesFile,
     /// The releases of Kong that its cases and a run may name.
     pub releases: Releases,
+    trees: Trees,
+}
+
+/// A name that no tree of certificates has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no tree of certificates is called `{name}`; there are {}", .known.join(", "))]
+pub struct UnknownTree {
+    name: String,
+    known: Vec<String>,
 }
 
 /// A documented mode and its cases.
@@ -119,8 +129,8 @@ impl Suite {
         let cases: Vec<_> = scenarios.iter().flat_map(|scenario: &Scenario| scenario.cases.clone()).collect();
         let differences = differences::read_differences(&library.differences, &cases)?;
         let texts = Arc::new(shared.texts);
-        let (claims, releases) = (shared.claims, shared.releases);
-        Ok(Self { scenarios, texts, claims, differences, causes: read(&library.causes)?, releases })
+        let (claims, trees, releases) = (shared.claims, shared.trees, shared.releases);
+        Ok(Self { scenarios, texts, claims, differences, causes: read(&library.causes)?, releases, trees })
     }
 
     /// Where the documents are wrong or silent, with the ids of the cases that show it.
@@ -140,6 +150,15 @@ impl Suite {
             }
         }
         known
+    }
+
+    /// A tree of certificates by its name in pki.yaml.
+    ///
+    /// # Errors
+    /// If there is none of this name; the text names those that there are.
+    pub fn tree(&self, name: &str) -> Result<Arc<Tree>, UnknownTree> {
+        let unknown = |_| UnknownTree { name: name.to_owned(), known: self.trees.names() };
+        self.trees.resolve(&Pki::Named(name.to_owned())).map_err(unknown)
     }
 
     /// All cases, in order.

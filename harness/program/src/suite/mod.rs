@@ -20,12 +20,13 @@ mod texts;
 mod trees;
 
 pub use arguments::ArgumentError;
-pub use assemble::{Scenario, Suite};
+pub use assemble::{Scenario, Suite, UnknownTree};
 pub use case::{Blank, Case, Change, Only, Step};
 pub use coverage::{Coverage, Proof};
 pub use differences::{ClientOutcome, Difference};
 pub use expectation::{Expectation, Expected, KongSays};
 pub use planned::{Content, FileMode, PlannedFile};
+pub use settings::is_line_of_hba;
 pub use situation::{KongSide, ServerSide, Situation};
 pub use template::TemplateError;
 pub use texts::{TextContext, TextError, TextVersion, Texts};

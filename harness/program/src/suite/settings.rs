@@ -65,13 +65,16 @@ const HBA_TYPES: [&str; 9] = [
     "include_dir",
 ];
 
+/// Whether a line of pg_hba.conf begins as one must.
+#[must_use]
+pub fn is_line_of_hba(line: &str) -> bool {
+    let first = line.split_whitespace().next().unwrap_or("#");
+    first.starts_with(['#', '@']) || HBA_TYPES.contains(&first)
+}
+
 /// Lines of pg_hba.conf that PostgreSQL would not read, which only a case about that may have.
 pub(super) fn hba(lines: &[String]) -> Vec<Problem> {
-    let is_known = |line: &str| {
-        let first = line.split_whitespace().next().unwrap_or("#");
-        first.starts_with(['#', '@']) || HBA_TYPES.contains(&first)
-    };
-    let unknown = lines.iter().enumerate().filter(|(_, line)| !is_known(line));
+    let unknown = lines.iter().enumerate().filter(|(_, line)| !is_line_of_hba(line));
     unknown
         .map(|(index, line)| {
             let first = line.split_whitespace().next().unwrap_or_default();

@@ -18,7 +18,7 @@ use kong_pg_client::conf::{FILE_KEYS as KONG_FILE_KEYS, file_names, is_variable,
 use postgres_tls_server::config::FILE_KEYS as POSTGRES_FILE_KEYS;
 
 /// Both sides' configuration, as a case has them.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Situation {
     /// The certificates.
     pub tree: Arc<Tree>,

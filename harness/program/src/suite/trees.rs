@@ -38,6 +38,11 @@ impl Trees {
         if faults.is_empty() { Ok(trees) } else { Err(faults) }
     }
 
+    /// The names of the trees.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.0.keys().cloned().collect()
+    }
+
     /// The tree that a scenario means.
     pub(super) fn resolve(&self, pki: &Pki) -> Result<Arc<Tree>, Vec<Problem>> {
         let mut tree = match pki {

@@ -1,10 +1,10 @@
 //! Versions of TLS, as `pg_stat_ssl` names them.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The version column of `pg_stat_ssl`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum TlsVersion {
     /// No TLS at all.
     #[serde(rename = "off")]

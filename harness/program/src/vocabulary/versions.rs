@@ -7,8 +7,8 @@ use std::str::FromStr;
 use kong_pg_client::{NotOpenssl, OpensslLine};
 use postgres_tls_server::{Major, ServerFacts};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
+use serde::{Deserialize, Serialize, Serializer};
 use thiserror::Error;
 
 /// The release line of the OpenSSL that a server is linked with, if that is known.
@@ -163,6 +163,12 @@ impl<V: fmt::Display + PartialEq> fmt::Display for Range<V> {
             Some(last) if *last == self.first => self.first.fmt(f),
             Some(last) => write!(f, "{}-{last}", self.first),
         }
+    }
+}
+
+impl<V: fmt::Display + PartialEq> Serialize for Range<V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -181,6 +181,14 @@ fn read_server(request: &Request, inputs: &mut Vec<String>) -> Result<Option<Ser
     }))
 }
 
+/// The settings that are read from a file, for the tests of what writes such files.
+#[cfg(test)]
+pub(super) fn settings_in(path: &Path) -> Result<Vec<(String, String)>, InputError> {
+    let (_, sources) = input::read(path, None)?;
+    let settings = sources.into_iter().flat_map(|source| source.settings);
+    Ok(settings.map(|setting| (setting.key.clone(), setting.text().unwrap_or_default().to_owned())).collect())
+}
+
 /// Settings that an earlier Kong has left in its prefix, and that the command line takes instead of kong.conf's.
 fn stale(kong: &Configuration, left: &Source) -> Vec<Fault> {
     let words =

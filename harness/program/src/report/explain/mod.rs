@@ -7,4 +7,4 @@ mod situation;
 mod table;
 
 pub use cell::write_cell_explanation;
-pub use table::write_explanation;
+pub use table::{outcome, write_explanation};

@@ -65,7 +65,9 @@ fn of_edition(expectation: &Expectation, edition: Edition, prefix: &str) -> Vec<
     vec![(format!("{prefix}luasec"), luasec), (format!("{prefix}cosocket"), cosocket)]
 }
 
-fn outcome(expected: &Expected) -> String {
+/// What happens on one stack, in one line.
+#[must_use]
+pub fn outcome(expected: &Expected) -> String {
     match expected {
         Expected::Connects(connects) => {
             let versions: Vec<_> = connects.tls.accepted().iter().map(|version| version.as_str()).collect();
