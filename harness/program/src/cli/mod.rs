@@ -1,6 +1,7 @@
 //! The command line.
 
 mod cells;
+mod certs;
 mod check;
 mod claims;
 mod clean;
@@ -110,6 +111,9 @@ enum Command {
     /// Write a cell for other programs: kong.conf, Compose, Helm, CloudNativePG, or a scenario of its own.
     #[command(after_help = export::EXAMPLES)]
     Export(export::ExportArgs),
+    /// Make certificates for a server and Kong, with the settings of both sides to paste.
+    #[command(after_help = certs::EXAMPLES)]
+    Certs(certs::CertsArgs),
     /// Show which runtimes, servers and clients can be used here, and why others cannot.
     Env,
     /// Break the configuration of every cell that passes, and show which cells pass all the same.
@@ -146,6 +150,7 @@ pub fn main() -> ExitCode {
             Command::Judge(args) => judge::judge(&args),
             Command::Explain(args) => explain::explain(&args),
             Command::Export(args) => export::export(&args),
+            Command::Certs(args) => certs::certs(&args),
             Command::Check(args) => check::check(&args).await,
             Command::Vacuity(args) => vacuity::vacuity(&args).await,
             Command::Env => env::env().await,
