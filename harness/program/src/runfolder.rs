@@ -55,6 +55,21 @@ impl RunFolder {
         self.folder.path()
     }
 
+    /// Keeps one folder in it and removes everything else, until `clean` removes that as well. Returns its path.
+    ///
+    /// # Errors
+    /// Something cannot be removed.
+    pub fn keep(self, name: &str) -> io::Result<PathBuf> {
+        for entry in std::fs::read_dir(self.path())? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() && entry.file_name() != name {
+                std::fs::remove_dir_all(entry.path())?;
+            }
+        }
+        let Self { folder, _lock } = self;
+        Ok(folder.keep().join(name))
+    }
+
     /// The label of this run's containers.
     #[must_use]
     pub fn label(&self) -> Label {
@@ -130,6 +145,18 @@ mod tests {
         let run = RunFolder::create().expect("a folder");
         assert!(is_alive(run.path()));
         assert!(!abandoned().contains(&run.path().to_owned()));
+    }
+
+    #[test]
+    fn what_is_kept_of_a_run_is_there_until_it_is_cleaned_up() {
+        let run = RunFolder::create().expect("a folder");
+        run.private("data").expect("a folder");
+        run.private("kept").expect("a folder");
+        let kept = run.keep("kept").expect("a folder");
+        let parent = kept.parent().expect("a folder");
+        assert!(kept.is_dir() && !parent.join("data").exists());
+        assert!(abandoned().contains(&parent.to_owned()), "`clean` finds it");
+        std::fs::remove_dir_all(parent).expect("a folder");
     }
 
     #[test]

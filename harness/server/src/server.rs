@@ -236,6 +236,12 @@ impl Server {
         Ok(log)
     }
 
+    /// Its log.
+    #[must_use]
+    pub fn log(&self) -> &LogBook {
+        &self.log
+    }
+
     /// The current end of the log.
     #[must_use]
     pub fn mark(&self) -> usize {

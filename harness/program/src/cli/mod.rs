@@ -19,6 +19,7 @@ mod report;
 mod run;
 mod signals;
 mod texts;
+mod up;
 mod upgrade;
 mod vacuity;
 
@@ -111,6 +112,9 @@ enum Command {
     /// Write a cell for other programs: kong.conf, Compose, Helm, CloudNativePG, or a scenario of its own.
     #[command(after_help = export::EXAMPLES)]
     Export(export::ExportArgs),
+    /// Run the server of a cell, with commands to paste, until Ctrl-C.
+    #[command(after_help = up::EXAMPLES)]
+    Up(up::UpArgs),
     /// Make certificates for a server and Kong, with the settings of both sides to paste.
     #[command(after_help = certs::EXAMPLES)]
     Certs(certs::CertsArgs),
@@ -151,6 +155,7 @@ pub fn main() -> ExitCode {
             Command::Explain(args) => explain::explain(&args),
             Command::Export(args) => export::export(&args),
             Command::Certs(args) => certs::certs(&args),
+            Command::Up(args) => up::up(&args).await,
             Command::Check(args) => check::check(&args).await,
             Command::Vacuity(args) => vacuity::vacuity(&args).await,
             Command::Env => env::env().await,

@@ -5,3 +5,4 @@ pub mod check;
 pub mod diagnose;
 pub mod export;
 pub mod naming;
+pub mod up;

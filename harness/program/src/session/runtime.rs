@@ -62,8 +62,21 @@ impl RuntimeRequest {
     /// # Errors
     /// If there is nothing to run servers with.
     pub async fn find(&self, majors: &[Major], folder: &RunFolder) -> Result<Chosen, RuntimeError> {
-        let docker = Docker::find(self.docker(majors, folder));
-        let local = || Local::find(folder.path());
+        self.find_on(None, majors, folder).await
+    }
+
+    /// The same for one server only, which is to be on this port.
+    ///
+    /// # Errors
+    /// If there is nothing to run servers with.
+    pub async fn find_on(
+        &self,
+        port: Option<u16>,
+        majors: &[Major],
+        folder: &RunFolder,
+    ) -> Result<Chosen, RuntimeError> {
+        let docker = Docker::find(DockerOptions { port, ..self.docker(majors, folder) });
+        let local = || Local::find(folder.path()).map(|local| local.on_port(port));
         Ok(match self.choice {
             RuntimeChoice::Docker => Chosen::new(docker.await?, "as requested"),
             RuntimeChoice::Local => Chosen::new(local()?, "as requested"),

@@ -40,7 +40,12 @@ pub(super) struct Container {
 
 impl Container {
     /// Creates a container, and in it a data directory.
-    pub(super) async fn create(engine: &bollard::Docker, image: &str, label: &Label) -> Result<Self, RuntimeError> {
+    pub(super) async fn create(
+        engine: &bollard::Docker,
+        image: &str,
+        label: &Label,
+        port: Option<u16>,
+    ) -> Result<Self, RuntimeError> {
         let (name, tag) = engine::name_and_tag(image);
         let password = random_password()?;
         let is_local = engine::is_local();
@@ -55,7 +60,7 @@ impl Container {
             .with_host_config_modifier(move |host| {
                 // Only this machine shall reach the server, unless the engine is on another one.
                 let host_ip = is_local.then(|| "127.0.0.1".to_owned());
-                let binding = PortBinding { host_ip, host_port: None };
+                let binding = PortBinding { host_ip, host_port: port.map(|port| port.to_string()) };
                 host.publish_all_ports = Some(false);
                 host.port_bindings = Some(HashMap::from([("5432/tcp".to_owned(), Some(vec![binding]))]));
                 host.tmpfs = Some(HashMap::from([(HOME.to_owned(), String::new())]));

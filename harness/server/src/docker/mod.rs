@@ -23,6 +23,7 @@ pub struct Docker {
     engine: bollard::Docker,
     images: BTreeMap<Major, String>,
     label: Label,
+    port: Option<u16>,
 }
 
 impl Docker {
@@ -33,7 +34,7 @@ impl Docker {
     pub async fn find(options: DockerOptions) -> Result<Self, RuntimeError> {
         let engine = engine::connect().await?;
         let images = images::find(&engine, &options).await?;
-        Ok(Self { engine, images, label: options.label })
+        Ok(Self { engine, images, label: options.label, port: options.port })
     }
 }
 
@@ -54,7 +55,7 @@ impl Runtime for Docker {
             offered: self.images.keys().copied().collect(),
         };
         let image = self.images.get(&major).ok_or_else(unavailable)?;
-        Ok(Box::new(container::Container::create(&self.engine, image, &self.label).await?))
+        Ok(Box::new(container::Container::create(&self.engine, image, &self.label, self.port).await?))
     }
 
     async fn sweep(&self) {

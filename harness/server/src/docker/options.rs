@@ -13,6 +13,8 @@ pub struct DockerOptions {
     pub images: Vec<(Major, String)>,
     /// Majors that are needed, besides those of which there are images.
     pub majors: Vec<Major>,
+    /// The port of this machine that a server is reached at, instead of any that is free. Only one server can run then.
+    pub port: Option<u16>,
     /// Called with the reference of an image before it is pulled, which can take minutes.
     pub on_pull: fn(&str),
 }
@@ -22,6 +24,6 @@ impl DockerOptions {
     #[must_use]
     pub fn new(label: Label) -> Self {
         let repositories = vec!["postgres".to_owned()];
-        Self { label, repositories, images: Vec::new(), majors: Vec::new(), on_pull: |_| () }
+        Self { label, repositories, images: Vec::new(), majors: Vec::new(), port: None, on_pull: |_| () }
     }
 }

@@ -32,13 +32,22 @@ pub(super) struct LocalHost {
     user: DatabaseUser,
     /// 0 before the first start.
     port: u16,
+    /// Whether it has to be that port.
+    is_fixed: bool,
     process: Option<Postmaster>,
     log: LogBook,
 }
 
 impl LocalHost {
-    pub(super) fn new(binaries: PathBuf, folder: PathBuf, data: PathBuf, user: DatabaseUser) -> Self {
-        Self { binaries, folder, data, user, port: 0, process: None, log: LogBook::default() }
+    pub(super) fn new(
+        binaries: PathBuf,
+        folder: PathBuf,
+        data: PathBuf,
+        user: DatabaseUser,
+        port: Option<u16>,
+    ) -> Self {
+        let (is_fixed, port) = (port.is_some(), port.unwrap_or_default());
+        Self { binaries, folder, data, user, port, is_fixed, process: None, log: LogBook::default() }
     }
 
     fn write(&self, name: &str, file: &File) -> std::io::Result<()> {
@@ -101,7 +110,7 @@ impl Host for LocalHost {
     async fn start(&mut self) -> Result<usize, RuntimeError> {
         let action = "start PostgreSQL";
         // A server that is started again keeps its port unless another process has taken it since.
-        for attempt in 0..PORTS {
+        for attempt in 0..if self.is_fixed { 1 } else { PORTS } {
             if self.port == 0 || attempt > 0 {
                 self.port = free_port().map_err(RuntimeError::failing(action))?;
             }
@@ -117,6 +126,9 @@ impl Host for LocalHost {
             if listens.await.ok_or(RuntimeError::Timeout { action, limit: START_LIMIT })? {
                 return Ok(mark);
             }
+        }
+        if self.is_fixed {
+            return Err(RuntimeError::failed(action, format!("another process has port {}", self.port)));
         }
         Err(RuntimeError::failed(action, format!("{PORTS} ports in turn were taken by other processes")))
     }

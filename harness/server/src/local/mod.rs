@@ -30,6 +30,7 @@ pub struct Local {
     /// Everything that its servers write is below it.
     folder: PathBuf,
     user: DatabaseUser,
+    port: Option<u16>,
     /// One initialised data directory for each major, copied for every server.
     templates: Arc<tokio::sync::Mutex<BTreeMap<Major, PathBuf>>>,
     /// The making of the latest template.
@@ -68,10 +69,18 @@ impl Local {
             installed,
             folder: folder.to_owned(),
             user: DatabaseUser::find()?,
+            port: None,
             templates: Arc::default(),
             making: Mutex::default(),
             count: AtomicUsize::new(0),
         })
+    }
+
+    /// The same with this port for its server, instead of any that is free. It can run one server only.
+    #[must_use]
+    pub fn on_port(mut self, port: Option<u16>) -> Self {
+        self.port = port;
+        self
     }
 
     /// The template of a major, made when it is first needed. Whoever waits for it may stop waiting at any time: it is
@@ -130,7 +139,7 @@ impl Runtime for Local {
         let copying = tokio::task::spawn_blocking(move || copy(&template, &target, user));
         let failed = "copy a data directory";
         copying.await.map_err(RuntimeError::failing(failed))?.map_err(RuntimeError::failing(failed))?;
-        Ok(Box::new(LocalHost::new(binaries.clone(), folder, data, user)))
+        Ok(Box::new(LocalHost::new(binaries.clone(), folder, data, user, self.port)))
     }
 
     async fn sweep(&self) {
