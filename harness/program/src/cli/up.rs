@@ -85,7 +85,7 @@ pub(super) async fn up(args: &UpArgs) -> Result<Exit, Failure> {
     let authority = Authority::new(run.path().join("guide"));
     let deployment = Deployment::make(cell, &suite.texts, &authority)?;
     let files = run.private(FOLDER).map_err(folder)?;
-    let pool = Pool::new(runtime, 1, roles::statements());
+    let pool = Pool::new(runtime, 1, roles::statements_for(&suite));
     let served = tokio::select! {
         started = Running::start(&pool, deployment, &authority, &files) => match started {
             Ok(running) => serve(running, args.keep, &pool, &mut signals).await,
