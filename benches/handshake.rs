@@ -74,7 +74,7 @@ fn row(
     criterion: &mut Criterion,
 ) -> Result<Option<Row>, Box<dyn std::error::Error>> {
     // The server has to prove that the row measures what its name says.
-    let run = runtime.block_on(session.run(vec![cell.clone()], &mut [], pending()));
+    let run = runtime.block_on(session.run(vec![cell.clone()], Vec::new(), &mut [], pending()));
     if !run.verdicts().eq([Verdict::Pass]) {
         let reason = run.cells.first().and_then(|cell| cell.reason.as_deref()).unwrap_or("not run");
         return Err(format!("{}: {reason}", cell.id).into());

@@ -1,8 +1,10 @@
 //! What is kept of a run, and what is made of it: `report`, `judge` and `diff`.
 
+mod attempts;
 #[allow(dead_code, reason = "shared with tests that look at what a run leaves behind")]
 mod place;
 mod runs_on;
+mod splitting;
 
 use std::path::{Path, PathBuf};
 

@@ -49,7 +49,7 @@ impl Cells {
 fn trial(cell: &Cell, session: &Arc<Session>, runtime: &Arc<Runtime>) -> Trial {
     let (session, runtime, running) = (session.clone(), runtime.clone(), cell.clone());
     let test = move || {
-        let run = runtime.block_on(session.run(vec![running], &mut [], pending()));
+        let run = runtime.block_on(session.run(vec![running], Vec::new(), &mut [], pending()));
         let result = run.cells.first().ok_or("the cell has no result")?;
         let reason = result.reason.as_deref().unwrap_or_default();
         match result.verdict {

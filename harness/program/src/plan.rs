@@ -183,7 +183,7 @@ pub struct Selection {
 }
 
 /// One of several parts into which a suite is split. A cell stays in its part when others are added or removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
 pub struct Shard {
@@ -222,6 +222,11 @@ impl From<Shard> for String {
 }
 
 impl Shard {
+    /// All shards of as many.
+    pub fn siblings(self) -> impl Iterator<Item = Self> {
+        (1..=self.of).map(move |number| Self { number, of: self.of })
+    }
+
     fn contains(self, id: &str) -> bool {
         // FNV-1a: the same on every machine and in every release of the program.
         let hash = id
@@ -316,6 +321,13 @@ mod tests {
     #[case("pg17+kong-latest+kong-luasec+x")]
     fn the_end_of_no_id_is_an_error(#[case] end: &str) {
         assert!(Axes::of_id(end, Releases::built_in()).is_err());
+    }
+
+    /// Parts of a run are merged across releases of the program: a cell never moves to another.
+    #[test]
+    fn a_cell_stays_in_its_shard_for_ever() {
+        let shard = |id: &str| (1..=4).find(|number| Shard { number: *number, of: 4 }.contains(id));
+        assert_eq!(shard("tls/hba-lines::a-case@pg17+kong-latest+kong-luasec"), Some(2));
     }
 
     #[test]

@@ -14,8 +14,10 @@ mod export;
 mod judge;
 mod list;
 mod new;
+mod merge;
 mod releases;
 mod report;
+mod results;
 mod run;
 mod signals;
 mod texts;
@@ -59,6 +61,8 @@ Examples:
   kong-pg-tls run --client kong,libpq                  with two clients, and where they differ
   kong-pg-tls run --kong-image kong:3.9                with a real Kong, as the release in the image
   kong-pg-tls run --shard 2/4                          the second of four parts
+  kong-pg-tls run --rerun target/kong-pg-tls/latest    what failed, was not run, or is new
+  kong-pg-tls run 'tls/*' --until-failure              again and again, to find a flaky cell
 
 Exit status: see `kong-pg-tls --help`.";
 
@@ -105,6 +109,8 @@ enum Command {
     Texts(texts::TextsArgs),
     /// Make reports of the results of a run: a page, JUnit, Markdown, annotations, TAP.
     Report(report::ReportArgs),
+    /// Put the parts of a run together: shards, or runs on different machines.
+    Merge(merge::MergeArgs),
     /// Decide each verdict of a run again, from what was recorded.
     Judge(judge::JudgeArgs),
     /// Show what is configured and expected in each case, or everything about one cell.
@@ -151,6 +157,7 @@ pub fn main() -> ExitCode {
             Command::Upgrade(args) => upgrade::upgrade(&args).await,
             Command::Texts(args) => texts::texts(&args),
             Command::Report(args) => report::report(&args),
+            Command::Merge(args) => merge::merge(&args),
             Command::Judge(args) => judge::judge(&args),
             Command::Explain(args) => explain::explain(&args),
             Command::Export(args) => export::export(&args),

@@ -1,16 +1,17 @@
 //! `run`
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
+use super::results::{ResultsArgs, exit, exit_of};
 use super::signals::Signals;
 use super::{CellArgs, Exit, Failure, print};
 use crate::judge::Verdict;
 use crate::load::block;
-use crate::record::{LATEST, ROOT, Results, RunEnd, new_run};
-use crate::report::{Detail, Display, Seen, finish, reporters};
+use crate::record::{Results, RunEnd};
+use crate::report::{Detail, Display, finish};
 use crate::session::{Blessed, Limits, Options, Session, bless, is_open};
 
 #[derive(Debug, Args)]
@@ -28,15 +29,16 @@ pub(super) struct RunArgs {
     fail_fast: bool,
     #[command(flatten)]
     display: DisplayArgs,
-    /// The folder for results.json, events.jsonl, junit.xml and report.html; by default a new one below
-    /// target/kong-pg-tls/runs, with target/kong-pg-tls/latest as a link to it.
-    #[arg(long, value_name = "DIR")]
-    results: Option<PathBuf>,
-    /// How many runs are kept in target/kong-pg-tls/runs.
-    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u16).range(1..))]
-    keep: u16,
+    #[command(flatten)]
+    attempts: AttemptArgs,
+    #[command(flatten)]
+    results: ResultsArgs,
+    /// Run again what failed, what was not run, and what is new, of the run in this folder, with its cells and options;
+    /// keep its other results.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["globs", "image", "client", "kong_image", "client_command", "stack", "kong", "shard", "scenarios"])]
+    rerun: Option<PathBuf>,
     /// Write what is observed into the scenario files wherever `expect:` is empty. Nothing else in them changes.
-    #[arg(long, requires = "scenarios")]
+    #[arg(long, requires = "scenarios", conflicts_with_all = ["rerun", "until_failure"])]
     bless: bool,
 }
 
@@ -63,31 +65,63 @@ impl DisplayArgs {
         };
         Display { detail, no_remarks: self.no_remarks }
     }
+}
 
-    /// What need not be said again: all that the run before has said, whose results are in this folder.
-    fn seen(&self, before: &Path) -> Seen {
-        if self.verbose { Seen::default() } else { Seen::in_folder(before) }
-    }
+/// How often a cell is run.
+#[derive(Debug, Args)]
+struct AttemptArgs {
+    /// Run a cell that failed up to N more times; one that then passes is flaky.
+    #[arg(long, value_name = "N", default_value = "0", conflicts_with = "repeat")]
+    retries: u32,
+    /// A flaky cell fails the run.
+    #[arg(long)]
+    no_flaky: bool,
+    /// Run each cell N times; one that fails in any of them fails.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
+    /// Run the cells again and again, until one fails or Ctrl-C.
+    #[arg(long)]
+    until_failure: bool,
 }
 
 pub(super) async fn run(args: &RunArgs) -> Result<Exit, Failure> {
-    let limits = Limits { jobs: args.jobs, timeout_s: args.timeout, fail_fast: args.fail_fast };
-    let options = Options { limits, ..args.cells.options() };
-    writable(args.results.as_deref().unwrap_or(Path::new(ROOT)))?;
+    args.results.check()?;
+    let before = args.rerun.as_deref().map(Results::read).transpose()?;
+    let limits = Limits {
+        jobs: args.jobs,
+        timeout_s: args.timeout,
+        fail_fast: args.fail_fast,
+        retries: args.attempts.retries,
+        repeat: args.attempts.repeat,
+    };
+    let asked = args.cells.options();
+    let options = match &before {
+        Some(before) => Options { limits, ..asked.like(&before.run.options) },
+        None => Options { limits, ..asked },
+    };
     let mut signals = Signals::listen()?;
     let session = Session::open(&options).await?;
-    let seen = args.display.seen(args.results.as_deref().unwrap_or(Path::new(LATEST)));
-    let folder = results_folder(args)?;
-    let mut reporters =
-        reporters(&folder, args.display.display(), seen).map_err(|error| unwritable(&folder, &error))?;
-    let results = session.run(session.cells.clone(), &mut reporters, signals.wait()).await;
-    let blessed = if args.bless { Some(bless(&session.cells, &results)) } else { None };
+    let (cells, kept) = session.outstanding(before.as_ref());
+    let mut reporters = args.results.reporters(args.display.display())?;
+    let mut round = 1;
+    let run = loop {
+        let run = session.run(cells.clone(), kept.clone(), &mut reporters, signals.wait()).await;
+        if !args.attempts.until_failure || run.end != RunEnd::Finished || run.verdicts().any(Verdict::is_failure) {
+            break run;
+        }
+        eprintln!("round {round}: no failure");
+        round += 1;
+        for reporter in &mut reporters {
+            reporter.again();
+        }
+    };
+    let blessed = if args.bless { Some(bless(&session.cells, &run)) } else { None };
     session.close().await;
-    finish(&mut reporters, &results)?;
-    let Some(blessed) = blessed else { return Ok(exit(&results)) };
+    finish(&mut reporters, &run)?;
+    let Some(blessed) = blessed else { return Ok(exit(&run, args.attempts.no_flaky)) };
     let blessed = blessed.map_err(|error| Failure { exit: Exit::Failed, message: error.to_string() })?;
     print(|out| write_blessed(out, &blessed))?;
-    Ok(exit_after_blessing(&results, &blessed))
+    Ok(exit_after_blessing(&run, &blessed, args.attempts.no_flaky))
 }
 
 fn write_blessed(out: &mut dyn Write, blessed: &[Blessed]) -> io::Result<()> {
@@ -102,81 +136,11 @@ fn write_blessed(out: &mut dyn Write, blessed: &[Blessed]) -> io::Result<()> {
 }
 
 /// What was left open, and is no longer, is no failure.
-fn exit_after_blessing(run: &Results, blessed: &[Blessed]) -> Exit {
+fn exit_after_blessing(run: &Results, blessed: &[Blessed], no_flaky: bool) -> Exit {
     let others: Vec<_> = run.cells.iter().filter(|cell| !is_open(cell)).map(|cell| cell.verdict).collect();
     let open = run.cells.len() - others.len();
     if run.end == RunEnd::Interrupted || (others.is_empty() && blessed.is_empty()) {
-        return exit(run);
+        return exit(run, no_flaky);
     }
     if others.is_empty() { Exit::Success } else { exit_of(others.into_iter(), run.run.planned - open) }
-}
-
-/// The folder that is named, or a new one.
-fn results_folder(args: &RunArgs) -> Result<PathBuf, Failure> {
-    if let Some(folder) = &args.results {
-        return Ok(folder.clone());
-    }
-    new_run(args.keep.into()).map_err(|error| unwritable(Path::new(ROOT), &error))
-}
-
-fn exit(run: &Results) -> Exit {
-    if run.end == RunEnd::Interrupted {
-        return Exit::Interrupted;
-    }
-    if !run.stale_differences.is_empty() {
-        return Exit::Failed;
-    }
-    exit_of(run.verdicts(), run.run.planned)
-}
-
-/// Success needs proof: a cell that was run to its end, and none that could not be.
-fn exit_of(verdicts: impl Iterator<Item = Verdict>, planned: usize) -> Exit {
-    let verdicts: Vec<_> = verdicts.collect();
-    let any = |wanted: &[Verdict]| verdicts.iter().any(|verdict| wanted.contains(verdict));
-    if any(&[Verdict::Fail, Verdict::Timeout]) {
-        Exit::Failed
-    } else if any(&[Verdict::EnvironmentError, Verdict::Blocked])
-        || verdicts.len() < planned
-        || !verdicts.iter().any(|verdict| verdict.is_proof())
-    {
-        Exit::Environment
-    } else {
-        Exit::Success
-    }
-}
-
-/// Fails before the run, not after it.
-fn writable(folder: &Path) -> Result<(), Failure> {
-    let probe = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
-    probe.map(drop).map_err(|error| unwritable(folder, &error))
-}
-
-fn unwritable(folder: &Path, error: &io::Error) -> Failure {
-    let path = folder.display();
-    Failure::environment(format!("cannot write results to {path}: {error}; name another folder with --results"))
-}
-
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    #[rstest]
-    #[case::proved(&[Verdict::Pass, Verdict::Unsupported], Exit::Success)]
-    #[case::the_documents_are_wrong(&[Verdict::KnownDeviation], Exit::Success)]
-    #[case::nothing_proved(&[Verdict::Unsupported, Verdict::Unsupported], Exit::Environment)]
-    #[case::nothing_run(&[], Exit::Environment)]
-    #[case::blocked(&[Verdict::Pass, Verdict::Blocked], Exit::Environment)]
-    #[case::failed_and_blocked(&[Verdict::Fail, Verdict::Blocked], Exit::Failed)]
-    #[case::timeout(&[Verdict::Pass, Verdict::Timeout], Exit::Failed)]
-    #[case::environment(&[Verdict::Pass, Verdict::EnvironmentError], Exit::Environment)]
-    fn success_needs_proof(#[case] verdicts: &[Verdict], #[case] expected: Exit) {
-        assert_eq!(exit_of(verdicts.iter().copied(), verdicts.len()), expected);
-    }
-
-    #[test]
-    fn a_cell_without_a_result_is_no_success() {
-        assert_eq!(exit_of([Verdict::Pass].into_iter(), 2), Exit::Environment);
-    }
 }

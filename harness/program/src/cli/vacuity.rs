@@ -53,13 +53,13 @@ impl Reporter for Round {
         match &entry.event {
             RunEvent::RunStarted(run) => self.0.set_length(run.planned as u64),
             RunEvent::CellFinished(_) => self.0.inc(1),
-            RunEvent::CellStarted { .. } | RunEvent::RunEnded { .. } => {}
+            RunEvent::CellStarted { .. } | RunEvent::CellKept(_) | RunEvent::RunEnded { .. } => {}
         }
     }
 }
 
 pub(super) async fn vacuity(args: &VacuityArgs) -> Result<Exit, Failure> {
-    let limits = Limits { jobs: args.jobs, timeout_s: args.timeout, fail_fast: false };
+    let limits = Limits { jobs: args.jobs, timeout_s: args.timeout, ..Limits::default() };
     let mut signals = Signals::listen()?;
     let session = Session::open(&Options { limits, ..args.cells.options() }).await?;
     let trial = tried(&session, &args.mutations, &mut signals).await;
@@ -80,7 +80,7 @@ pub(super) async fn vacuity(args: &VacuityArgs) -> Result<Exit, Failure> {
 async fn tried(session: &Session, mutations: &[Mutation], signals: &mut Signals) -> Option<Trial> {
     let mut round = async |name: &str, cells| {
         let mut reporters: Vec<Box<dyn Reporter>> = vec![Box::new(Round::new(name))];
-        let results = session.run(cells, &mut reporters, signals.wait()).await;
+        let results = session.run(cells, Vec::new(), &mut reporters, signals.wait()).await;
         (results.end == RunEnd::Finished).then_some(results.cells)
     };
     let records: Vec<CellRecord> = round("unbroken", session.cells.clone()).await?;

@@ -12,7 +12,7 @@ use crate::judge::{
     Attempt, Evidence, Expectation, Expected, Judgement, KnownDeviation, KnownDifference, Mismatch, Observation,
     Refusal, TlsSession, Verdict, judge,
 };
-use crate::run::{CellResult, ConfigFiles, Options};
+use crate::run::{CellResult, ConfigFiles, EarlierAttempt, Options};
 use crate::vocabulary::ClientKind;
 
 /// The result of a cell.
@@ -60,6 +60,8 @@ pub struct CellRecord {
     pub may_differ: Vec<String>,
     /// The entry of differences.yaml that the cell confirms.
     pub difference: Option<KnownDifference>,
+    /// Earlier attempts at the cell, with `--retries` and `--repeat`.
+    pub earlier: Vec<EarlierRecord>,
     /// Why the client may legitimately report something else next time, if it may.
     pub race: Option<String>,
     /// Settings of Kong that are ignored or misread.
@@ -72,6 +74,27 @@ pub struct CellRecord {
     pub duration_ms: u64,
     /// The command that runs only this cell again.
     pub command: String,
+}
+
+/// An attempt at a cell that is not its result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EarlierRecord {
+    /// Its verdict.
+    pub verdict: Verdict,
+    /// Why, unless it is `pass`.
+    pub reason: Option<String>,
+    /// When it began (RFC 3339).
+    pub started: String,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+}
+
+impl From<&EarlierAttempt> for EarlierRecord {
+    fn from(attempt: &EarlierAttempt) -> Self {
+        let EarlierAttempt { verdict, reason, started, duration } = attempt;
+        let (started, duration_ms) = (rfc3339(*started), millis(*duration));
+        Self { verdict: *verdict, reason: reason.clone(), started, duration_ms }
+    }
 }
 
 /// A server.
@@ -121,6 +144,12 @@ impl CellRecord {
     #[must_use]
     pub fn case_id(&self) -> &str {
         self.id.split_once('@').map_or(&self.id, |(case, _)| case)
+    }
+
+    /// Whether some attempts at it failed and others did not.
+    #[must_use]
+    pub fn is_flaky(&self) -> bool {
+        self.earlier.iter().any(|attempt| attempt.verdict.is_failure() != self.verdict.is_failure())
     }
 
     /// The scenario on its major, as [`super::RunRecord::scenarios`] names it.
@@ -180,8 +209,19 @@ impl CellRecord {
     /// The record of a result. `may_differ` has the places of the entries of differences.yaml that are about the cell.
     #[must_use]
     pub fn new(result: &CellResult, options: &Options, may_differ: Vec<String>) -> Self {
-        let CellResult { cell, judgement, runtime, server, evidence, difference, remarks, files, started, duration } =
-            result;
+        let CellResult {
+            cell,
+            judgement,
+            runtime,
+            server,
+            evidence,
+            difference,
+            remarks,
+            files,
+            started,
+            duration,
+            earlier,
+        } = result;
         let server = server.as_ref();
         let evidence = evidence.as_ref();
         let files = files.iter().flat_map(ConfigFiles::named);
@@ -211,6 +251,7 @@ impl CellRecord {
             documented: evidence.map(|evidence| evidence.documented.clone()).unwrap_or_default(),
             may_differ,
             difference: difference.clone(),
+            earlier: earlier.iter().map(EarlierRecord::from).collect(),
             race: judgement.race.clone(),
             remarks: remarks.clone(),
             files: files.map(|(name, text)| (name.to_owned(), without_passwords(text))).collect(),

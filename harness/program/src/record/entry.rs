@@ -32,6 +32,8 @@ pub enum RunEvent {
     },
     /// A cell has ended.
     CellFinished(Box<CellRecord>),
+    /// The result of a cell was taken over from another run: one that is continued, or a part that is merged.
+    CellKept(Box<CellRecord>),
     /// The run has ended. It is the last line, unless the run was killed.
     RunEnded {
         /// How.
@@ -79,7 +81,7 @@ pub(super) fn replay(log: impl BufRead) -> Result<Results, LogError> {
             RunEvent::RunStarted(record) if record.format != FORMAT => return Err(LogError::Format(record.format)),
             RunEvent::RunStarted(record) => run = Some(*record),
             RunEvent::CellStarted { .. } => {}
-            RunEvent::CellFinished(cell) => cells.push(*cell),
+            RunEvent::CellFinished(cell) | RunEvent::CellKept(cell) => cells.push(*cell),
             RunEvent::RunEnded { end: how } => end = how,
         }
     }

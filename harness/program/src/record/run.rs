@@ -28,12 +28,14 @@ pub struct RunRecord {
     pub commit: Option<String>,
     /// When the run began (RFC 3339).
     pub started: String,
-    /// The machine.
-    pub host: Host,
+    /// The machine; of merged runs, those of all parts.
+    pub hosts: Vec<Host>,
     /// What was asked for.
     pub options: Options,
     /// How many cells are planned.
     pub planned: usize,
+    /// How many there are if the run is not a shard.
+    pub planned_unsharded: usize,
     /// How many of them are of each scenario on each major: `tls/hba-lines@pg17`.
     pub scenarios: BTreeMap<String, usize>,
     /// Where servers run.
@@ -56,16 +58,28 @@ impl RunRecord {
     /// The record of a run that begins.
     #[must_use]
     pub fn new(info: &RunInfo, commit: Option<String>) -> Self {
-        let RunInfo { planned, scenarios, runtime, why, servers, releases, clients, options, differences, started } =
-            info;
+        let RunInfo {
+            planned,
+            planned_unsharded,
+            scenarios,
+            runtime,
+            why,
+            servers,
+            releases,
+            clients,
+            options,
+            differences,
+            started,
+        } = info;
         Self {
             format: FORMAT,
             program: concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).into(),
             commit,
             started: rfc3339(*started),
-            host: Host::here(),
+            hosts: vec![Host::here()],
             options: options.clone(),
             planned: *planned,
+            planned_unsharded: *planned_unsharded,
             scenarios: scenarios.clone(),
             runtime: *runtime,
             why: why.clone(),
@@ -90,6 +104,9 @@ pub enum RunEnd {
     /// At the first failure, with `--fail-fast`.
     #[strum(serialize = "it was to end at the first failure")]
     FailedFast,
+    /// It was merged without some of its parts.
+    #[strum(serialize = "parts of it are missing")]
+    PartsMissing,
     /// Its log ends before the run does: it is still going on, or it was killed.
     #[strum(serialize = "it was killed, or is still running")]
     Unknown,
@@ -135,6 +152,11 @@ impl Results {
     /// The verdicts.
     pub fn verdicts(&self) -> impl Iterator<Item = Verdict> {
         self.cells.iter().map(|cell| cell.verdict)
+    }
+
+    /// The cells that needed more than one attempt, or failed in some.
+    pub fn flaky(&self) -> impl Iterator<Item = &CellRecord> {
+        self.cells.iter().filter(|cell| cell.is_flaky())
     }
 
     /// The cells that need attention.

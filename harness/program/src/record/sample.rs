@@ -10,8 +10,8 @@ use crate::run::Options;
 pub(crate) fn run(cells: usize) -> RunRecord {
     let run = json!({
         "format": FORMAT, "program": "kong-pg-tls", "commit": null, "started": "2026-01-01T00:00:00Z",
-        "host": { "os": "", "kernel": "", "architecture": "", "processors": 1 }, "options": Options::default(),
-        "planned": cells, "scenarios": { "a@pg17": cells }, "runtime": "local", "releases": ["3.15-enterprise"],
+        "hosts": [], "options": Options::default(),
+        "planned": cells, "planned_unsharded": cells, "scenarios": { "a@pg17": cells }, "runtime": "local", "releases": ["3.15-enterprise"],
         "clients": {}, "differences": {}
     });
     serde_json::from_value(run).expect("a run")
@@ -25,7 +25,7 @@ pub(crate) fn cell(number: usize, verdict: &str, reason: &str) -> CellRecord {
         "runtime": "local", "client": "kong", "stack": "luasec", "kong": "3.15-enterprise", "release": "latest",
         "postgres": { "major": 17, "version": "17.5", "openssl": null }, "verdict": verdict, "reason": reason,
         "step": null, "expected": null, "observed": null, "mismatches": [], "documented": [], "may_differ": [],
-        "difference": null, "race": null, "remarks": [], "started": "2026-01-01T00:00:01Z", "duration_ms": number,
+        "difference": null, "race": null, "earlier": [], "remarks": [], "started": "2026-01-01T00:00:01Z", "duration_ms": number,
         "files": { "kong.conf": format!("pg_port = {number}\n").repeat(20) }, "command": "kong-pg-tls run a"
     });
     serde_json::from_value(cell).expect("a cell")

@@ -12,7 +12,11 @@ pub(super) fn render(run: &Results) -> String {
         places.entry(&cell.place).or_default().push(cell);
     }
     let partial = run.partial().map(|partial| format!("::error title=partial run::{}\n", message(&partial)));
-    partial.into_iter().chain(places.values().map(|cells| annotation(cells))).collect()
+    let flaky = run.flaky().map(|cell| {
+        let (file, line) = cell.file_and_line();
+        format!("::warning file={},line={line},title=flaky::{}\n", property(file), message(&cell.id))
+    });
+    partial.into_iter().chain(places.values().map(|cells| annotation(cells))).chain(flaky).collect()
 }
 
 fn annotation(bad: &[&CellRecord]) -> String {

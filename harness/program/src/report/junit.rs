@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use indexmap::IndexMap;
-use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, TestRerun, TestSuite};
 
 use super::cell::plain;
 use crate::judge::Verdict;
@@ -40,10 +40,15 @@ fn test_case(cell: &CellRecord) -> TestCase {
     let failed = |kind| {
         let mut status = TestCaseStatus::non_success(kind);
         status.set_message(reason.clone()).set_type(cell.verdict.as_str()).set_description(plain(cell));
+        status.add_reruns(reruns(cell));
         status
     };
     let status = match cell.verdict {
-        Verdict::Pass | Verdict::KnownDeviation => TestCaseStatus::success(),
+        Verdict::Pass | Verdict::KnownDeviation => {
+            let mut status = TestCaseStatus::success();
+            status.add_reruns(reruns(cell));
+            status
+        }
         Verdict::Unsupported | Verdict::Skipped => {
             let mut status = TestCaseStatus::skipped();
             status.set_message(reason.clone());
@@ -68,6 +73,16 @@ fn test_case(cell: &CellRecord) -> TestCase {
         case.set_system_out(output.join("\n"));
     }
     case
+}
+
+/// The other attempts that failed.
+fn reruns(cell: &CellRecord) -> impl Iterator<Item = TestRerun> {
+    cell.earlier.iter().filter(|attempt| attempt.verdict.is_failure()).map(|attempt| {
+        let mut rerun = TestRerun::new(NonSuccessKind::Failure);
+        rerun.set_message(attempt.reason.clone().unwrap_or_default()).set_type(attempt.verdict.as_str());
+        rerun.set_time(Duration::from_millis(attempt.duration_ms));
+        rerun
+    })
 }
 
 fn properties(cell: &CellRecord) -> impl Iterator<Item = (String, String)> {

@@ -1,7 +1,7 @@
 //! `events.jsonl`: what happens in a run, line by line and while it happens.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use super::reporter::Reporter;
@@ -37,6 +37,11 @@ impl Reporter for EventLog {
         if self.failed.is_none() {
             self.failed = self.write(entry).err();
         }
+    }
+
+    fn again(&mut self) {
+        let emptied = self.file.set_len(0).and_then(|()| self.file.rewind());
+        self.failed = self.failed.take().or(emptied.err());
     }
 
     fn finish(&mut self, _run: &Results) -> io::Result<()> {

@@ -45,8 +45,12 @@ fn heading(run: &Results) -> String {
     };
     let seconds = Duration::from_millis(run.duration_ms).as_secs_f64();
     let (servers, releases) = (servers(run), run.run.releases.join(", "));
+    let flaky: String = run.flaky().take(IDS).map(|cell| format!("- flaky: `{}`\n", cell.id)).collect();
+    let flaky = if flaky.is_empty() { flaky } else { flaky + "\n" };
     let tally = tally(run.verdicts());
-    format!("### kong-pg-tls: {sentence}\n\n{tally} in {seconds:.1} s; PostgreSQL {servers}; Kong {releases}\n\n")
+    format!(
+        "### kong-pg-tls: {sentence}\n\n{tally} in {seconds:.1} s; PostgreSQL {servers}; Kong {releases}\n\n{flaky}"
+    )
 }
 
 fn servers(run: &Results) -> String {

@@ -28,7 +28,7 @@ mod vacuity;
 use std::io;
 use std::path::Path;
 
-use crate::record::Results;
+use crate::record::{Entry, Results, RunEvent};
 
 pub use cell::write_cell;
 pub use claims::{Recorded, write_claims};
@@ -90,6 +90,23 @@ pub fn finish(reporters: &mut [Box<dyn Reporter>], run: &Results) -> Result<(), 
         }
     }
     first
+}
+
+/// Reports a run that was put together from others.
+///
+/// # Errors
+/// The first report that could not be written.
+pub fn report_again(reporters: &mut [Box<dyn Reporter>], run: &Results) -> Result<(), ReportError> {
+    let kept = run.cells.iter().map(|cell| RunEvent::CellKept(Box::new(cell.clone())));
+    let started = RunEvent::RunStarted(Box::new(run.run.clone()));
+    let events = std::iter::once(started).chain(kept).chain([RunEvent::RunEnded { end: run.end }]);
+    for event in events {
+        let entry = Entry { elapsed_ms: run.duration_ms, event };
+        for reporter in reporters.iter_mut() {
+            reporter.event(&entry);
+        }
+    }
+    finish(reporters, run)
 }
 
 #[cfg(test)]

@@ -73,8 +73,16 @@ impl Reporter for Progress {
                 self.scenario(cell);
             }
             RunEvent::RunEnded { end: RunEnd::Interrupted } => self.line("interrupted; stopping the servers"),
+            RunEvent::CellKept(cell) => {
+                self.done += 1;
+                self.kept(cell);
+            }
             RunEvent::RunEnded { .. } => {}
         }
+    }
+
+    fn again(&mut self) {
+        *self = Self::new(self.detail);
     }
 
     fn finish(&mut self, _run: &Results) -> io::Result<()> {
@@ -112,6 +120,15 @@ impl Progress {
         if let Some(bar) = &self.bar {
             bar.inc(1);
             self.show_running();
+        }
+    }
+
+    fn kept(&mut self, cell: &CellRecord) {
+        if let Some((verdicts, _)) = self.scenarios.get_mut(&cell.scenario_and_major()) {
+            verdicts.push(cell.verdict);
+        }
+        if let Some(bar) = &self.bar {
+            bar.inc(1);
         }
     }
 

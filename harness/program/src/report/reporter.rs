@@ -21,6 +21,9 @@ pub trait Reporter {
     /// Something has happened in the run.
     fn event(&mut self, _entry: &Entry) {}
 
+    /// The run goes on with all cells from the beginning, and only the last time counts.
+    fn again(&mut self) {}
+
     /// The run has ended.
     ///
     /// # Errors

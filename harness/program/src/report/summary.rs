@@ -31,7 +31,11 @@ impl Reporter for Summary {
         self.write(&mut out, run)?;
         let (tally, seconds) = (tally(run.verdicts()), Duration::from_millis(run.duration_ms).as_secs_f64());
         let partial = run.partial().map(|partial| format!("; {partial}")).unwrap_or_default();
-        let (last, path) = (format!("{tally} in {seconds:.1} s{partial}:"), self.results.display().to_string());
+        let flaky = match run.flaky().count() {
+            0 => String::new(),
+            count => format!(", {count} of them flaky,"),
+        };
+        let (last, path) = (format!("{tally}{flaky} in {seconds:.1} s{partial}:"), self.results.display().to_string());
         let separator = if self.screen.fits(last.len() + 1 + path.len()) { ' ' } else { '\n' };
         writeln!(out, "{last}{separator}{path}")
     }
@@ -47,6 +51,16 @@ impl Summary {
             if !display.no_remarks {
                 write_remarks(out, *screen, run, seen)?;
             }
+        }
+        for cell in run.flaky() {
+            let first = cell.earlier.iter().find(|attempt| attempt.verdict.is_failure() != cell.verdict.is_failure());
+            let Some(other) = first else { continue };
+            let reason = other.reason.as_deref().unwrap_or("as expected");
+            let attempts = cell.earlier.len() + 1;
+            writeln!(out, "flaky {}", cell.id)?;
+            let text =
+                format!("{} in one of {attempts} attempts, {} in another: {reason}", cell.verdict, other.verdict);
+            writeln!(out, "{}\n", screen.prose("  ", "  ", &text))?;
         }
         let problems: Vec<_> = run.problems().collect();
         // A log is searched, a terminal is read.

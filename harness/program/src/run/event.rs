@@ -13,6 +13,8 @@ use postgres_tls_server::RuntimeKind;
 pub struct RunInfo {
     /// How many cells are planned.
     pub planned: usize,
+    /// How many there are if the run is not a shard.
+    pub planned_unsharded: usize,
     /// How many of them are of each scenario on each major: `tls/hba-lines@pg17`.
     pub scenarios: BTreeMap<String, usize>,
     /// Where servers run.

@@ -22,7 +22,7 @@ pub use event::{Event, RunInfo};
 pub use expand::{ExpandError, Words};
 pub use materials::{ConfigFiles, kong_conf_of};
 pub use options::{CellRequest, ClientRequest, Limits, Options, RuntimeChoice, RuntimeRequest};
-pub use result::CellResult;
+pub use result::{CellResult, EarlierAttempt};
 pub use runner::Runner;
 
 use cell::JudgedCell;
@@ -54,24 +54,57 @@ impl Runner {
         };
         let JudgedCell { judgement, server, evidence, difference, remarks, files } = judged;
         let (runtime, duration) = (self.pool.runtime().kind(), clock.elapsed());
-        CellResult { cell, judgement, runtime, server, evidence, difference, remarks, files, started, duration }
+        let earlier = Vec::new();
+        CellResult {
+            cell,
+            judgement,
+            runtime,
+            server,
+            evidence,
+            difference,
+            remarks,
+            files,
+            started,
+            duration,
+            earlier,
+        }
     }
 
-    /// Runs cells, `jobs` at once, and sends what happens. Cells that share a server's configuration go to the same
+    /// Runs a cell as often as the limits say. The result is that of the last attempt, or of the first that failed
+    /// where every attempt counts.
+    async fn attempts(self: &Arc<Self>, cell: Cell, limits: &Limits) -> CellResult {
+        let mut result = self.run_cell(cell.clone()).await;
+        let (mut repeated, mut retried) = (1, 0);
+        loop {
+            let failed = result.verdict().is_failure();
+            let retry = failed && retried < limits.retries;
+            if !retry && repeated >= limits.repeat {
+                return result;
+            }
+            let mut earlier = std::mem::take(&mut result.earlier);
+            let again = self.run_cell(cell.clone()).await;
+            (repeated, retried) = (repeated + 1, retried + u32::from(retry));
+            let (result_is, other) = if failed && !retry { (result, again) } else { (again, result) };
+            earlier.push(EarlierAttempt::from(&other));
+            result = CellResult { earlier, ..result_is };
+        }
+    }
+
+    /// Runs cells, several at once, and sends what happens. Cells that share a server's configuration go to the same
     /// worker, one after the other.
-    pub async fn run(self: &Arc<Self>, cells: Vec<Cell>, jobs: u32, events: UnboundedSender<Event>) {
+    pub async fn run(self: &Arc<Self>, cells: Vec<Cell>, limits: &Limits, events: UnboundedSender<Event>) {
         let send = |event| {
             // An error means that the receiver is gone.
             let _ = events.send(event);
         };
         let queue = Arc::new(Mutex::new(groups(cells)));
-        let work = (0..jobs).map(|_| async {
+        let work = (0..limits.jobs()).map(|_| async {
             loop {
                 let group = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
                 let Some(group) = group else { return };
                 for cell in group {
                     send(Event::CellStarted { id: cell.id.clone() });
-                    send(Event::CellFinished(Box::new(self.run_cell(cell).await)));
+                    send(Event::CellFinished(Box::new(self.attempts(cell, limits).await)));
                 }
             }
         });

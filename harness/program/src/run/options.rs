@@ -115,11 +115,30 @@ pub struct Limits {
     pub timeout_s: u64,
     /// Whether the run ends when a cell fails.
     pub fail_fast: bool,
+    /// How often a cell that failed is run again.
+    pub retries: u32,
+    /// How often each cell is run.
+    pub repeat: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { jobs: None, timeout_s: 60, fail_fast: false }
+        Self { jobs: None, timeout_s: 60, fail_fast: false, retries: 0, repeat: 1 }
+    }
+}
+
+impl Options {
+    /// These options with the cells and the clients of others. A runtime and majors that are named here count.
+    #[must_use]
+    pub fn like(self, other: &Self) -> Self {
+        let mut like = other.clone();
+        if self.runtime.choice != RuntimeChoice::Auto {
+            like.runtime.choice = self.runtime.choice;
+        }
+        if !self.cells.majors.is_empty() {
+            like.cells.majors = self.cells.majors;
+        }
+        like
     }
 }
 

@@ -30,6 +30,29 @@ pub struct CellResult {
     pub started: SystemTime,
     /// How long it took.
     pub duration: Duration,
+    /// Other attempts at the cell, before this one or after it.
+    pub earlier: Vec<EarlierAttempt>,
+}
+
+/// An attempt at a cell that is not its result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EarlierAttempt {
+    /// Its verdict.
+    pub verdict: Verdict,
+    /// Why, unless it is `pass`.
+    pub reason: Option<String>,
+    /// When it began.
+    pub started: SystemTime,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+impl From<&CellResult> for EarlierAttempt {
+    fn from(result: &CellResult) -> Self {
+        let CellResult { judgement, started, duration, .. } = result;
+        let (verdict, reason) = (judgement.verdict, judgement.reason.clone());
+        Self { verdict, reason, started: *started, duration: *duration }
+    }
 }
 
 impl CellResult {

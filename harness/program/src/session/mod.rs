@@ -7,7 +7,7 @@ mod error;
 mod request;
 mod runtime;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -58,6 +58,8 @@ pub struct Session {
     differences: Vec<(Arc<Difference>, usize)>,
     // The last to be dropped: servers keep their data in it.
     folder: Arc<RunFolder>,
+    /// How many cells there are if the run is not a shard.
+    planned_unsharded: usize,
 }
 
 impl Session {
@@ -82,35 +84,57 @@ impl Session {
             request.releases = vec![release];
             cells = request.cells(&suite, &majors)?;
         }
+        let planned_unsharded = CellRequest { shard: None, ..request.clone() }.cells(&suite, &majors)?.len();
         let differences = request.differences(&suite, &majors);
         let pool = Pool::new(runtime, limits.jobs(), roles::statements_for(&suite));
         let runner = Runner::new(pool, &suite, clients, folder.private("kong")?, limits.timeout());
         let commit = commit::commit(request.scenarios.as_deref()).await;
-        Ok(Self { cells, runner, why, options: options.clone(), commit, differences, folder })
+        Ok(Self { cells, runner, why, options: options.clone(), commit, differences, folder, planned_unsharded })
     }
 
-    /// Runs cells until they are done or `cancelled` is, with the reporters listening.
+    /// What is to be run to continue a run: what failed in it, was not run, or is new; and the results that are kept.
+    /// All cells, if there is no run to continue.
+    #[must_use]
+    pub fn outstanding(&self, before: Option<&Results>) -> (Vec<Cell>, Vec<CellRecord>) {
+        let good = before.into_iter().flat_map(|run| &run.cells).filter(|cell| !cell.verdict.is_problem());
+        let good: HashMap<_, _> = good.map(|cell| (cell.id.as_str(), cell)).collect();
+        let (mut cells, mut kept) = (Vec::new(), Vec::new());
+        for cell in &self.cells {
+            match good.get(cell.id.as_str()) {
+                Some(record) => kept.push(CellRecord { number: cell.number, ..(*record).clone() }),
+                None => cells.push(cell.clone()),
+            }
+        }
+        (cells, kept)
+    }
+
+    /// Runs cells until they are done or `cancelled` is, with the reporters listening. Results that are kept are
+    /// reported with them.
     pub async fn run(
         &self,
         cells: Vec<Cell>,
+        kept: Vec<CellRecord>,
         reporters: &mut [Box<dyn Reporter>],
         cancelled: impl Future<Output = ()>,
     ) -> Results {
         let clock = Instant::now();
-        let run = RunRecord::new(&self.info(&cells), self.commit.clone());
+        let run = RunRecord::new(&self.info(&cells, &kept), self.commit.clone());
         let mut finished = Vec::new();
         let mut take = |event: RunEvent| {
             let entry = Entry { elapsed_ms: millis(clock.elapsed()), event };
             for reporter in reporters.iter_mut() {
                 reporter.event(&entry);
             }
-            if let RunEvent::CellFinished(cell) = entry.event {
+            if let RunEvent::CellFinished(cell) | RunEvent::CellKept(cell) = entry.event {
                 finished.push(*cell);
             }
         };
         take(RunEvent::RunStarted(Box::new(run.clone())));
+        for cell in kept {
+            take(RunEvent::CellKept(Box::new(cell)));
+        }
         let (sender, mut events) = unbounded_channel();
-        let mut running = std::pin::pin!(self.runner.run(cells, self.options.limits.jobs(), sender));
+        let mut running = std::pin::pin!(self.runner.run(cells, &self.options.limits, sender));
         let mut cancelled = std::pin::pin!(cancelled);
         let fail_fast = self.options.limits.fail_fast;
         let end = loop {
@@ -149,17 +173,19 @@ impl Session {
     }
 
     /// What is going to be run, and where.
-    fn info(&self, cells: &[Cell]) -> RunInfo {
+    fn info(&self, cells: &[Cell], kept: &[CellRecord]) -> RunInfo {
         let runtime = self.runner.pool().runtime();
         let used = |major| cells.iter().any(|cell| cell.major == major);
         let offers = runtime.offers().into_iter().filter(|offer| used(offer.major));
         let releases: IndexSet<_> = cells.iter().map(|cell| cell.profile.to_string()).collect();
         let mut scenarios = BTreeMap::new();
-        for cell in cells {
-            *scenarios.entry(format!("{}@pg{}", cell.case.scenario, cell.major)).or_default() += 1;
+        let planned = cells.iter().map(|cell| format!("{}@pg{}", cell.case.scenario, cell.major));
+        for scenario in planned.chain(kept.iter().map(CellRecord::scenario_and_major)) {
+            *scenarios.entry(scenario).or_default() += 1;
         }
         RunInfo {
-            planned: cells.len(),
+            planned: cells.len() + kept.len(),
+            planned_unsharded: self.planned_unsharded,
             scenarios,
             runtime: runtime.kind(),
             why: self.why.clone(),

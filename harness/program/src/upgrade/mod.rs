@@ -150,7 +150,7 @@ impl Upgrade {
             let release = cell.profile.to_string();
             release == self.from && cell.major == old || release == self.to && cell.major == new
         });
-        let results = session.run(wanted.cloned().collect(), &mut [], cancelled).await;
+        let results = session.run(wanted.cloned().collect(), Vec::new(), &mut [], cancelled).await;
         session.close().await;
         if results.end != RunEnd::Finished {
             return Err(UpgradeError::Interrupted);
