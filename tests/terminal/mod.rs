@@ -70,6 +70,41 @@ fn colours_are_used_when_they_are_asked_for(#[case] when: &str, #[case] expected
     );
 }
 
+#[rstest]
+#[case("bash")]
+#[case("zsh")]
+#[case("fish")]
+fn completions_know_the_commands_and_their_options(#[case] shell: &str) {
+    let output = Place::new().run(&["completions", shell]);
+    assert_eq!((output.status, &*output.stderr), (Some(0), ""), "{output:#?}");
+    for word in ["merge", "until-failure", "luasec"] {
+        assert!(output.stdout.contains(word), "{word}: {output:#?}");
+    }
+}
+
+#[test]
+fn the_completions_for_bash_are_a_script_of_bash() {
+    let place = Place::new();
+    let script = place.path().join("completions");
+    std::fs::write(&script, place.run(&["completions", "bash"]).stdout).expect("a file");
+    let checked = std::process::Command::new("bash").arg("-n").arg(&script).output().expect("the program bash");
+    assert!(checked.status.success() && checked.stderr.is_empty(), "{checked:?}");
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let place = Place::new();
+    let page = place.run(&["man"]);
+    assert_eq!(page.status, Some(0), "{page:#?}");
+    assert!(page.stdout.contains(".TH kong-pg-tls 1"), "{page:#?}");
+    let written = place.run(&["man", "--dir", "pages"]);
+    assert_eq!(written.status, Some(0), "{written:#?}");
+    let run = std::fs::read_to_string(place.path().join("pages/kong-pg-tls-run.1")).expect("a page");
+    for part in ["until\\-failure", "Examples:"] {
+        assert!(run.contains(part), "{part}: {run}");
+    }
+}
+
 #[test]
 fn deviations_and_remarks_that_the_last_run_had_are_only_counted() {
     let place = Place::new();

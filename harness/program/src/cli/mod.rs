@@ -11,10 +11,11 @@ mod env;
 mod exit;
 mod explain;
 mod export;
+mod generate;
 mod judge;
 mod list;
-mod new;
 mod merge;
+mod new;
 mod releases;
 mod report;
 mod results;
@@ -27,7 +28,7 @@ mod vacuity;
 
 use std::process::ExitCode;
 
-use clap::{ColorChoice, Parser, Subcommand};
+use clap::{ColorChoice, CommandFactory, Parser, Subcommand};
 
 use self::cells::CellArgs;
 pub use self::exit::Exit;
@@ -131,6 +132,10 @@ enum Command {
     Vacuity(vacuity::VacuityArgs),
     /// Remove what an interrupted run left behind.
     Clean,
+    /// Write the completions for a shell.
+    Completions(generate::CompletionsArgs),
+    /// Write the manual pages.
+    Man(generate::ManArgs),
 }
 
 /// The program.
@@ -167,6 +172,8 @@ pub fn main() -> ExitCode {
             Command::Vacuity(args) => vacuity::vacuity(&args).await,
             Command::Env => env::env().await,
             Command::Clean => clean::clean().await,
+            Command::Completions(args) => generate::completions(&args, Cli::command()),
+            Command::Man(args) => generate::man(&args, Cli::command()),
         }
     });
     // Background tasks are not waited for any longer.
