@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Exit, Failure, ReleaseArgs, release};
+use super::{Exit, Failure, InstallationArgs};
 use crate::desk::check::live::{self, LiveError, LiveJson, Overrides};
 use crate::desk::check::output::{Look, write_codes, write_json, write_sarif, write_text};
-use crate::desk::check::{InputError, Kind, Report, Request, check as run_check};
+use crate::desk::check::{InputError, Report, Request, check as run_check};
 use crate::session::load_causes;
-use postgres_tls_server::Major;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,35 +36,14 @@ pub(super) struct CheckArgs {
     /// Helm values; `-` is standard input. Without it, the kong.conf that Kong finds by default, and KONG_* from the environment.
     #[arg(value_name = "KONG.CONF")]
     file: Option<PathBuf>,
-    /// The format of the file, if it is not recognized.
-    #[arg(long = "as", value_name = "kong.conf|env|docker-inspect|compose|kubernetes|helm")]
-    kind: Option<Kind>,
+    #[command(flatten)]
+    installation: InstallationArgs,
     /// Read the variables from a file instead of the environment; may be repeated.
     #[arg(long, value_name = "FILE")]
     env_file: Vec<PathBuf>,
     /// Kong's prefix, which may contain files of an earlier start.
     #[arg(long, value_name = "DIR")]
     prefix: Option<PathBuf>,
-    /// The folder that has the files of Kong's container: `/etc/ca.crt` is looked for in `DIR/etc/ca.crt`.
-    #[arg(long, value_name = "DIR")]
-    root: Option<PathBuf>,
-    /// The server's postgresql.conf.
-    #[arg(long, value_name = "FILE")]
-    postgresql: Option<PathBuf>,
-    /// The server's pg_hba.conf.
-    #[arg(long, value_name = "FILE")]
-    hba: Option<PathBuf>,
-    /// The server's pg_ident.conf.
-    #[arg(long, value_name = "FILE")]
-    ident: Option<PathBuf>,
-    /// The release of Kong; the newest Enterprise one by default.
-    #[arg(long, value_name = "RELEASE")]
-    kong: Option<String>,
-    #[command(flatten)]
-    releases: ReleaseArgs,
-    /// The server's major version.
-    #[arg(long, value_name = "MAJOR", default_value = "18")]
-    postgres: Major,
     /// Warn of certificates that expire within this many days.
     #[arg(long, value_name = "N", default_value_t = 30)]
     days: u32,
@@ -118,20 +96,11 @@ impl From<LiveError> for Failure {
 
 impl CheckArgs {
     fn request(&self) -> Result<Request, Failure> {
-        let known = self.releases.releases()?;
-        let profile = self.kong.as_ref().map_or_else(|| Ok(known.newest()), |name| release(&known, "--kong", name))?;
         Ok(Request {
-            file: self.file.clone(),
-            kind: self.kind,
             env_files: self.env_file.clone(),
             prefix: self.prefix.clone(),
-            root: self.root.clone(),
-            postgresql: self.postgresql.clone(),
-            hba: self.hba.clone(),
-            ident: self.ident.clone(),
-            profile,
-            major: self.postgres.0,
             days: self.days,
+            ..self.installation.request(self.file.clone())?
         })
     }
 

@@ -12,6 +12,7 @@ mod exit;
 mod explain;
 mod export;
 mod generate;
+mod installation;
 mod judge;
 mod list;
 mod merge;
@@ -33,6 +34,7 @@ use clap::{ColorChoice, CommandFactory, Parser, Subcommand};
 use self::cells::CellArgs;
 pub use self::exit::Exit;
 use self::exit::{Failure, print, write_json};
+use self::installation::InstallationArgs;
 use self::releases::{ReleaseArgs, release};
 
 const EXAMPLES: &str = "\

@@ -4,12 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::releases::{ReleaseArgs, release};
-use super::{Exit, Failure, print};
+use super::{Exit, Failure, InstallationArgs, print};
 use crate::desk::check::scenario::{FILE, ScenarioError, new_scenario};
-use crate::desk::check::{Kind, Request};
 use crate::vocabulary::quoted;
-use postgres_tls_server::Major;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,33 +27,12 @@ pub(super) struct NewArgs {
     /// kong.conf, or another file that `check` reads.
     #[arg(long, value_name = "KONG.CONF")]
     from: PathBuf,
-    /// What the file is, if it is not recognized.
-    #[arg(long = "as", value_name = "kong.conf|env|docker-inspect|compose|kubernetes|helm")]
-    kind: Option<Kind>,
-    /// The folder that has the files of Kong's container.
-    #[arg(long, value_name = "DIR")]
-    root: Option<PathBuf>,
-    /// The server's postgresql.conf.
-    #[arg(long, value_name = "FILE")]
-    postgresql: Option<PathBuf>,
-    /// The server's pg_hba.conf.
-    #[arg(long, value_name = "FILE")]
-    hba: Option<PathBuf>,
-    /// The server's pg_ident.conf.
-    #[arg(long, value_name = "FILE")]
-    ident: Option<PathBuf>,
+    #[command(flatten)]
+    installation: InstallationArgs,
     /// Copy the files, private keys included. Without it, certificates are described, and the suite makes others like
     /// them with keys of their own.
     #[arg(long)]
     with_keys: bool,
-    /// The release of Kong that reads the settings; the newest Enterprise one by default.
-    #[arg(long, value_name = "RELEASE")]
-    kong: Option<String>,
-    #[command(flatten)]
-    releases: ReleaseArgs,
-    /// The server's major version.
-    #[arg(long, value_name = "MAJOR", default_value = "18")]
-    postgres: Major,
 }
 
 impl From<ScenarioError> for Failure {
@@ -67,21 +43,7 @@ impl From<ScenarioError> for Failure {
 }
 
 pub(super) fn new(args: &NewArgs) -> Result<Exit, Failure> {
-    let known = args.releases.releases()?;
-    let profile = args.kong.as_ref().map_or_else(|| Ok(known.newest()), |name| release(&known, "--kong", name))?;
-    let request = Request {
-        file: Some(args.from.clone()),
-        kind: args.kind,
-        env_files: Vec::new(),
-        prefix: None,
-        root: args.root.clone(),
-        postgresql: args.postgresql.clone(),
-        hba: args.hba.clone(),
-        ident: args.ident.clone(),
-        profile,
-        major: args.postgres.0,
-        days: 0,
-    };
+    let request = args.installation.request(Some(args.from.clone()))?;
     let scenario = new_scenario(&request, args.with_keys)?;
     scenario.write(&args.folder)?;
     print(|out| {
