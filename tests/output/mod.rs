@@ -81,6 +81,20 @@ fn run() -> (Place, ProgramOutput) {
 #[case("help-report", &["report", "--help"])]
 #[case("help-judge", &["judge", "--help"])]
 #[case("help-clean", &["clean", "--help"])]
+#[case("help-check", &["check", "--help"])]
+#[case("help-new", &["new", "--help"])]
+#[case("help-diagnose", &["diagnose", "--help"])]
+#[case("help-diff", &["diff", "--help"])]
+#[case("help-upgrade", &["upgrade", "--help"])]
+#[case("help-texts", &["texts", "--help"])]
+#[case("help-merge", &["merge", "--help"])]
+#[case("help-explain", &["explain", "--help"])]
+#[case("help-export", &["export", "--help"])]
+#[case("help-up", &["up", "--help"])]
+#[case("help-certs", &["certs", "--help"])]
+#[case("help-vacuity", &["vacuity", "--help"])]
+#[case("help-completions", &["completions", "--help"])]
+#[case("help-man", &["man", "--help"])]
 fn help(#[case] name: &str, #[case] arguments: &[&str]) {
     let place = Place::new();
     let mut program = place.program(arguments);
