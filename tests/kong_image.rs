@@ -29,6 +29,19 @@ cases:
     kong: { lua_ssl_trusted_certificate: garbage.crt }
     expect:
       refused: { raises: 'SSL_CTX_load_verify_locations(\"{kong}/.ca_combined\") failed (no certificate)', postgres: [] }
+  - name: a directory
+    files: { folder: directory }
+    kong: { lua_ssl_trusted_certificate: folder }
+    expect: { refused: { raises: '{kong}/folder: Is a directory', postgres: [] } }
+  - name: another CA in the prefix
+    kong_prefix: { lua_ssl_trusted_certificate: foreign-root.crt }
+    expect:
+      luasec: { connects: { tls: TLSv1.3 } }
+      cosocket:
+        refused: { kong: certificate verify failed, postgres: 'LOG:  could not accept SSL connection: tlsv1 alert unknown ca' }
+  - name: a connection that stays open
+    expect: { connects: { tls: TLSv1.3 } }
+    then: [{ reload: {}, open_connection: survives, expect: { connects: { tls: TLSv1.3 } } }]
   - name: in another version
     expect: { connects: { tls: TLSv1.2 } }
 ";
@@ -83,21 +96,30 @@ fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
 fn an_image_is_told_what_kong_conf_says_and_judged_by_what_it_prints(#[case] runtime: &str) {
     let name = format!("kong-pg-tls/stand-in-for-kong:{runtime}");
     let _image = stand_in(&name);
-    let as_expected =
-        ["plumbing::in-tls*", "plumbing::in-plaintext*", "plumbing::no-certificate*", "plumbing::another-ca*luasec"];
+    let as_expected = [
+        "plumbing::in-tls*",
+        "plumbing::in-plaintext*",
+        "plumbing::no-certificate*",
+        "plumbing::a-directory*",
+        "plumbing::another-ca@*luasec",
+        "plumbing::another-ca-in-the-prefix*",
+    ];
     let image = ["--kong-image", &name, "--kong", "3.9-oss", "--runtime", runtime];
     let (status, stdout, stderr) = run(&[&image[..], &as_expected].concat());
     assert_eq!(status, Some(0), "{stdout}{stderr}");
-    assert!(stdout.contains("7 pass"), "{stdout}{stderr}");
+    assert!(stdout.contains("11 pass"), "{stdout}{stderr}");
     let (status, stdout, stderr) = run(&[&image[..], &["plumbing::in-another-version*"]].concat());
     assert_eq!(status, Some(100), "the log proves the version: {stdout}{stderr}");
+    let (status, stdout, stderr) = run(&[&image[..], &["plumbing::a-connection-that-stays-open*"]].concat());
+    assert_eq!(status, Some(3), "a command that ends keeps nothing open: {stdout}{stderr}");
+    assert!(stdout.contains("2 unsupported"), "{stdout}{stderr}");
     let (status, stdout, stderr) = run(&[&image[..3], &["3.15-enterprise", "--runtime", runtime]].concat());
     assert_eq!(status, Some(3), "nothing was run: {stdout}{stderr}");
-    assert!(stdout.contains("10 blocked") && stdout.contains(", not 3.15-enterprise"), "{stdout}{stderr}");
+    assert!(stdout.contains("16 blocked") && stdout.contains(", not 3.15-enterprise"), "{stdout}{stderr}");
     let without_release = [&image[..2], &["--runtime", runtime], &as_expected].concat();
     let (status, stdout, stderr) = run(&without_release);
     assert_eq!(status, Some(0), "the image names the release: {stdout}{stderr}");
-    assert!(stdout.contains("7 pass"), "{stdout}{stderr}");
+    assert!(stdout.contains("11 pass"), "{stdout}{stderr}");
     let left = docker(&["ps", "--all", "--quiet", "--filter", &format!("ancestor={name}")]);
     assert_eq!(String::from_utf8_lossy(&left.stdout), "");
 }

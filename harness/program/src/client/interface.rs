@@ -17,8 +17,10 @@ use kong_pg_client::{Profile, Refusal, Settings, Stack};
 pub struct Task {
     /// The cell it is for.
     pub cell: String,
-    /// What kong.conf says.
+    /// What kong.conf and the environment say.
     pub conf: KongConf,
+    /// The files that say it.
+    pub files: KongConfFiles,
     /// How the release interprets it.
     pub settings: Settings,
     /// The release.
@@ -27,6 +29,17 @@ pub struct Task {
     pub stack: Stack,
     /// The container of the server, if it runs in one and no proxy is in front of it.
     pub container: Option<String>,
+}
+
+/// Kong's configuration as it is written.
+#[derive(Debug, Clone)]
+pub struct KongConfFiles {
+    /// kong.conf.
+    pub conf: String,
+    /// The variables of the environment.
+    pub environment: Vec<(String, String)>,
+    /// The kong.conf with which the prefix was made, if it was another one.
+    pub stale: Option<String>,
 }
 
 /// An attempt to connect, as it ended.

@@ -1,8 +1,9 @@
-//! A real Kong: a container of an image that the user names, configured by `KONG_*` variables from the cell's
-//! kong.conf, and judged by its output and its exit status.
+//! A real Kong: a container of an image that the user names, with the cell's kong.conf and `KONG_*` variables, judged by
+//! its output and its exit status.
 
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::{BTreeSet, HashMap};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,19 +17,29 @@ use testcontainers::{ContainerAsync, ContainerRequest, CopyTargetOptions, Generi
 use super::unavailable::ContainerError;
 use super::{Attempt, Client, ClientError, ClientOptions, Established, Task, Unavailable, translate};
 use crate::runfolder::{CONTAINER_LABEL, announce_pull};
-use kong_pg_client::Stage;
-use kong_pg_client::conf::{FILE_KEYS, variable};
+use kong_pg_client::conf::{FILE_KEYS, KongConf};
+use kong_pg_client::{ErrorDelivery, Stage};
 use kong_pg_client::{PREFIX, Refusal, Stack};
 use postgres_tls_server::engine;
 
 /// How long a container may take to be made and to begin.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// How long a Kong may take beside pg_timeout. A cell with the default --timeout has time for it.
+const PATIENCE: Duration = Duration::from_secs(40);
+
 /// What Kong prints when it reaches a database that has not been bootstrapped.
 const EMPTY_DATABASE: &str = "needs bootstrapping";
 
-/// What nginx logs when its configuration, `init_by_lua` included, has done its work.
+/// What nginx logs when its configuration, `init_by_lua` included, has done its work. Kong writes no `init_by_lua` if all
+/// listeners are off, and nginx logs this all the same; the server's log tells the difference.
 const UP: &str = "start worker processes";
+
+/// Where Kong looks for its configuration.
+const KONG_CONF: &str = "/etc/kong/kong.conf";
+
+/// The kong.conf of an earlier start, from which the prefix is made.
+const STALE_CONF: &str = "/etc/kong/stale.conf";
 
 /// Where Kong's images keep what Kong writes.
 const KONG_PREFIX: &str = "/usr/local/kong";
@@ -53,7 +64,8 @@ impl Image {
         engine::have_image(&engine, &name, announce_pull).await?;
         let run = needs.run.path().to_string_lossy().into_owned();
         let mut image = Self { name, version: String::new(), run, engine, is_local: engine::is_local() };
-        let request = image.request().with_cmd(["kong", "version"]);
+        // Without the entry point of the official images, which takes 20 s for it.
+        let request = image.request_of("kong").with_cmd(["version"]);
         let ended = image.ended(request, |_| false).await;
         let ended = ended.map_err(|source| Unavailable::Kong { image: image.name.clone(), source })?;
         ended.output.lines().last().unwrap_or_default().trim().clone_into(&mut image.version);
@@ -66,14 +78,36 @@ impl Image {
         Ok(image)
     }
 
-    fn request(&self) -> ContainerRequest<GenericImage> {
+    fn image(&self) -> GenericImage {
         let (name, tag) = engine::name_and_tag(&self.name);
-        let image = GenericImage::new(name, tag).with_wait_for(WaitFor::Nothing);
+        GenericImage::new(name, tag).with_wait_for(WaitFor::Nothing)
+    }
+
+    /// A container with the image's own entry point.
+    fn request(&self) -> ContainerRequest<GenericImage> {
+        self.image().with_label(CONTAINER_LABEL, &self.run).with_startup_timeout(LIMIT)
+    }
+
+    /// A container with another entry point.
+    fn request_of(&self, program: &str) -> ContainerRequest<GenericImage> {
+        let image = self.image().with_entrypoint(program);
         image.with_label(CONTAINER_LABEL, &self.run).with_startup_timeout(LIMIT)
     }
 
+    /// The container of an attempt, without its configuration: the command line, or nginx as the image starts it.
+    fn command(&self, task: &Task) -> ContainerRequest<GenericImage> {
+        match (task.stack, &task.files.stale) {
+            (Stack::Luasec, _) => self.request().with_cmd(["kong", "docker-start"]),
+            (Stack::Cosocket, None) => self.request_of("kong").with_cmd(["migrations", "list"]),
+            (Stack::Cosocket, Some(_)) => {
+                let commands = format!("kong prepare -c {STALE_CONF} && exec kong migrations list");
+                self.request_of("sh").with_cmd(["-c", &commands])
+            }
+        }
+    }
+
     fn task(&self, task: &Task) -> Result<ContainerRequest<GenericImage>, ClientError> {
-        let mut variables = variables(task);
+        let mut variables = variables(task)?;
         let (network, address) = match &task.container {
             // Beside the server, in its own network.
             Some(container) => (format!("container:{container}"), ("127.0.0.1".to_owned(), 5432)),
@@ -85,14 +119,11 @@ impl Image {
         };
         variables.insert("KONG_PG_HOST".into(), address.0);
         variables.insert("KONG_PG_PORT".into(), address.1.to_string());
-        let mut request = self.request().with_network(network).with_cmd(
-            match task.stack {
-                Stack::Cosocket => ["kong", "migrations", "list"].as_slice(),
-                Stack::Luasec => &["kong", "docker-start"],
-            }
-            .iter()
-            .copied(),
-        );
+        let mut request = self.command(task).with_network(network);
+        let confs = [(KONG_CONF, Some(&task.files.conf)), (STALE_CONF, task.files.stale.as_ref())];
+        for (path, conf) in confs.into_iter().filter_map(|(path, conf)| Some((path, conf?))) {
+            request = request.with_copy_to(CopyTargetOptions::new(path).with_mode(0o644), conf.clone().into_bytes());
+        }
         for path in files(task) {
             // A file that cannot be read here must not be readable there; all others are, whatever Kong's user is there.
             let (content, mode) = match translate::read(&path) {
@@ -161,7 +192,9 @@ impl Client for Image {
         match ended.refusal() {
             None => Ok(Attempt { result: Ok(Established::Over), connections: Some(1), certificate: None }),
             Some(refusal) => {
-                let unreached = ended.status == Some(2) || refusal.text.contains("connection refused");
+                // Kong's own checks, and nginx's, come before it connects.
+                let is_own = refusal.delivery == ErrorDelivery::Raised && !is_of_driver(&ended.output, &refusal.text);
+                let unreached = ended.status == Some(2) || is_own || refusal.text.contains("connection refused");
                 Ok(Attempt::refused(refusal, usize::from(!unreached)))
             }
         }
@@ -176,7 +209,7 @@ impl Client for Image {
     }
 
     fn patience(&self) -> Duration {
-        LIMIT
+        PATIENCE
     }
 
     async fn close(&self) {
@@ -185,19 +218,42 @@ impl Client for Image {
     }
 }
 
-/// kong.conf as variables, with what keeps a Kong that starts from taking ports.
-fn variables(task: &Task) -> HashMap<String, String> {
-    let off = ["PROXY_LISTEN", "ADMIN_LISTEN", "STATUS_LISTEN", "ADMIN_GUI_LISTEN", "ANONYMOUS_REPORTS"];
-    let off = off.into_iter().map(|key| (format!("KONG_{key}"), "off".to_owned()));
-    let set = task.conf.all().map(|(key, value, _)| (variable(key), value.to_owned()));
-    off.chain([("KONG_NGINX_WORKER_PROCESSES".to_owned(), "1".to_owned())]).chain(set).collect()
+/// The environment, with what keeps a Kong that starts from taking ports but one: with none at all it would not connect.
+fn variables(task: &Task) -> Result<HashMap<String, String>, ClientError> {
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+    let status = free.map_err(|error| ClientError::environment("find a free port for Kong's status", error))?;
+    let off =
+        ["PROXY_LISTEN", "ADMIN_LISTEN", "ADMIN_GUI_LISTEN", "ANONYMOUS_REPORTS"].map(|key| (key, "off".to_owned()));
+    let one = [("STATUS_LISTEN", status.to_string()), ("NGINX_WORKER_PROCESSES", "1".to_owned())];
+    let ours = off.into_iter().chain(one).map(|(key, value)| (format!("KONG_{key}"), value));
+    Ok(ours.chain(task.files.environment.iter().cloned()).collect())
 }
 
-/// The files that kong.conf names.
-fn files(task: &Task) -> Vec<std::path::PathBuf> {
-    let values = FILE_KEYS.iter().filter_map(|key| task.conf.get(key)).flat_map(|value| value.split(','));
-    let paths = values.map(|entry| Path::new(entry.trim()));
-    paths.filter(|path| path.starts_with(&task.settings.prefix)).map(Path::to_owned).collect()
+/// Whether the driver raised an error, after it connected. On the command line it has no position that would say so.
+fn is_of_driver(output: &str, text: &str) -> bool {
+    const RAISED: [&str; 6] = [
+        "missing password, required for connect",
+        "x509",
+        "unexpected message during auth",
+        "don't know how to auth",
+        "unknown response from auth",
+        "attempt to ",
+    ];
+    output.contains("pgmoon/init.lua:") || RAISED.iter().any(|beginning| text.starts_with(beginning))
+}
+
+/// The files that kong.conf and that of an earlier start name, and those in the directories that they name.
+fn files(task: &Task) -> BTreeSet<PathBuf> {
+    let stale = task.files.stale.as_deref().map(KongConf::read);
+    let confs = [Some(&task.conf), stale.as_ref()].into_iter().flatten();
+    let values = confs.flat_map(|conf| FILE_KEYS.iter().filter_map(|key| conf.get(key)));
+    let paths = values.flat_map(|value| value.split(',')).map(|entry| Path::new(entry.trim()));
+    let paths = paths.filter(|path| path.starts_with(&task.settings.prefix));
+    let inside = |path: &Path| match std::fs::read_dir(path) {
+        Ok(entries) => entries.filter_map(Result::ok).map(|entry| entry.path()).collect(),
+        Err(_) => vec![path.to_owned()],
+    };
+    paths.flat_map(inside).collect()
 }
 
 /// A release as this suite names it, from the output of `kong version`: `3.9.1`, `Kong Enterprise 3.10.0.2`.
@@ -258,7 +314,6 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use kong_pg_client::ErrorDelivery;
 
     fn ended(status: i64, output: &str) -> Ended {
         Ended { output: output.to_owned(), status: Some(status), is_up: false }

@@ -16,7 +16,9 @@ use std::collections::{BTreeMap, HashMap};
 
 pub(crate) use self::accept_any::AcceptAny;
 pub use self::by_hand::ByHand;
-pub use self::interface::{Attempt, Client, ClientError, ClientOptions, Connection, Established, Open, Task};
+pub use self::interface::{
+    Attempt, Client, ClientError, ClientOptions, Connection, Established, KongConfFiles, Open, Task,
+};
 pub use self::unavailable::{ClientUnavailable, ContainerError, ProgramError, Unavailable};
 
 use crate::vocabulary::ClientKind;

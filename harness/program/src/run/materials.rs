@@ -8,6 +8,7 @@ use std::path::Path;
 
 use postgres_tls_server::Owner;
 
+use crate::client::KongConfFiles;
 use crate::suite::{KongSide, PlannedFile, Situation};
 use certificate_trees::{Authority, PkiError};
 use kong_pg_client::Stack;
@@ -151,6 +152,17 @@ pub(super) fn configuration(side: &KongSide, stack: Stack, at: &Located<'_>) -> 
     match stack {
         Stack::Cosocket if !side.prefix.is_empty() => conf.with_those_of(&read(&side.prefix), "lua_ssl_"),
         _ => conf,
+    }
+}
+
+/// What Kong reads, as it is written.
+pub(super) fn conf_files(side: &KongSide, at: &Located<'_>) -> KongConfFiles {
+    let written = |settings: &[(String, String)]| kong_conf(settings, |key, value| at.value(key, value));
+    let environment = side.environment.iter().map(|(name, value)| (name.clone(), at.value(name, value)));
+    KongConfFiles {
+        conf: written(&side.settings),
+        environment: environment.collect(),
+        stale: (!side.prefix.is_empty()).then(|| written(&side.prefix)),
     }
 }
 

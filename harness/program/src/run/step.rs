@@ -7,11 +7,13 @@ use super::expand::{Words, describe};
 use super::materials;
 use super::materials::Located;
 use super::runner::Runner;
-use crate::client::{self, Connection, Established, Task};
+use crate::client::{self, ClientError, Connection, Established, Task};
 use crate::judge::{Attempt, Expected, KnownDeviation};
 use crate::plan::Cell;
 use crate::proxy::Proxy;
 use crate::suite::{Change, Step};
+use crate::vocabulary::ClientKind;
+use kong_pg_client::conf::KongConf;
 use kong_pg_client::{ConnectionRole, Refusal, Settings, SettingsError, Stage, remarks};
 use postgres_tls_server::{ApplyMode, Configuration, Observed, Server, Start, TlsProof};
 
@@ -59,6 +61,10 @@ impl Runner {
     /// Applies both sides' configuration: on the server, and in a folder for Kong.
     pub(super) async fn set_up(&self, context: &StepContext<'_>, server: &mut Server) -> Result<SetUp, CellError> {
         let StepContext { cell, step, configuration, .. } = context;
+        if cell.client.connects_once() && (step.open_connection.is_some() || step.change == Change::ReadOnly) {
+            let why = "a command that ends keeps no connection open and does not use the read-only one";
+            return Err(ClientError::Unsupported(why.into()).into());
+        }
         let starts =
             step.change == Change::Restart || configuration.by == ApplyMode::Start && step.change == Change::First;
         let (reload, failed_start) = if starts {
@@ -74,15 +80,23 @@ impl Runner {
         let folder = folder.map_err(CellError::io("make a folder for Kong"))?;
         materials::write(&files, folder.path()).map_err(CellError::io("write Kong's files"))?;
         let kong = &step.situation.kong;
-        let conf = materials::configuration(kong, cell.stack, &Located { folder: folder.path(), files: &files });
+        let located = Located { folder: folder.path(), files: &files };
+        let conf = materials::configuration(kong, cell.stack, &located);
+        let conf_files = materials::conf_files(kong, &located);
         let remarks = remarks(&conf, &cell.profile);
         let (host, port) = server.address();
         let role = if step.change == Change::ReadOnly { ConnectionRole::ReadOnly } else { ConnectionRole::Main };
-        let settings = Settings::read(&conf, &cell.profile, role, (&host, port), folder.path().to_owned());
+        let read = |conf| Settings::read(conf, &cell.profile, role, (&host, port), folder.path().to_owned());
+        let settings = match read(&conf) {
+            // A real Kong says itself what is wrong with its configuration; it needs the address only.
+            Err(_) if cell.client == ClientKind::KongImage => read(&KongConf::default()),
+            settings => settings,
+        };
         let task = settings.map(|mut settings| {
             settings.security_level = kong.security_level.unwrap_or(settings.security_level);
             let container = server.container();
-            Task { cell: cell.id.clone(), conf, settings, profile: cell.profile.clone(), stack: cell.stack, container }
+            let (profile, files) = (cell.profile.clone(), conf_files);
+            Task { cell: cell.id.clone(), conf, files, settings, profile, stack: cell.stack, container }
         });
         Ok(SetUp { reload, failed_start, remarks, task, folder })
     }

@@ -61,6 +61,13 @@ impl ClientKind {
         matches!(self, Self::Openresty | Self::KongImage)
     }
 
+    /// Whether it is a program that connects once with the main settings and ends: it keeps no connection open and has no
+    /// read-only one.
+    #[must_use]
+    pub(crate) fn connects_once(self) -> bool {
+        self == Self::KongImage
+    }
+
     /// Whether it shows the stage at which an attempt ends, and the certificate the server presents.
     #[must_use]
     pub(crate) fn is_transparent(self) -> bool {
