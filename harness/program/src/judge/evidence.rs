@@ -35,11 +35,6 @@ pub struct Evidence {
 pub enum Expected {
     /// It is known.
     Known(Expectation),
-    /// The scenario leaves it open.
-    Open {
-        /// What was observed, as the scenario would expect it; `null` if that cannot be expected.
-        would_be: Option<serde_json::Value>,
-    },
     /// texts.yaml has no text for the versions of this cell.
     Unknown {
         /// Which text is missing, and for which version.
@@ -47,6 +42,11 @@ pub enum Expected {
         /// What it can be learned from.
         #[serde(default)]
         templates: Option<Box<Templates>>,
+    },
+    /// The scenario leaves it open. It is the last: nothing in it is required, so it would be read for any other.
+    Open {
+        /// What was observed, as the scenario would expect it; `null` if that cannot be expected.
+        would_be: Option<serde_json::Value>,
     },
 }
 
@@ -93,4 +93,18 @@ pub struct KnownDifference {
     pub because: String,
     /// The file and line of the entry.
     pub place: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_expected_is_read_as_it_was_written() {
+        let unknown = Expected::Unknown { missing_text: "no text".into(), templates: None };
+        for expected in [unknown, Expected::Open { would_be: None }] {
+            let written = serde_json::to_string(&expected).expect("JSON");
+            assert_eq!(serde_json::from_str::<Expected>(&written).expect("what was written"), expected);
+        }
+    }
 }
