@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use postgres_tls_server::engine::Label;
+use postgres_tls_server::engine::{self, Label};
 use postgres_tls_server::{
     ApplyMode, Configuration, Docker, DockerOptions, File, Lease, Local, Major, Observed, Pool, Runtime, RuntimeKind,
     Start,
@@ -173,4 +173,12 @@ async fn a_server_knows_its_version_and_that_of_its_openssl() {
     assert!(facts.openssl.is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit())));
     drop(lease);
     servers.pool.close().await;
+}
+
+/// Two programs may find the same abandoned container.
+#[tokio::test]
+#[ignore = "needs a Docker engine"]
+async fn a_container_that_is_gone_counts_as_removed() {
+    let engine = engine::connect().await.expect("an engine");
+    engine::remove(&engine, "postgres-tls-server-no-such-container").await.expect("nothing is left to remove");
 }

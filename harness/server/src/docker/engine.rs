@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use bollard::errors::Error::DockerResponseServerError;
 use bollard::query_parameters::{
     CreateImageOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
 };
@@ -44,20 +45,24 @@ pub(super) async fn labelled(engine: &bollard::Docker, key: &str) -> Result<Vec<
     Ok(listed.into_iter().filter_map(label).collect())
 }
 
-/// Removes a container, running or not, with its volumes.
+/// Removes a container, running or not, with its volumes. One that is gone, or that another program is just removing, is
+/// no error.
 ///
 /// # Errors
-/// The engine does not do so, or there is no such container.
+/// The engine does not do so.
 pub async fn remove(engine: &bollard::Docker, id: &str) -> Result<(), RuntimeError> {
     let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-    engine.remove_container(id, Some(options)).await.map_err(RuntimeError::failing("remove a container"))
+    match engine.remove_container(id, Some(options)).await {
+        Err(DockerResponseServerError { status_code: 404 | 409, .. }) => Ok(()),
+        removed => removed.map_err(RuntimeError::failing("remove a container")),
+    }
 }
 
 /// Removes the containers that have a label.
 pub async fn remove_labelled(engine: &bollard::Docker, label: &Label) {
     for (id, value) in labelled(engine, &label.key).await.unwrap_or_default() {
         if value == label.value {
-            // It may have been removed in the meantime.
+            // Nobody is left to be told of an error.
             let _ = remove(engine, &id).await;
         }
     }
