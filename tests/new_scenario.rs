@@ -97,7 +97,10 @@ async fn texts(place: &Place, conf: &str) -> Vec<String> {
         let mark = lease.server().mark();
         let refusal = kong.connect().await.result.err().expect("a refusal");
         texts.push(refusal.text);
-        texts.extend(lease.server().observed(mark, 1, &[]).await.expect("a log").relevant_lines);
+        let logged = lease.server().observed(mark, 1, &[]).await.expect("a log").relevant_lines;
+        // A scenario names the folder so, which PostgreSQL shows since 16.
+        let data = lease.server().data_directory();
+        texts.extend(logged.into_iter().map(|line| line.replace(&*data, "{datadir}")));
     }
     drop(lease);
     pool.close().await;
