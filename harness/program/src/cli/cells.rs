@@ -114,7 +114,7 @@ impl OneCellArgs {
 pub(super) struct Listed<T>(Vec<T>);
 
 /// One of a closed list of words, which `--help` lists, too.
-fn word<T>() -> impl TypedValueParser<Value = T>
+pub(super) fn word<T>() -> impl TypedValueParser<Value = T>
 where
     T: VariantNames + std::str::FromStr<Err = strum::ParseError> + Clone + Send + Sync + 'static,
 {

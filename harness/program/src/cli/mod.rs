@@ -14,6 +14,7 @@ mod export;
 mod generate;
 mod installation;
 mod judge;
+mod limits;
 mod list;
 mod merge;
 mod new;

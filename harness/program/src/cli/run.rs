@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::limits::LimitArgs;
 use super::results::{ResultsArgs, exit, exit_of};
 use super::signals::Signals;
 use super::{CellArgs, Exit, Failure, print};
@@ -18,12 +19,8 @@ use crate::session::{Blessed, Limits, Options, Session, bless, is_open};
 pub(super) struct RunArgs {
     #[command(flatten)]
     cells: CellArgs,
-    /// How many servers are used at once; by default as many as there are processors.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
-    jobs: Option<u32>,
-    /// How long a cell may take.
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = clap::value_parser!(u64).range(1..=3600))]
-    timeout: u64,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// End the run when a cell fails.
     #[arg(long)]
     fail_fast: bool,
@@ -88,11 +85,10 @@ pub(super) async fn run(args: &RunArgs) -> Result<Exit, Failure> {
     args.results.check()?;
     let before = args.rerun.as_deref().map(Results::read).transpose()?;
     let limits = Limits {
-        jobs: args.jobs,
-        timeout_s: args.timeout,
         fail_fast: args.fail_fast,
         retries: args.attempts.retries,
         repeat: args.attempts.repeat,
+        ..args.limits.limits()
     };
     let asked = args.cells.options();
     let options = match &before {

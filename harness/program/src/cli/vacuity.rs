@@ -1,15 +1,16 @@
 //! `vacuity`
 
 use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use indicatif::{ProgressBar, ProgressStyle};
 use strum::VariantArray;
 
+use super::cells::word;
+use super::limits::LimitArgs;
 use super::signals::Signals;
 use super::{CellArgs, Exit, Failure, print, write_json};
 use crate::record::{CellRecord, Entry, RunEnd, RunEvent};
 use crate::report::{Reporter, write_score};
-use crate::session::{Limits, Options, Session};
+use crate::session::{Options, Session};
 use crate::vacuity::{Indifferent, Mutation, Trial};
 
 #[derive(Debug, Args)]
@@ -17,24 +18,13 @@ pub(super) struct VacuityArgs {
     #[command(flatten)]
     cells: CellArgs,
     /// What to break; everything by default.
-    #[arg(long = "break", value_name = "WHAT,..", value_delimiter = ',', value_parser = mutation())]
+    #[arg(long = "break", value_name = "WHAT,..", value_delimiter = ',', value_parser = word::<Mutation>())]
     mutations: Vec<Mutation>,
-    /// How many servers are used at once; by default as many as there are processors.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
-    jobs: Option<u32>,
-    /// How long a cell may take.
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = clap::value_parser!(u64).range(1..=3600))]
-    timeout: u64,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// Write one JSON object.
     #[arg(long)]
     json: bool,
-}
-
-fn mutation() -> impl TypedValueParser<Value = Mutation> {
-    PossibleValuesParser::new(Mutation::VARIANTS.iter().map(Mutation::to_string)).map(|name| {
-        let named = Mutation::VARIANTS.iter().find(|mutation| mutation.to_string() == name);
-        *named.expect("one of the possible values")
-    })
 }
 
 /// A bar for one round of cells; nothing where the standard error is no terminal.
@@ -59,7 +49,7 @@ impl Reporter for Round {
 }
 
 pub(super) async fn vacuity(args: &VacuityArgs) -> Result<Exit, Failure> {
-    let limits = Limits { jobs: args.jobs, timeout_s: args.timeout, ..Limits::default() };
+    let limits = args.limits.limits();
     let mut signals = Signals::listen()?;
     let session = Session::open(&Options { limits, ..args.cells.options() }).await?;
     let trial = tried(&session, &args.mutations, &mut signals).await;

@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(40);
 const EMPTY_DATABASE: &str = "needs bootstrapping";
 
 /// What nginx logs when its configuration, `init_by_lua` included, has done its work. Kong writes no `init_by_lua` if all
-/// listeners are off, and nginx logs this all the same; the server's log tells the difference.
+/// listeners are off, but nginx logs this nevertheless; only the server's log shows whether Kong has connected.
 const UP: &str = "start worker processes";
 
 /// Where Kong looks for its configuration.
@@ -65,7 +65,7 @@ impl Image {
         let run = needs.run.path().to_string_lossy().into_owned();
         let mut image = Self { name, version: String::new(), run, engine, is_local: engine::is_local() };
         // Without the entry point of the official images, which takes 20 s for it.
-        let request = image.request_of("kong").with_cmd(["version"]);
+        let request = image.request(image.image().with_entrypoint("kong")).with_cmd(["version"]);
         let ended = image.ended(request, |_| false).await;
         let ended = ended.map_err(|source| Unavailable::Kong { image: image.name.clone(), source })?;
         ended.output.lines().last().unwrap_or_default().trim().clone_into(&mut image.version);
@@ -83,25 +83,20 @@ impl Image {
         GenericImage::new(name, tag).with_wait_for(WaitFor::Nothing)
     }
 
-    /// A container with the image's own entry point.
-    fn request(&self) -> ContainerRequest<GenericImage> {
-        self.image().with_label(CONTAINER_LABEL, &self.run).with_startup_timeout(LIMIT)
-    }
-
-    /// A container with another entry point.
-    fn request_of(&self, program: &str) -> ContainerRequest<GenericImage> {
-        let image = self.image().with_entrypoint(program);
+    fn request(&self, image: GenericImage) -> ContainerRequest<GenericImage> {
         image.with_label(CONTAINER_LABEL, &self.run).with_startup_timeout(LIMIT)
     }
 
     /// The container of an attempt, without its configuration: the command line, or nginx as the image starts it.
     fn command(&self, task: &Task) -> ContainerRequest<GenericImage> {
         match (task.stack, &task.files.stale) {
-            (Stack::Luasec, _) => self.request().with_cmd(["kong", "docker-start"]),
-            (Stack::Cosocket, None) => self.request_of("kong").with_cmd(["migrations", "list"]),
+            (Stack::Luasec, _) => self.request(self.image()).with_cmd(["kong", "docker-start"]),
+            (Stack::Cosocket, None) => {
+                self.request(self.image().with_entrypoint("kong")).with_cmd(["migrations", "list"])
+            }
             (Stack::Cosocket, Some(_)) => {
                 let commands = format!("kong prepare -c {STALE_CONF} && exec kong migrations list");
-                self.request_of("sh").with_cmd(["-c", &commands])
+                self.request(self.image().with_entrypoint("sh")).with_cmd(["-c", &commands])
             }
         }
     }

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use comfy_table::{CellAlignment, Table, presets};
-
 use super::reporter::tally;
+use super::table::{align, table, text};
 use crate::judge::Verdict;
 use crate::record::Results;
 use crate::suite::{Proof, Suite};
@@ -43,19 +42,12 @@ impl Recorded {
 /// If the output cannot be written.
 pub fn write_claims(out: &mut dyn Write, suite: &Suite, recorded: &Recorded) -> io::Result<()> {
     let coverage = suite.coverage();
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_header(["claim", "cases", "verdicts"]);
+    let mut table = table(["claim", "cases", "verdicts"].map(str::to_owned));
     for proof in &coverage.claims {
         table.add_row([proof.claim.clone(), proof.cases.len().to_string(), recorded.tally(proof)]);
     }
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
-        if index == 1 {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    writeln!(out, "{}\n", table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n"))?;
+    align(&mut table, |index| index == 1);
+    writeln!(out, "{}\n", text(&table))?;
     for (documented, cases) in suite.deviations() {
         let Some(says) = &documented.says else { continue };
         writeln!(

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
-use comfy_table::{CellAlignment, ColumnConstraint, Table, Width, presets};
+use comfy_table::{ColumnConstraint, Width};
 use indexmap::IndexMap;
 use postgres_tls_server::Major;
 
 use super::screen::Screen;
+use super::table as plain;
 use crate::judge::Verdict;
 use crate::record::{CellRecord, Results};
 
@@ -38,21 +39,17 @@ struct Row<'a> {
 }
 
 fn table(rows: &[Row<'_>], majors: &BTreeSet<Major>) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_header([String::new()].into_iter().chain(majors.iter().map(|major| format!("PostgreSQL {major}"))));
+    let columns = majors.iter().map(|major| format!("PostgreSQL {major}"));
+    let mut table = plain::table([String::new()].into_iter().chain(columns));
     for Row { scenario, on } in rows {
         let columns = majors.iter().map(|major| on.get(major).cloned().unwrap_or_default());
         table.add_row([(*scenario).to_owned()].into_iter().chain(columns));
     }
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
-        if index > 0 {
-            column.set_cell_alignment(CellAlignment::Right);
-            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(12)));
-        }
+    plain::align(&mut table, |index| index > 0);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(12)));
     }
-    table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+    plain::text(&table)
 }
 
 /// The table where it is too wide: for each scenario what came of it, with the majors it came of if they differ.

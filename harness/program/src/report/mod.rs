@@ -22,6 +22,7 @@ mod reporter;
 mod screen;
 mod seen;
 mod summary;
+mod table;
 mod tap;
 mod vacuity;
 

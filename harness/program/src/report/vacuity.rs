@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::Table;
 
+use super::table::{align, table, text};
 use crate::vacuity::{Row, Score};
 
 /// Writes the score by scenario and by mutation, and the cells that cannot fail.
@@ -11,7 +12,7 @@ use crate::vacuity::{Row, Score};
 /// # Errors
 /// If the output cannot be written.
 pub fn write_score(out: &mut dyn Write, score: &Score) -> io::Result<()> {
-    let mut scenarios = table(["scenario", "cells", "can fail", "mutants", "detected"]);
+    let mut scenarios = table(["scenario", "cells", "can fail", "mutants", "detected"].map(str::to_owned));
     for (scenario, Row { cells, can_fail, mutants, detected }) in &score.scenarios {
         scenarios.add_row([
             scenario.clone(),
@@ -22,7 +23,7 @@ pub fn write_score(out: &mut dyn Write, score: &Score) -> io::Result<()> {
         ]);
     }
     write_table(out, scenarios)?;
-    let mut mutations = table(["broken", "mutants", "detected", "", ""]);
+    let mut mutations = table(["broken", "mutants", "detected"].map(str::to_owned));
     for (mutation, (mutants, detected)) in &score.mutations {
         mutations.add_row([mutation.to_string(), mutants.to_string(), detected.to_string()]);
     }
@@ -42,19 +43,7 @@ pub fn write_score(out: &mut dyn Write, score: &Score) -> io::Result<()> {
     writeln!(out, "{can_fail} of {cells} passing cells can fail; {detected} of {mutants} mutants were detected")
 }
 
-fn table(header: [&str; 5]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_header(header);
-    table
-}
-
 fn write_table(out: &mut dyn Write, mut table: Table) -> io::Result<()> {
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
-        if index > 0 {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    writeln!(out, "{}\n", table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n"))
+    align(&mut table, |index| index > 0);
+    writeln!(out, "{}\n", text(&table))
 }

@@ -7,7 +7,20 @@ use certificate_trees::Tree;
 use kong_pg_client::conf::{file_names, variable};
 
 /// One thing that is broken in the configuration of a case, in all of its steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::Display, strum::VariantArray)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    strum::Display,
+    strum::EnumString,
+    strum::VariantArray,
+    strum::VariantNames,
+)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Mutation {
@@ -59,8 +72,8 @@ impl Mutation {
         for step in &mut mutant.steps {
             self.mutate(&mut step.situation);
         }
-        let is_same = |(old, new): (&_, &_)| situation_of(old) == situation_of(new);
-        (!case.steps.iter().zip(&mutant.steps).all(is_same)).then_some(mutant)
+        let is_broken = case.steps.iter().zip(&mutant.steps).any(|(step, broken)| step.situation != broken.situation);
+        is_broken.then_some(mutant)
     }
 
     fn mutate(self, situation: &mut Situation) {
@@ -101,10 +114,6 @@ impl Mutation {
             Self::WrongPassword => replace(kong, PASSWORD, "wrong"),
         }
     }
-}
-
-fn situation_of(step: &crate::suite::Step) -> &Situation {
-    &step.situation
 }
 
 fn set(conf: &mut Vec<(String, String)>, key: &str, value: &str) {

@@ -14,6 +14,8 @@ use super::outcome::Outcome;
 pub struct ScoredCell {
     /// The id.
     pub id: String,
+    /// The id of its case.
+    pub case: String,
     /// Its scenario.
     pub scenario: String,
     /// Its mutants.
@@ -91,15 +93,16 @@ impl Score {
                 *detected += usize::from(*outcome == Outcome::Detected);
             }
         }
-        let survivors = cells.iter().filter(|cell| !cell.can_fail()).map(|cell| Survivor {
+        let is_survivor = |cell: &&ScoredCell| !cell.can_fail();
+        let survivors = cells.iter().filter(is_survivor).map(|cell| Survivor {
             id: cell.id.clone(),
             tried: Mutation::VARIANTS.iter().copied().filter(|mutation| cell.outcomes.contains_key(mutation)).collect(),
-            because: indifferent.reason(&cell.id).map(str::to_owned),
+            because: indifferent.reason(&cell.case).map(str::to_owned),
         });
         let survivors: Vec<_> = survivors.collect();
         let stale = indifferent.entries().filter(|(_, globs)| {
-            let is_about = |id: &str| globs.is_match(id.split_once('@').map_or(id, |(case, _)| case));
-            cells.iter().any(|cell| is_about(&cell.id)) && !survivors.iter().any(|survivor| is_about(&survivor.id))
+            let is_about = |cell: &&ScoredCell| globs.is_match(&cell.case);
+            cells.iter().any(|cell| is_about(&cell)) && !cells.iter().filter(is_survivor).any(|cell| is_about(&cell))
         });
         let stale = stale.map(|(cases, _)| cases.to_owned()).collect();
         Self { total, scenarios, mutations, survivors, stale }
@@ -117,7 +120,12 @@ mod tests {
     use super::*;
 
     fn cell(id: &str, outcomes: &[(Mutation, Outcome)]) -> ScoredCell {
-        ScoredCell { id: format!("{id}@pg15"), scenario: "a".into(), outcomes: outcomes.iter().copied().collect() }
+        ScoredCell {
+            id: format!("{id}@pg15"),
+            case: id.into(),
+            scenario: "a".into(),
+            outcomes: outcomes.iter().copied().collect(),
+        }
     }
 
     #[test]

@@ -50,7 +50,12 @@ impl Trial {
         let none = BTreeMap::new();
         let cells = self.cells.iter().map(|cell| {
             let outcomes = self.outcomes.get(&cell.id).unwrap_or(&none).clone();
-            ScoredCell { id: cell.id.clone(), scenario: cell.case.scenario.clone(), outcomes }
+            ScoredCell {
+                id: cell.id.clone(),
+                case: cell.case.id.clone(),
+                scenario: cell.case.scenario.clone(),
+                outcomes,
+            }
         });
         Score::new(&cells.collect::<Vec<_>>(), indifferent)
     }

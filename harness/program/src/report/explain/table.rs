@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 
+use super::super::table::text;
 use super::situation::{heading, lines};
 use crate::suite::{Case, Expectation, Expected, Step};
 use kong_pg_client::{Edition, Stack};
@@ -35,7 +36,7 @@ pub fn write_explanation(out: &mut dyn Write, cases: &[&Case], width: u16) -> io
                 table.add_row([heading(&case.name, step.change), own.join("\n"), expected(step)]);
             }
         }
-        writeln!(out, "\n{}\n", table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n"))?;
+        writeln!(out, "\n{}\n", text(&table))?;
     }
     Ok(())
 }
