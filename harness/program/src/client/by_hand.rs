@@ -9,7 +9,7 @@ const TOGETHER: &str = "trusted.crt";
 
 /// A connection of Kong's, as `psql` and `openssl s_client` make it.
 pub struct ByHand<'a> {
-    /// How Kong connects, the files where they are for whoever types the commands.
+    /// How Kong connects, with the paths that the files have where the commands are typed.
     pub settings: &'a Settings,
     /// The release.
     pub profile: &'a Profile,

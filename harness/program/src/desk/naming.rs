@@ -36,11 +36,11 @@ pub enum NamingError {
         help: String,
     },
     /// More than one has it.
-    #[error("{name} stands for {count} cases; name one of them:\n  {}", .first.join("\n  "))]
+    #[error("{name} matches {count} cases; name one of them:\n  {}", .first.join("\n  "))]
     Several {
         /// The name.
         name: String,
-        /// How many cases it stands for.
+        /// How many cases it matches.
         count: usize,
         /// The first of them.
         first: Vec<String>,
@@ -96,7 +96,7 @@ impl NamedCell {
     /// The case, by its id or as the only one that the name matches as a glob.
     ///
     /// # Errors
-    /// If the name stands for none or for several.
+    /// If the name matches none or several.
     pub fn case<'s>(&self, suite: &'s Suite) -> Result<&'s Case, NamingError> {
         let name = self.parts().0;
         if let Some(case) = suite.cases().find(|case| case.id == name) {
@@ -122,7 +122,7 @@ impl NamedCell {
     /// Finds the cell in a suite.
     ///
     /// # Errors
-    /// If the name stands for none or for several.
+    /// If the name matches none or several.
     pub fn find(&self, suite: &Suite) -> Result<Cell, NamingError> {
         let case = self.case(suite)?;
         let mut axes = self.axes(suite)?;
@@ -179,7 +179,7 @@ cases:
 
     #[rstest]
     #[case("b::one", "no case is called b::one: did you mean `a::one`?")]
-    #[case("a::*", "a::* stands for 2 cases; name one of them:\n  a::one\n  a::one-more")]
+    #[case("a::*", "a::* matches 2 cases; name one of them:\n  a::one\n  a::one-more")]
     #[case("a::one-more", "a::one-more@pg18+kong-3.9-oss+kong-cosocket is not run: that is so")]
     #[case("a::one@pgx", "`@pgx` is not the end of a cell's id; expected one like @pg17+kong-latest+kong-luasec")]
     fn a_name_that_does_not_stand_for_one_cell_is_an_error(#[case] name: &str, #[case] message: &str) {

@@ -27,7 +27,7 @@ pub(super) enum Place {
     Gap(New),
 }
 
-/// A wording that stands for one that is not known; it carries the values of the arguments.
+/// A placeholder for an unknown wording; it carries the values of the arguments.
 pub(super) fn wording(arguments: &[String]) -> Wording {
     let values: Vec<_> = arguments.iter().map(|name| format!("{{{name}}}")).collect();
     Wording::Line(format!("{BEGIN}{}{END}", values.join(&SEPARATOR.to_string())))

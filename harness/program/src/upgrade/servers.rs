@@ -53,7 +53,7 @@ fn certificates() -> Value {
 
 /// The servers by the names that they have in the ids of cells.
 const SERVERS: [(&str, &str); 7] = [
-    ("private-ca", "a server of a CA that Kong is not told to trust"),
+    ("private-ca", "a server certificate of a CA that Kong does not trust"),
     ("trusted-ca", "a server of the CA in lua_ssl_trusted_certificate"),
     ("two-intermediates", "a server with two intermediates"),
     ("only-tls-1-2", "a server with TLS 1.2 only"),

@@ -44,7 +44,7 @@ fn flow(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), scalar)
 }
 
-/// A string: bare if it is a word that means nothing else, as JSON has it otherwise.
+/// A string: plain if YAML reads it as a string, otherwise quoted as in JSON.
 fn scalar(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '+' | '=');
     let is_word = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/') && text.chars().all(is_plain);

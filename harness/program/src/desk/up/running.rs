@@ -1,4 +1,4 @@
-//! A server with the configuration of a cell, and what stands in front of it.
+//! A server with the configuration of a cell, and the proxy in front of it.
 
 use std::io;
 use std::path::{Path, PathBuf};
