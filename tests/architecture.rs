@@ -12,26 +12,29 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 /// The rooms of `harness/program/src`, from the ground up: a room imports only from those listed before it.
-const ROOMS: [(&str, &str); 20] = [
+const ROOMS: [(&str, &str); 23] = [
     ("vocabulary", "words that every room uses: TLS version, range of releases, kind of client"),
     ("runfolder", "the folder a run works in, and its removal"),
+    ("leaks", "what outlives its cell or its run: processes, ports, containers, files"),
     ("format", "the types of the scenario files, as serde reads them"),
     ("load", "reading YAML, with the position of every fault"),
     ("suite", "compiling scenario files to cases"),
     ("roles", "the roles and databases of the servers of a suite"),
     ("plan", "cases times majors, releases, stacks and clients: the cells"),
     ("proxy", "proxies between client and server"),
+    ("relay", "real programs between client and server"),
     ("client", "the clients that can run a cell"),
     ("judge", "an observation against its expectation: the verdict"),
     ("run", "running cells; emits events"),
     ("record", "what a run has found out: its log and its result file"),
     ("vacuity", "whether the cases can fail: cells with something broken in them"),
+    ("compare", "two runs, or two parts of one, against each other"),
     ("report", "records for people and programs"),
-    ("compare", "two result files against each other"),
     ("learn", "texts of new versions, from runs in which they were missing"),
     ("desk", "checking and diagnosing an installation of the user's, and reproducing it"),
     ("session", "what a command needs to plan and run"),
     ("upgrade", "what an upgrade changes for a configuration"),
+    ("bench", "what TLS costs: measurements against real servers"),
     ("cli", "the command line"),
 ];
 
@@ -58,6 +61,19 @@ fn a_room_imports_only_from_rooms_below_it() {
         faults.extend(upwards.map(|import| format!("{file} imports from {import}")));
     }
     assert!(faults.is_empty(), "against the order of the rooms:\n{}", faults.join("\n"));
+}
+
+/// Reports are made of what is recorded: none decides a verdict, or what a difference means, again.
+#[test]
+fn no_report_judges() {
+    const JUDGES: [&str; 2] = ["judge/decide.rs", "judge/races.rs"];
+    let sources = Sources::read("harness/program/src");
+    let imports = sources.imports();
+    assert!(imports["run/cell.rs"].iter().any(|import| *import == JUDGES[0]), "the room that judges is not found");
+    let judging = |imports: &BTreeSet<String>| imports.iter().any(|import| JUDGES.contains(&import.as_str()));
+    let reports = imports.iter().filter(|(file, _)| file.starts_with("report/"));
+    let faults: Vec<_> = reports.filter(|(_, imports)| judging(imports)).map(|(file, _)| file).collect();
+    assert!(faults.is_empty(), "reports that judge: {faults:?}");
 }
 
 #[test]

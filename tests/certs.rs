@@ -182,7 +182,7 @@ fn the_guides_commands_are_there_with_what_is_wrong_with_them() {
 #[case::no_days(&["certs", "root-only", "--out", "x", "--days", "0"], "0 is not in 1..=10000")]
 #[case::guide(&["certs", "guide/root-only", "--out", "x", "--host", "db"], "use root-only for yours")]
 #[case::a_file(&["certs", "root-only", "--out", "/etc/passwd"], "/etc/passwd is there already")]
-fn what_cannot_be_made_is_said(#[case] arguments: &[&str], #[case] said: &str) {
+fn what_cannot_be_made_is_reported(#[case] arguments: &[&str], #[case] said: &str) {
     let place = Place::new();
     let output = place.run(arguments);
     assert_eq!(output.status, Some(2), "{output:#?}");

@@ -57,9 +57,7 @@ fn tree() -> Tree {
         .collect(),
         crls: [("current", Validity::Now), ("outdated", Validity::Expired)]
             .into_iter()
-            .map(|(name, valid)| {
-                (name.to_owned(), CrlSpec { issuer: "root".into(), revoked: Vec::new(), valid, number: None })
-            })
+            .map(|(name, valid)| (name.to_owned(), CrlSpec { issuer: "root".into(), valid, ..CrlSpec::default() }))
             .collect(),
         ..Tree::default()
     }
@@ -355,7 +353,7 @@ fn the_environment_takes_the_place_of_the_file() {
 #[case::postgresql_conf("kong.conf", b"listen_addresses = '*'\nssl = on\n", "--postgresql")]
 #[case::template("values.yaml", b"env:\n  {{- if .Values.tls }}\n  pg_ssl: on\n  {{- end }}\n", "helm template")]
 #[case::no_kong("compose.yaml", b"services:\n  db:\n    environment:\n      POSTGRES_USER: kong\n", "no setting")]
-fn what_cannot_be_read_is_said_clearly(#[case] name: &str, #[case] content: &[u8], #[case] why: &str) {
+fn what_cannot_be_read_is_reported_clearly(#[case] name: &str, #[case] content: &[u8], #[case] why: &str) {
     let place = Place::new();
     write(&place.path().join(name), content, 0o600);
     let output = place.run(&["check", name]);

@@ -134,7 +134,9 @@ fn check_agrees_with_what_the_cases_show() {
     let authority = Authority::new(std::env::temp_dir());
     let (mut connecting, mut refused, mut wrong) = (0, 0, Vec::new());
     for case in suite.cases() {
-        let excluded = case.excluded.is_some() || case.steps.is_empty() || case.only.is_some();
+        // Kong and the server of these do not talk to each other, but to a program that check does not know.
+        let is_relayed = case.steps.first().is_some_and(|step| step.situation.relay.is_some());
+        let excluded = case.excluded.is_some() || case.steps.is_empty() || case.only.is_some() || is_relayed;
         let Some(profile) = case.releases.first().cloned().or_else(|| Some(Profile::newest())).filter(|_| !excluded)
         else {
             continue;

@@ -291,7 +291,7 @@ fn a_difference_that_no_cell_shows_is_out_of_date_if_all_of_its_cells_were_run()
 #[rstest]
 #[case("does: refuses", "dose: refuses", "differences.yaml:3:5: unknown key `dose`")]
 #[case("does: refuses", "does: refuses\n    cells: ['b::*']", "differences.yaml:4:13: no case matches `b::*`")]
-#[case("rustls:", "kong:", "differences.yaml:1:1: unknown key `kong`: expected one of libpq, rustls, command")]
+#[case("rustls:", "kong:", "differences.yaml:1:1: unknown key `kong`: expected one of pgmoon, libpq, rustls, command")]
 fn a_fault_in_the_differences_is_reported_with_its_position(
     #[case] part: &str,
     #[case] instead: &str,

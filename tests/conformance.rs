@@ -1,4 +1,4 @@
-//! The suite under `cargo test`: one named test for each cell, on the servers that are here.
+//! The suite under `cargo test` and nextest: one named test for each cell, on the servers that are here.
 //!
 //! `KONG_PG_TLS_RUNTIME` and `KONG_PG_TLS_POSTGRES` choose where and on which majors; a filter behind `--` chooses cells
 //! by name. The scenarios are read when the tests run, so a new one needs no build.
@@ -9,28 +9,14 @@ use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 
-use cells::Cells;
 use kong_pg_tls::session::Options;
-use libtest_mimic::Arguments;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
-    let mut cells = Cells::new();
-    let mut options = Options::default();
-    options.cells.scenarios = Some(scenarios);
-    let trials = from_environment(options).and_then(|options| Ok(cells.trials(&options)?));
-    match trials {
-        Ok(trials) => {
-            let conclusion = libtest_mimic::run(&arguments, trials);
-            cells.close();
-            conclusion.exit_code()
-        }
-        Err(error) => {
-            eprintln!("the conformance tests cannot run: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    cells::main("conformance", |tests| {
+        let mut options = Options::default();
+        options.cells.scenarios = Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios"));
+        Ok(tests.add(&from_environment(options)?)?)
+    })
 }
 
 /// `KONG_PG_TLS_RUNTIME` and `KONG_PG_TLS_POSTGRES` choose where and on which majors, as with `kong-pg-tls run`.

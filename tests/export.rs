@@ -69,7 +69,7 @@ fn a_folder_has_the_certificates_that_the_document_names() {
 #[case::no_image(&["export", USERS, "--as", "compose", "--kong", "pgmoon-kong-2.2.0"], 2, "is a driver without a Kong around it")]
 #[case::no_place(&["export", USERS, "--as", "env", "--out", "/proc/nothing"], 3, "cannot write /proc/nothing")]
 #[case::no_such_scenarios(&["export", USERS, "--as", "env", "--scenarios", "/nonexistent"], 2, "/nonexistent")]
-fn what_cannot_be_exported_is_said(#[case] arguments: &[&str], #[case] status: i32, #[case] said: &str) {
+fn what_cannot_be_exported_is_reported(#[case] arguments: &[&str], #[case] status: i32, #[case] said: &str) {
     let place = Place::new();
     let output = place.run(arguments);
     assert_eq!(output.status, Some(status), "{output:#?}");

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use rstest::rstest;
+use tempfile::TempDir;
 
 const SCENARIO: &str = "\
 title: the plumbing
@@ -55,15 +56,21 @@ impl Drop for StandIn {
     }
 }
 
-/// Makes it of a local image of PostgreSQL.
-fn stand_in(name: &str) -> StandIn {
+/// The local image of PostgreSQL.
+fn postgres() -> String {
     let images = docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
     let images = String::from_utf8_lossy(&images.stdout).into_owned();
     let postgres = images.lines().find(|image| image.ends_with("postgres:15"));
-    let postgres = postgres.expect("needs an image of PostgreSQL 15: ci/postgres-image 15");
+    postgres.expect("needs an image of PostgreSQL 15: ci/postgres-image 15").to_owned()
+}
+
+/// Makes it of the image of PostgreSQL, with what `kong version` prints.
+fn stand_in(name: &str, version: &str) -> StandIn {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kong-image");
-    let argument = format!("postgres={postgres}");
-    let built = docker(&["build", "--quiet", "--tag", name, "--build-arg", &argument, &folder.to_string_lossy()]);
+    let arguments = [format!("postgres={}", postgres()), format!("version={version}")];
+    let arguments = arguments.iter().flat_map(|argument| ["--build-arg", argument]);
+    let command: Vec<_> = ["build", "--quiet", "--tag", name].into_iter().chain(arguments).collect();
+    let built = docker(&[&command[..], &[&*folder.to_string_lossy()]].concat());
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     StandIn(name.to_owned())
 }
@@ -74,17 +81,21 @@ fn docker(arguments: &[&str]) -> Output {
 
 /// Runs cells of the scenario; returns the exit status, the standard output and the standard error.
 fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let folder = tempfile::tempdir().expect("a folder");
+    run_in(&tempfile::tempdir().expect("a folder"), arguments)
+}
+
+/// The same, with the results in a folder.
+fn run_in(folder: &TempDir, arguments: &[&str]) -> (Option<i32>, String, String) {
     let scenarios = folder.path().join("scenarios");
-    std::fs::create_dir(&scenarios).expect("a folder");
+    std::fs::create_dir_all(&scenarios).expect("a folder");
     std::fs::write(scenarios.join("plumbing.yaml"), SCENARIO).expect("a file");
-    let results = folder.path().join("results");
-    let output = Command::new(env!("CARGO_BIN_EXE_kong-pg-tls"))
-        .args(["run", "--postgres", "15", "--scenarios", &scenarios.to_string_lossy()])
-        .args(["--results", &results.to_string_lossy()])
-        .args(arguments)
-        .output()
-        .expect("the program starts");
+    let common = ["run", "--postgres", "15", "--scenarios", "scenarios", "--results", "results"];
+    program(folder, &[&common, arguments].concat())
+}
+
+fn program(folder: &TempDir, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_kong-pg-tls"));
+    let output = program.current_dir(folder.path()).args(arguments).output().expect("the program starts");
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
@@ -93,9 +104,9 @@ fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
 #[case("local")]
 #[case("docker")]
 #[ignore = "needs a Docker engine with an image of PostgreSQL 15, and the binaries"]
-fn an_image_is_told_what_kong_conf_says_and_judged_by_what_it_prints(#[case] runtime: &str) {
+fn an_image_is_configured_by_kong_conf_and_judged_by_its_output(#[case] runtime: &str) {
     let name = format!("kong-pg-tls/stand-in-for-kong:{runtime}");
-    let _image = stand_in(&name);
+    let _image = stand_in(&name, "3.9.1");
     let as_expected = [
         "plumbing::in-tls*",
         "plumbing::in-plaintext*",
@@ -113,13 +124,60 @@ fn an_image_is_told_what_kong_conf_says_and_judged_by_what_it_prints(#[case] run
     let (status, stdout, stderr) = run(&[&image[..], &["plumbing::a-connection-that-stays-open*"]].concat());
     assert_eq!(status, Some(3), "a command that ends keeps nothing open: {stdout}{stderr}");
     assert!(stdout.contains("2 unsupported"), "{stdout}{stderr}");
-    let (status, stdout, stderr) = run(&[&image[..3], &["3.15-enterprise", "--runtime", runtime]].concat());
-    assert_eq!(status, Some(3), "nothing was run: {stdout}{stderr}");
-    assert!(stdout.contains("16 blocked") && stdout.contains(", not 3.15-enterprise"), "{stdout}{stderr}");
     let without_release = [&image[..2], &["--runtime", runtime], &as_expected].concat();
     let (status, stdout, stderr) = run(&without_release);
     assert_eq!(status, Some(0), "the image names the release: {stdout}{stderr}");
     assert!(stdout.contains("11 pass"), "{stdout}{stderr}");
     let left = docker(&["ps", "--all", "--quiet", "--filter", &format!("ancestor={name}")]);
     assert_eq!(String::from_utf8_lossy(&left.stdout), "");
+}
+
+/// Two images of two releases in one run, which ends with what they say differently.
+#[test]
+#[ignore = "needs a Docker engine with an image of PostgreSQL 15, and the binaries"]
+fn images_of_several_releases_are_run_side_by_side() {
+    let [old, new] = ["kong-pg-tls/stand-in-for-kong:old", "kong-pg-tls/stand-in-for-kong:new"];
+    let _images = [stand_in(old, "3.9.1"), stand_in(new, "Kong Enterprise 3.10.0.99")];
+    let folder = tempfile::tempdir().expect("a folder");
+    let images = format!("{old},3.10={new}");
+    let cells = ["plumbing::in-tls@*", "plumbing::in-plaintext@*"];
+    let arguments = ["--kong-image", &images, "--runtime", "local", "--stack", "luasec"];
+    let (status, stdout, stderr) = run_in(&folder, &[&arguments[..], &cells].concat());
+    assert_eq!(status, Some(100), "the new one has other words: {stdout}{stderr}");
+    assert!(stdout.contains("Kong 3.9-oss -> 3.10-enterprise\n"), "{stdout}{stderr}");
+    assert!(stdout.contains(&format!("--kong-image 3.10-enterprise={new}")), "one cell needs one image: {stdout}");
+    let (status, stdout, stderr) = program(&folder, &["diff", "results", "--kong", "3.9,3.10"]);
+    assert_eq!(status, Some(100), "{stdout}{stderr}");
+    assert!(
+        stdout.contains("2 cells compared: 1 regressed") && stdout.contains("(in other words)"),
+        "{stdout}{stderr}"
+    );
+}
+
+/// Before the first cell, and without a folder of results.
+#[test]
+#[ignore = "needs a Docker engine with an image of PostgreSQL 15, and the binaries"]
+fn an_unusable_image_is_reported_before_the_first_cell() {
+    let [name, twin] = ["kong-pg-tls/stand-in-for-kong:told", "kong-pg-tls/stand-in-for-kong:twin"];
+    let _images = [stand_in(name, "3.9.1"), stand_in(twin, "3.9.1")];
+    let postgres = postgres();
+    let unreachable = "localhost:1/kong:3.9";
+    let (wrong, twice) = (format!("3.10={name}"), format!("{name},{twin}"));
+    let told = [
+        (vec![&*wrong], "stand-in-for-kong:told contains Kong 3.9.1, and not 3.10 as --kong-image says"),
+        (vec![name, "--kong", "3.15-enterprise"], "and none Kong 3.15-enterprise; name one with --kong-image"),
+        (vec![&*twice], "stand-in-for-kong:twin contains Kong 3.9.1: name one of them"),
+        (vec![unreachable], "localhost:1/kong:3.9 is not on this machine and cannot be pulled"),
+        (vec![&*postgres], "kong"),
+    ];
+    for (image, part) in told {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (status, stdout, stderr) = run_in(&folder, &[&["--runtime", "local", "--kong-image"], &image[..]].concat());
+        assert_eq!(status, Some(3), "{image:?}: {stdout}{stderr}");
+        assert!(
+            stderr.contains("the client kong-image cannot be used: ") && stderr.contains(part),
+            "{image:?}: {stderr}"
+        );
+        assert!(!folder.path().join("results/events.jsonl").exists(), "{image:?}: {stderr}");
+    }
 }

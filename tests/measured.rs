@@ -5,13 +5,13 @@
 
 mod cells;
 
+use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 
-use cells::Cells;
+use cells::Tests;
 use kong_pg_client::Stack;
 use kong_pg_tls::session::{CellRequest, Options, RuntimeChoice, SessionError};
-use libtest_mimic::{Arguments, Failed, Trial};
 use postgres_tls_server::Major;
 
 /// The measurements: the situations, the driver, and the stacks.
@@ -33,24 +33,11 @@ const POSTGRES: Major = Major(15);
 const REQUIRE: &str = "KONG_PG_TLS_REQUIRE_MEASURED";
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    let mut cells = Cells::new();
-    match trials(&mut cells) {
-        Ok(trials) => {
-            let conclusion = libtest_mimic::run(&arguments, trials);
-            cells.close();
-            conclusion.exit_code()
-        }
-        Err(error) => {
-            eprintln!("the measurements cannot be replayed: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    cells::main("measured", collect)
 }
 
-fn trials(cells: &mut Cells) -> Result<Vec<Trial>, Box<dyn std::error::Error>> {
+fn collect(tests: &mut Tests) -> Result<(), Box<dyn Error>> {
     let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/measured");
-    let mut all = Vec::new();
     for (glob, profile, stacks) in MEASURED {
         let request = CellRequest {
             scenarios: Some(scenarios.clone()),
@@ -62,19 +49,19 @@ fn trials(cells: &mut Cells) -> Result<Vec<Trial>, Box<dyn std::error::Error>> {
         };
         let mut options = Options { cells: request, ..Options::default() };
         options.runtime.choice = RuntimeChoice::Local;
-        match cells.trials(&options) {
-            Ok(trials) => all.extend(trials),
-            Err(SessionError::Runtime(error)) => all.push(not_replayed(glob, &error.to_string())),
+        match tests.add(&options) {
+            Ok(()) => {}
+            Err(SessionError::Runtime(error)) => add_missing(tests, glob, &error.to_string()),
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(all)
+    Ok(())
 }
 
-/// The test that stands for measurements which cannot be replayed here: ignored, unless they are required.
-fn not_replayed(glob: &str, why: &str) -> Trial {
+/// A test that stands for measurements which cannot be replayed here.
+fn add_missing(tests: &mut Tests, glob: &str, why: &str) {
     let is_required = std::env::var_os(REQUIRE).is_some_and(|value| value == "1");
     let why = format!("NOT REPLAYED: the measurements of {glob} need the binaries of PostgreSQL {POSTGRES}: {why}");
     eprintln!("{why}{}", if is_required { "" } else { "; with KONG_PG_TLS_REQUIRE_MEASURED=1 this is a failure" });
-    Trial::test(format!("measured {glob}"), move || Err(Failed::from(why))).with_ignored_flag(!is_required)
+    tests.add_missing(format!("measured {glob}"), why, is_required);
 }

@@ -1,5 +1,5 @@
 //! The output in docs/reproduce.md is what the commands print, but for ports, versions and folders.
-//! `UPDATE_DOCS=1 cargo test --test reproduce` writes it anew.
+//! `UPDATE_DOCS=1 cargo test --test reproduce` rewrites it.
 
 #[allow(dead_code, reason = "shared with tests whose commands end by themselves")]
 mod documents;

@@ -1,6 +1,12 @@
 //! What is kept of a run, and what is made of it: `report`, `judge` and `diff`.
 
 mod attempts;
+mod browser;
+#[allow(dead_code, reason = "shared with tests whose commands print to the standard output only")]
+mod documents;
+mod evidence;
+mod looks;
+mod marks;
 #[allow(dead_code, reason = "shared with tests that look at what a run leaves behind")]
 mod place;
 mod runs_on;
@@ -57,6 +63,43 @@ fn an_upgrade_that_breaks_a_connection_is_a_regression_explained_by_the_release(
     }
 }
 
+/// Both releases in one run: it ends with what is different between them, and `diff` shows all of it.
+#[test]
+fn a_run_of_two_releases_ends_with_their_comparison() {
+    let place = Place::new();
+    let results = run(&place, "3.13-enterprise,3.14-enterprise").to_string_lossy().into_owned();
+    let output = place.run(&["merge", &results, "--results", "again"]);
+    assert_eq!(output.status, Some(100), "{output:#?}");
+    for part in ["Kong 3.13-enterprise  Kong 3.14-enterprise  differ", "Kong 3.13-enterprise -> 3.14-enterprise\n"] {
+        assert!(output.stdout.contains(part), "{part}: {output:#?}");
+    }
+    let said = output.stdout.lines().find_map(|line| line.trim().strip_prefix("all of it: kong-pg-tls "));
+    let diff: Vec<_> = said.expect("a command").split(' ').collect();
+    assert_eq!(diff, ["diff", "again", "--kong", "3.13-enterprise,3.14-enterprise"]);
+    let output = place.run(&[&diff[..], &["--json"]].concat());
+    assert_eq!(output.status, Some(100), "{output:#?}");
+    let comparison: Value = serde_json::from_str(&output.stdout).expect("JSON");
+    assert_eq!((&comparison["compared"], &comparison["counts"]["regressed"]), (&2.into(), &2.into()));
+    let output = place.run(&["diff", &results, "--kong", "3.14,3.13"]);
+    assert_eq!(output.status, Some(0), "the other way round it is fixed: {output:#?}");
+    assert!(output.stdout.contains("2 cells compared: 2 fixed"), "{output:#?}");
+    let markdown = report(&place, Path::new(&results), "--markdown").stdout;
+    assert!(markdown.contains("<summary>Kong 3.13-enterprise -> 3.14-enterprise</summary>"), "{markdown}");
+}
+
+#[rstest]
+#[case::nothing_named(&[], 2, "there is nothing to compare the run with")]
+#[case::one_side(&["--kong", "3.14"], 2, "like --postgres 15,17; it has Kong 3.14-enterprise and PostgreSQL")]
+#[case::not_in_the_run(&["--kong", "3.14,3.15"], 4, "no cell of the run is of Kong 3.15; it has 3.14-enterprise")]
+#[case::three(&["--postgres", "15,17,18"], 2, "expected one value, or two like 15,17")]
+fn what_cannot_be_compared_is_reported(#[case] arguments: &[&str], #[case] status: i32, #[case] part: &str) {
+    let place = Place::new();
+    let results = run(&place, "3.14-enterprise").to_string_lossy().into_owned();
+    let output = place.run(&[&["diff", &results], arguments].concat());
+    assert_eq!(output.status, Some(status), "{output:#?}");
+    assert!(output.stderr.contains(part), "{output:#?}");
+}
+
 #[test]
 fn a_run_does_not_differ_from_itself() {
     let place = Place::new();
@@ -104,7 +147,7 @@ fn report(place: &Place, folder: &Path, format: &str) -> ProgramOutput {
 }
 
 #[test]
-fn the_log_of_a_run_tells_everything_that_its_result_file_does() {
+fn the_log_of_a_run_contains_everything_in_its_result_file() {
     let place = Place::new();
     let results = run(&place, "3.14-enterprise");
     let read = |name: &str| {
@@ -244,22 +287,58 @@ fn runs_are_kept_up_to_a_number_and_latest_is_the_newest() {
     }
 }
 
-/// The results are in the page for a browser to unpack.
+/// Both runs side by side.
 #[test]
 #[ignore = "needs the program chromium"]
-fn a_browser_shows_the_cells_of_a_report() {
+fn a_browser_shows_a_changed_cell_as_it_was_and_as_it_is() {
     let place = Place::new();
-    let page = run(&place, "3.14-enterprise").join("report.html");
+    let page = place.path().join("diff.html");
+    let output = diff(&place, &["--html", &page.to_string_lossy()]);
+    assert_eq!(output.status, Some(100), "{output:#?}");
+    assert!(output.stdout.starts_with("2 cells compared: 2 regressed"), "{output:#?}");
+    let shown = dump(&place, &format!("file://{}", page.display()));
+    for part in ["2 of 2 cells regressed", "Kong 3.13-enterprise → 3.14-enterprise", "a::a-private-ca@pg"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let link = shown.split("href=\"#").find(|rest| rest.starts_with("cell=")).expect("a link to a cell");
+    let address = link.split('"').next().expect("an address").replace("&amp;", "&");
+    let shown = dump(&place, &format!("file://{}#{address}", page.display()));
+    for part in ["connects TLSv1.3", "is refused at handshake", "<mark class=\"own\">+ ", "certificate verify failed"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+}
+
+/// What a browser shows at an address.
+fn dump(place: &Place, address: &str) -> String {
     let chromium = std::process::Command::new("chromium")
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=10000", "--dump-dom"])
         .arg(format!("--user-data-dir={}", place.path().join("browser").display()))
-        .arg(format!("file://{}#view=cells", page.display()))
+        .arg(address)
         .output()
         .expect("the program chromium starts");
-    let shown = String::from_utf8_lossy(&chromium.stdout);
-    for part in ["2 of 2 cells are not as expected", "a::a-private-ca@pg", "class=\"v fail\""] {
-        assert!(shown.contains(part), "{part}: {shown}\n{}", String::from_utf8_lossy(&chromium.stderr));
-    }
+    let shown = String::from_utf8_lossy(&chromium.stdout).into_owned();
+    assert!(!shown.is_empty(), "{}", String::from_utf8_lossy(&chromium.stderr));
+    shown
+}
+
+/// What was configured is what one looks at first.
+#[test]
+fn a_cell_that_ran_out_of_time_has_its_configuration_and_its_certificates() {
+    let place = Place::new();
+    std::fs::create_dir(place.path().join("scenarios")).expect("a folder");
+    let silent = SCENARIO.replace("kong: {", "proxy: { does: is-silent }\nkong: { pg_timeout: 30000,");
+    std::fs::write(place.path().join("scenarios/a.yaml"), silent).expect("a file");
+    let options = ["run", "--scenarios", "scenarios", "--stack", "luasec", "--timeout", "8", "--results", "results"];
+    let output = place.run(&options);
+    assert_eq!(output.status, Some(100), "{output:#?}");
+    let run = Results::read(&place.path().join("results")).expect("results");
+    let [cell] = &run.cells[..] else { panic!("one cell: {run:#?}") };
+    assert_eq!(cell.verdict, kong_pg_tls::judge::Verdict::Timeout, "{cell:#?}");
+    let names: Vec<_> = cell.files.keys().map(String::as_str).collect();
+    assert_eq!(names, ["postgresql.conf", "pg_hba.conf", "kong.conf"]);
+    let certificates = cell.certificates.as_ref().expect("certificates");
+    assert_eq!(certificates.server.links.len(), 1, "{certificates:#?}");
+    assert!(certificates.server.missing.is_some() && !certificates.server.trusted.is_empty(), "{certificates:#?}");
 }
 
 #[test]

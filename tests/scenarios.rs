@@ -1,5 +1,5 @@
 //! Mistakes in scenario files: each is reported with its place and with what was expected there, all of them at once.
-//! `INSTA_UPDATE=always cargo test --test scenarios` writes the snapshot of the messages anew.
+//! `INSTA_UPDATE=always cargo test --test scenarios` rewrites the snapshot of the messages.
 
 use std::path::Path;
 
@@ -39,7 +39,7 @@ fn the_scenario_that_these_tests_change_is_valid() {
 }
 
 /// Mistakes in a scenario file: what is replaced in a good one, and by what.
-const MISTAKES: [(&str, &str, &str); 44] = [
+const MISTAKES: [(&str, &str, &str); 55] = [
     ("an unknown setting", "pg_ssl: on", "pg_sll: on"),
     ("an unknown key at the top", "pki:", "pkj:"),
     ("a setting of another file", "ssl: on }\n", "ssl_crt_file: x }\n"),
@@ -113,7 +113,7 @@ const MISTAKES: [(&str, &str, &str); 44] = [
     ),
     ("nothing expected", "    expect: { connects: { tls: TLSv1.3 } }\n", ""),
     ("a file that no setting names", "    expect", "    files: { x.crt: root.crt }\n    expect"),
-    ("a line that is none of pg_hba.conf", "hostssl all", "hostsl all"),
+    ("an invalid line of pg_hba.conf", "hostssl all", "hostsl all"),
     ("a source that is no URL", "pki:", "source: [Kong 5921]\npki:"),
     ("an unknown claim", "pki:", "claims: [configure/server/ssl]\npki:"),
     ("a claim at an unknown axis", "pki:", "claims: [{ claim: configure/server/ssl-on, at: { line: x } }]\npki:"),
@@ -124,6 +124,21 @@ const MISTAKES: [(&str, &str, &str); 44] = [
     ("a tab", "  conf:", "\tconf:"),
     ("a bracket that is not closed", "hba: [hostssl all all all trust]", "hba: [hostssl all all all trust"),
     ("a brace that is not closed", "conf: { ssl: on }", "conf: { ssl: on"),
+    ("a quotation mark that is not closed", "title: a", "title: \"a"),
+    ("a colon in a text", "title: a scenario", "title: a scenario: with a colon"),
+    ("a line that is indented too little", "    expect:", "   expect:"),
+    ("a second document", "kong:", "---\nkong:"),
+    ("an anchor that is not there", "{ connects: { tls: TLSv1.3 } }", "*connected"),
+    ("a text for a mapping", "    expect", "    proxy: answers-no\n    expect"),
+    ("a boolean for an expectation", "{ connects: { tls: TLSv1.3 } }", "true"),
+    ("an invalid mode", "    expect", "    files: { server.key: { mode: '0999' } }\n    expect"),
+    ("a step with two changes", "{ connects: { tls: TLSv1.3 } }", "connects\n    then: [{ reload: {}, restart: {} }]"),
+    ("a step without a change", "{ connects: { tls: TLSv1.3 } }", "connects\n    then: [{ expect: connects }]"),
+    (
+        "a certificate like none",
+        "pki: root-only",
+        "pki: { tree: root-only, certificates: { server: { like: servr } } }",
+    ),
 ];
 
 #[test]
@@ -142,6 +157,11 @@ fn rendered(text: &str) -> String {
     let faults = Suite::of_folder(folder.path()).expect_err("a mistake");
     let prefix = format!("{}/", folder.path().display());
     faults.iter().map(|fault| fault.render(false).replace(&prefix, "")).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_byte_order_mark_before_a_scenario_is_no_mistake() {
+    assert_eq!(faults(&[("a.yaml", &format!("\u{feff}{}", scenario("title", "title")))]), [""; 0]);
 }
 
 #[test]

@@ -171,7 +171,7 @@ fn a_proxy_of_the_cell_stands_in_front_of_the_server() {
 }
 
 #[test]
-fn a_configuration_with_which_the_server_does_not_start_is_told_with_its_log() {
+fn a_configuration_that_prevents_the_start_is_reported_with_the_servers_log() {
     let place = Place::new();
     let cell = "start/keys::at-the-start-a-key.of-the-database-user-0640";
     let output = place.run(&["up", "--postgres", &runs_on().postgres, cell]);
@@ -204,7 +204,7 @@ fn an_interruption_while_it_starts_leaves_nothing() {
 #[case::no_port(&["up", USERS, "--port", "0"], 2, "0 is not in 1..=65535")]
 #[case::out_without_compose(&["up", USERS, "--out", "x"], 2, "--compose")]
 #[case::no_major(&["up", USERS, "--postgres", "99"], 3, "99")]
-fn what_cannot_be_started_is_said(#[case] arguments: &[&str], #[case] status: i32, #[case] said: &str) {
+fn what_cannot_be_started_is_reported(#[case] arguments: &[&str], #[case] status: i32, #[case] said: &str) {
     let place = Place::new();
     let output = place.run(arguments);
     assert_eq!(output.status, Some(status), "{output:#?}");

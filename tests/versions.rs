@@ -1,6 +1,7 @@
 //! New versions: releases of Kong from a file, what an upgrade changes, and the texts of a PostgreSQL major that the suite does not know.
 
 mod documents;
+mod new_version;
 #[allow(dead_code, reason = "shared with tests that look at what a run leaves behind")]
 mod place;
 mod runs_on;
@@ -84,7 +85,7 @@ fn check_diagnose_and_list_know_a_release_from_a_file() {
 #[case::a_folder(&["list", "--kong-release", "."], ". is not a file of releases: it is no regular file")]
 #[case::endless(&["diagnose", "closed", "--kong-release", "/dev/zero"], "it is no regular file")]
 #[case::a_fault(&["check", "kong.conf", "--kong-release", "bad.toml"], "bad.toml:4:8: no release before this one")]
-fn what_is_no_release_is_told_with_its_place(#[case] arguments: &[&str], #[case] expected: &str) {
+fn an_invalid_release_is_reported_with_its_place(#[case] arguments: &[&str], #[case] expected: &str) {
     let place = Place::new();
     let text = "[[release]]\nname = '3.99'\nedition = 'oss'\nlike = '3.98-oss'\n";
     std::fs::write(place.path().join("bad.toml"), text).expect("a file");
@@ -167,7 +168,7 @@ fn the_texts_of_an_unknown_major_are_learned_from_a_run_and_then_it_passes() {
 #[case::something_else(&["texts", "--learn", "texts.yaml"], "is not a result file of this version")]
 #[case::a_folder_without(&["texts", "--learn", "."], "cannot read ./results.json")]
 #[case::nothing_named(&["texts"], "--learn <RESULTS>")]
-fn what_nothing_can_be_learned_from_is_told(#[case] arguments: &[&str], #[case] expected: &str) {
+fn what_nothing_can_be_learned_from_is_reported(#[case] arguments: &[&str], #[case] expected: &str) {
     let place = Place::new();
     std::fs::write(place.path().join("texts.yaml"), "texts: {}").expect("a file");
     let output = place.run(arguments);
@@ -192,7 +193,7 @@ fn the_document_about_upgrades_shows_what_the_command_prints() {
 }
 
 #[test]
-fn an_upgrade_that_breaks_the_connection_is_proved_and_one_that_does_not_is_none() {
+fn an_upgrade_that_breaks_the_connection_is_proved_and_a_harmless_one_is_not_reported() {
     let place = Place::new();
     let write = |text: &str| std::fs::write(place.path().join("kong.conf"), text).expect("a file");
     let upgrade = |arguments: &[&str]| {
@@ -226,7 +227,7 @@ fn an_upgrade_that_breaks_the_connection_is_proved_and_one_that_does_not_is_none
 #[case::ambiguous(&["upgrade", "kong.conf", "--from", "3.9", "--to", "3.14"], "may be 3.9-oss or 3.9-enterprise")]
 #[case::no_file(&["upgrade", "none.conf", "--from", "3.13", "--to", "3.14"], "none.conf")]
 #[case::a_folder(&["upgrade", ".", "--from", "3.13", "--to", "3.14"], "it is a folder")]
-fn an_upgrade_of_nothing_is_told(#[case] arguments: &[&str], #[case] expected: &str) {
+fn an_upgrade_that_cannot_be_examined_is_wrong_usage(#[case] arguments: &[&str], #[case] expected: &str) {
     let place = Place::new();
     std::fs::write(place.path().join("kong.conf"), "pg_ssl = on\n").expect("a file");
     let output = place.run(arguments);

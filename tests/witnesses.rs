@@ -86,6 +86,16 @@ fn without_the_stacks_the_message_names_what_to_install() {
 }
 
 #[test]
+fn without_a_checkout_of_the_real_driver_one_line_says_how_to_get_it() {
+    let place = Place::new();
+    let output = place.run(&["run", "--client", "pgmoon", "verify/*"]);
+    assert_eq!(output.status, Some(3), "{output:#?}");
+    assert!(output.stderr.contains("git clone https://github.com/leafo/pgmoon"), "{output:#?}");
+    assert_eq!(output.stderr.lines().count(), 1, "{output:#?}");
+    assert_eq!(place.left(), [""; 0]);
+}
+
+#[test]
 #[ignore = "needs a Docker engine with the image that ci/openresty-image builds"]
 fn where_the_stacks_are_not_installed_they_are_run_in_a_container() {
     let place = Place::new();

@@ -1,69 +1,167 @@
-//! Cells as tests: each is one named test, and the servers are shared between them.
+//! Cells as tests: each is one named test, and the servers are shared between them, under nextest as well.
 
-use std::future::pending;
+mod broker;
+mod client;
+mod meeting;
+
+use std::error::Error;
+use std::future::{Future, pending};
+use std::process::ExitCode;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use kong_pg_tls::judge::Verdict;
 use kong_pg_tls::plan::Cell;
 use kong_pg_tls::report::{Screen, write_cell};
 use kong_pg_tls::session::{Options, Session, SessionError};
-use libtest_mimic::{Completion, Failed, Trial};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
-/// What runs the cells of a test program.
-pub(crate) struct Cells {
-    runtime: Arc<Runtime>,
-    sessions: Vec<Arc<Session>>,
+/// Finds the tests of a program.
+type Collect = fn(&mut Tests) -> Result<(), Box<dyn Error>>;
+
+/// Runs the tests that the command line asks for.
+pub(crate) fn main(program: &str, collect: Collect) -> ExitCode {
+    if let Some(order) = broker::Order::from_arguments() {
+        return broker::serve(&order, collect);
+    }
+    let arguments = Arguments::from_args();
+    if let Some(test) = client::NextestTest::from_environment(&arguments, program) {
+        return test.run(&arguments);
+    }
+    let mut tests = Tests::new();
+    if let Err(error) = collect(&mut tests) {
+        eprintln!("{program} cannot run: {error}");
+        return ExitCode::FAILURE;
+    }
+    let tests = Arc::new(tests);
+    let conclusion = libtest_mimic::run(&arguments, trials(&tests));
+    if let Some(tests) = Arc::into_inner(tests) {
+        tests.close();
+    }
+    conclusion.exit_code()
 }
 
-impl Cells {
-    /// No cells yet.
-    pub(crate) fn new() -> Self {
-        Self { runtime: Arc::new(Runtime::new().expect("an async runtime")), sessions: Vec::new() }
+/// The tests of a program, and what runs them.
+pub(crate) struct Tests {
+    runtime: Runtime,
+    sessions: Vec<Arc<Session>>,
+    by_name: IndexMap<String, Test>,
+}
+
+/// One of them.
+enum Test {
+    Cell(Box<Cell>, Arc<Session>),
+    /// It stands for cells that cannot be run here.
+    Missing {
+        why: String,
+        is_failure: bool,
+    },
+}
+
+/// How a test ended.
+#[derive(Serialize, Deserialize)]
+enum Outcome {
+    Passed,
+    /// A cell that was not run has not passed.
+    NotRun {
+        verdict: Verdict,
+        reason: String,
+    },
+    Failed(String),
+}
+
+impl Tests {
+    fn new() -> Self {
+        let runtime = Runtime::new().expect("an async runtime");
+        Self { runtime, sessions: Vec::new(), by_name: IndexMap::new() }
     }
 
-    /// The cells that are asked for, as tests.
-    pub(crate) fn trials(&mut self, options: &Options) -> Result<Vec<Trial>, SessionError> {
-        let session = Arc::new(self.runtime.block_on(Session::open(options))?);
-        let trials = session.cells.iter().map(|cell| trial(cell, &session, &self.runtime)).collect();
+    /// Adds the cells that are asked for.
+    pub(crate) fn add(&mut self, options: &Options) -> Result<(), SessionError> {
+        let mut options = options.clone();
+        // As many servers as nextest runs tests.
+        options.limits.jobs = std::env::var("NEXTEST_TEST_THREADS").ok().and_then(|threads| threads.parse().ok());
+        let session = Arc::new(self.runtime.block_on(Session::open(&options))?);
+        let cells =
+            session.cells.iter().map(|cell| (cell.id.clone(), Test::Cell(cell.clone().into(), session.clone())));
+        self.by_name.extend(cells);
+        self.sessions.push(session);
+        Ok(())
+    }
+
+    /// Adds a test that stands for cells which cannot be run here: ignored, unless it is a failure.
+    #[allow(dead_code, reason = "not every test program has cells that may be missing")]
+    pub(crate) fn add_missing(&mut self, name: String, why: String, is_failure: bool) {
+        self.by_name.insert(name, Test::Missing { why, is_failure });
+    }
+
+    /// Runs a test until it has ended or is cancelled.
+    async fn outcome(&self, name: &str, cancelled: impl Future<Output = ()>) -> Outcome {
+        match self.by_name.get(name) {
+            Some(Test::Cell(cell, session)) => run(cell, session, cancelled).await,
+            Some(Test::Missing { why, .. }) => Outcome::Failed(why.clone()),
+            None => Outcome::Failed("there is no such test: the scenarios were changed since it was listed".into()),
+        }
+    }
+
+    /// Stops the servers.
+    fn close(self) {
+        let Self { runtime, sessions, by_name } = self;
+        drop(by_name);
+        for session in sessions.into_iter().filter_map(Arc::into_inner) {
+            runtime.block_on(session.close());
+        }
+    }
+}
+
+impl Test {
+    fn is_ignored(&self) -> bool {
+        match self {
+            Self::Cell(cell, _) => cell.excluded().is_some(),
+            Self::Missing { is_failure, .. } => !is_failure,
+        }
+    }
+}
+
+fn trials(tests: &Arc<Tests>) -> Vec<Trial> {
+    for session in &tests.sessions {
         let runner = session.runner.clone();
         // Servers are stopped in order, also when the tests are interrupted.
-        self.runtime.spawn(async move {
+        tests.runtime.spawn(async move {
             if tokio::signal::ctrl_c().await.is_ok() {
                 runner.pool().close().await;
                 std::process::exit(130);
             }
         });
-        self.sessions.push(session);
-        Ok(trials)
     }
-
-    /// Stops the servers.
-    pub(crate) fn close(self) {
-        for session in self.sessions.into_iter().filter_map(Arc::into_inner) {
-            self.runtime.block_on(session.close());
-        }
-    }
+    let trial = |(name, test): (&String, &Test)| {
+        let (tests, own) = (tests.clone(), name.clone());
+        let run = move || match tests.runtime.block_on(tests.outcome(&own, pending())) {
+            Outcome::Passed => Ok(Completion::Completed),
+            Outcome::NotRun { verdict, reason } => Ok(Completion::ignored_with(format!("{verdict}: {reason}"))),
+            Outcome::Failed(text) => Err(Failed::from(text)),
+        };
+        Trial::ignorable_test(name, run).with_ignored_flag(test.is_ignored())
+    };
+    tests.by_name.iter().map(trial).collect()
 }
 
-fn trial(cell: &Cell, session: &Arc<Session>, runtime: &Arc<Runtime>) -> Trial {
-    let (session, runtime, running) = (session.clone(), runtime.clone(), cell.clone());
-    let test = move || {
-        let run = runtime.block_on(session.run(vec![running], Vec::new(), &mut [], pending()));
-        let result = run.cells.first().ok_or("the cell has no result")?;
-        let reason = result.reason.as_deref().unwrap_or_default();
-        match result.verdict {
-            Verdict::Pass | Verdict::KnownDeviation => Ok(Completion::Completed),
-            // A cell that was not run has not passed.
-            verdict @ (Verdict::Unsupported | Verdict::Skipped | Verdict::Blocked) => {
-                Ok(Completion::ignored_with(format!("{verdict}: {reason}")))
-            }
-            Verdict::Fail | Verdict::Timeout | Verdict::EnvironmentError => {
-                let mut text = Vec::new();
-                write_cell(&mut text, Screen::UNLIMITED, result).map_err(Failed::from)?;
-                Err(Failed::from(String::from_utf8_lossy(&text).into_owned()))
-            }
+async fn run(cell: &Cell, session: &Session, cancelled: impl Future<Output = ()>) -> Outcome {
+    let run = session.run(vec![cell.clone()], Vec::new(), &mut [], cancelled).await;
+    let Some(result) = run.cells.first() else { return Outcome::Failed("the cell has no result".into()) };
+    match result.verdict {
+        Verdict::Pass | Verdict::KnownDeviation => Outcome::Passed,
+        verdict @ (Verdict::Unsupported | Verdict::Skipped | Verdict::Blocked) => {
+            Outcome::NotRun { verdict, reason: result.reason.clone().unwrap_or_default() }
         }
-    };
-    Trial::ignorable_test(cell.id.clone(), test).with_ignored_flag(cell.excluded().is_some())
+        Verdict::Fail | Verdict::Timeout | Verdict::EnvironmentError => {
+            let mut text = Vec::new();
+            Outcome::Failed(match write_cell(&mut text, Screen::UNLIMITED, result) {
+                Ok(()) => String::from_utf8_lossy(&text).into_owned(),
+                Err(error) => error.to_string(),
+            })
+        }
+    }
 }

@@ -29,7 +29,7 @@ impl Place {
         self.0.path()
     }
 
-    fn temporary(&self) -> PathBuf {
+    pub(crate) fn temporary(&self) -> PathBuf {
         self.path().join("tmp")
     }
 
@@ -43,6 +43,7 @@ impl Place {
         command
     }
 
+    #[allow(dead_code, reason = "not every test program runs it to its end")]
     pub(crate) fn run(&self, arguments: &[&str]) -> ProgramOutput {
         ProgramOutput::new(self.program(arguments).output().expect("the program starts"))
     }
@@ -63,7 +64,7 @@ impl Place {
     pub(crate) fn left(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.temporary()).expect("a folder");
         let files = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
-        let programs = ["postgres", "nginx", "luajit"].into_iter().flat_map(|name| self.running(name));
+        let programs = ["postgres", "nginx"].into_iter().flat_map(|name| self.running(name));
         files.chain(programs).chain(self.containers()).collect()
     }
 
@@ -101,11 +102,30 @@ impl Place {
     }
 }
 
+impl Place {
+    /// A folder with programs that behave like PostgreSQL's, up to a point.
+    #[allow(dead_code, reason = "not every test program needs a server that fails")]
+    pub(crate) fn crippled_postgres(&self, server: &str) -> PathBuf {
+        let bin = self.path().join("bin");
+        std::fs::create_dir(&bin).expect("a folder");
+        let script = |name: &str, text: &str| {
+            let path = bin.join(name);
+            std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("a script");
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("a mode");
+        };
+        script("initdb", "exit 0");
+        script("postgres", &format!("[ \"$1\" = --version ] && echo 'postgres (PostgreSQL) 98.1' && exit\n{server}"));
+        bin
+    }
+}
+
 /// What the program printed, and its exit status.
 #[derive(Debug)]
 pub(crate) struct ProgramOutput {
     pub(crate) status: Option<i32>,
+    #[allow(dead_code, reason = "nextest writes everything on the standard error")]
     pub(crate) stdout: String,
+    #[allow(dead_code, reason = "not every test program reads it")]
     pub(crate) stderr: String,
 }
 
@@ -116,6 +136,7 @@ impl ProgramOutput {
     }
 }
 
+#[allow(dead_code, reason = "not every test program kills")]
 pub(crate) fn kill(program: &Child, signal: &str) {
     let killed = Command::new("kill").args(["-s", signal, &program.id().to_string()]).status();
     assert!(killed.is_ok_and(|status| status.success()), "kill -s {signal}");

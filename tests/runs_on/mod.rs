@@ -38,6 +38,12 @@ pub(crate) fn runs_on() -> &'static RunsOn {
     })
 }
 
+/// The newest major that is installed here, for tests of servers as processes.
+#[allow(dead_code, reason = "not every test program has such tests")]
+pub(crate) fn newest_local() -> String {
+    offers(RuntimeChoice::Local).into_iter().max().expect("these tests need PostgreSQL's programs").to_string()
+}
+
 /// The majors that a runtime has; none if it cannot be used.
 fn offers(choice: RuntimeChoice) -> Vec<Major> {
     let folder = RunFolder::create().expect("a folder");

@@ -29,8 +29,8 @@ fn blank(value: &mut Value) {
             for (key, value) in object.iter_mut() {
                 match key.as_str() {
                     // Ports, folders and fingerprints are in the texts.
-                    "started" | "duration_ms" | "certificate" | "reload" | "server_log" | "judged_log" | "text"
-                    | "error" | "reports" => {
+                    "started" | "duration_ms" | "certificate" | "not_before" | "not_after" | "reload"
+                    | "server_log" | "judged_log" | "text" | "error" | "reports" => {
                         *value = Value::Null;
                     }
                     _ => blank(value),

@@ -37,6 +37,8 @@ fn key_as(key: &PKey<Private>, format: Format, passphrase: &str) -> Result<Vec<u
 }
 
 type CachedKey = Arc<OnceLock<Result<PKey<Private>, ErrorStack>>>;
+/// What a recipe has made, by name.
+type RecipeOutputs = Arc<HashMap<&'static str, RecipeOutput>>;
 
 /// Issues the certificates of trees and caches them for its lifetime. Threads can share it.
 #[derive(Debug)]
@@ -44,13 +46,14 @@ pub struct Authority {
     folder: PathBuf,
     /// By name and type, shared between trees: in a debug build an RSA-2048 key takes 100 ms, a signature less than 1.
     keys: Mutex<HashMap<(String, KeyType), CachedKey>>,
+    /// Shared between trees, too: a recipe takes a second.
+    recipes: Mutex<HashMap<Recipe, Arc<Mutex<Option<RecipeOutputs>>>>>,
     trees: Mutex<HashMap<Tree, Arc<Mutex<IssuedCertificates>>>>,
 }
 
 /// What has been issued of a tree.
 #[derive(Debug, Default)]
 struct IssuedCertificates {
-    recipe: Option<HashMap<&'static str, RecipeOutput>>,
     certificates: HashMap<String, Certificate>,
     crls: HashMap<String, Vec<u8>>,
 }
@@ -63,7 +66,7 @@ impl Authority {
     /// An authority that runs recipes in temporary folders below `folder`, which is created when the first one runs.
     #[must_use]
     pub fn new(folder: PathBuf) -> Self {
-        Self { folder, keys: Mutex::default(), trees: Mutex::default() }
+        Self { folder, keys: Mutex::default(), recipes: Mutex::default(), trees: Mutex::default() }
     }
 
     /// The content of a file of the tree, in PEM.
@@ -125,10 +128,8 @@ impl Authority {
     pub fn recipe_mode(&self, tree: &Tree, file: &str) -> Result<u32, PkiError> {
         let unknown = || PkiError::Unknown(file.to_owned());
         let name = file.strip_suffix(".key").ok_or_else(unknown)?;
-        self.certificate(tree, name)?;
-        let issued = self.issued(tree);
-        let outputs = &lock(&issued).recipe;
-        outputs.as_ref().and_then(|outputs| outputs.get(name)).map(|output| output.key_mode).ok_or_else(unknown)
+        let outputs = self.recipe(tree.recipe.ok_or_else(unknown)?)?;
+        outputs.get(name).map(|output| output.key_mode).ok_or_else(unknown)
     }
 
     fn issued(&self, tree: &Tree) -> Arc<Mutex<IssuedCertificates>> {
@@ -151,7 +152,7 @@ impl Authority {
         }
         let certificate = match tree.certificates.get(name).filter(|_| !tree.is_from_recipe(name)) {
             Some(spec) => self.sign(tree, made, name, spec, pending)?,
-            None => self.take_from_recipe(tree, made, name)?,
+            None => self.take_from_recipe(tree, name)?,
         };
         made.certificates.insert(name.to_owned(), certificate.clone());
         Ok(certificate)
@@ -176,19 +177,21 @@ impl Authority {
         sign::certificate(spec, key, Some(&issuer))
     }
 
-    fn take_from_recipe(
-        &self,
-        tree: &Tree,
-        made: &mut IssuedCertificates,
-        name: &str,
-    ) -> Result<Certificate, PkiError> {
+    fn take_from_recipe(&self, tree: &Tree, name: &str) -> Result<Certificate, PkiError> {
         let unknown = || PkiError::Unknown(name.to_owned());
-        let outputs = match &mut made.recipe {
-            Some(outputs) => outputs,
-            none => none.insert(self.run_recipe(tree.recipe.ok_or_else(unknown)?)?),
-        };
+        let outputs = self.recipe(tree.recipe.ok_or_else(unknown)?)?;
         let output = outputs.get(name).ok_or_else(unknown)?;
         Ok(Certificate { x509: X509::from_pem(&output.certificate)?, key: PKey::private_key_from_pem(&output.key)? })
+    }
+
+    /// What a recipe makes, which is run when it is first needed.
+    fn recipe(&self, recipe: Recipe) -> Result<RecipeOutputs, PkiError> {
+        let slot = lock(&self.recipes).entry(recipe).or_default().clone();
+        let mut made = lock(&slot);
+        if let Some(outputs) = &*made {
+            return Ok(outputs.clone());
+        }
+        Ok(made.insert(Arc::new(self.run_recipe(recipe)?)).clone())
     }
 
     /// Runs a recipe in a temporary folder of its own and returns the certificates by name.

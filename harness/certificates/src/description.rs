@@ -206,6 +206,10 @@ pub struct CrlSpec {
     /// The certificates it revokes.
     #[serde(default)]
     pub revoked: Vec<String>,
+    /// How many certificates it revokes besides these: serial numbers of certificates that nobody has. Lists of public
+    /// CAs have hundreds of thousands.
+    #[serde(default)]
+    pub others: u32,
     /// Its `thisUpdate` and `nextUpdate`; `now` by default.
     #[serde(default)]
     pub valid: Validity,

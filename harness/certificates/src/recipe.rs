@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_without_the_openssl_program_is_told_apart_from_a_failure() {
+    fn a_missing_openssl_program_is_not_a_failed_recipe() {
         let folder = tempfile::tempdir().expect("a folder");
         symlink("/bin/sh", folder.path().join("sh")).expect("a link");
         let error = Recipe::RootOnly.run_with_path(folder.path(), folder.path().as_os_str()).expect_err("no openssl");

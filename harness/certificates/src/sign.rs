@@ -60,17 +60,16 @@ pub(super) fn crl(spec: &CrlSpec, issuer: &Certificate, revoked: &[Certificate])
         .or_else(|| rcgen_algorithm(&issuer.key, Signature::Sha384))
         .ok_or(rcgen::Error::UnsupportedSignatureAlgorithm)?;
     let (this_update, next_update) = period(spec.valid);
-    let revoked_certs = revoked
-        .iter()
-        .map(|certificate| {
-            Ok(RevokedCertParams {
-                serial_number: SerialNumber::from_slice(&certificate.x509.serial_number().to_bn()?.to_vec()),
-                revocation_time: this_update,
-                reason_code: None,
-                invalidity_date: None,
-            })
-        })
-        .collect::<Result<_, ErrorStack>>()?;
+    let revoked = revoked.iter().map(|certificate| Ok(certificate.x509.serial_number().to_bn()?.to_vec()));
+    let serials: Vec<_> =
+        revoked.chain((0..spec.others).map(|number| Ok(unused_serial(number)))).collect::<Result<_, ErrorStack>>()?;
+    let entry = |serial: Vec<u8>| RevokedCertParams {
+        serial_number: SerialNumber::from_slice(&serial),
+        revocation_time: this_update,
+        reason_code: None,
+        invalidity_date: None,
+    };
+    let revoked_certs = serials.into_iter().map(entry).collect();
     // Verifiers match the list's authority key identifier with the issuer's subject key identifier.
     let key_identifier = issuer.x509.subject_key_id().map(|id| id.as_slice().to_vec());
     let list = CertificateRevocationListParams {
@@ -295,6 +294,13 @@ fn serial() -> Result<BigNum, ErrorStack> {
     let mut serial = BigNum::new()?;
     serial.rand(63, openssl::bn::MsbOption::ONE, false)?;
     Ok(serial)
+}
+
+/// A serial number that [`serial`] does not make: it is longer. Those of a list are in no order, as in real ones.
+fn unused_serial(number: u32) -> Vec<u8> {
+    // Multiplication by an odd number gives each number another result.
+    let scattered = u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    [&[1; 8][..], &scattered.to_be_bytes()].concat()
 }
 
 #[cfg(test)]

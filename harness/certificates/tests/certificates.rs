@@ -1,11 +1,13 @@
 //! What is issued is what was described, according to OpenSSL.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use certificate_trees::{
     Authority, CertificateSpec, CrlSpec, Days, ExtendedKeyUsage, Format, KeyType, KeyUsage, PkiError, Recipe,
     Signature, Tree, Validity,
 };
+use openssl::ec::{EcGroup, EcKey};
+use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{Id, PKey};
 use openssl::stack::Stack;
@@ -39,6 +41,15 @@ fn tree(leaf: CertificateSpec) -> Tree {
 
 fn leaf() -> CertificateSpec {
     spec("/CN=leaf", Some("intermediate"))
+}
+
+/// Whether this OpenSSL signs certificates with ECDSA and SHA3-256; 3.0 does not.
+fn openssl_signs_with_ecdsa_and_sha3() -> bool {
+    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).expect("a curve");
+    let key = PKey::from_ec_key(EcKey::generate(&group).expect("a key")).expect("a key");
+    let mut builder = X509::builder().expect("a builder");
+    builder.set_pubkey(&key).expect("a key");
+    builder.sign(&key, MessageDigest::sha3_256()).is_ok()
 }
 
 fn authority() -> (Authority, tempfile::TempDir) {
@@ -85,6 +96,10 @@ fn validity(from: i16, to: i16) -> Validity {
 #[case::sha3_256(CertificateSpec { signature: Some(Signature::Sha3_256), ..leaf() }, 0)]
 fn openssl_verifies_a_leaf(#[case] leaf: CertificateSpec, #[case] code: i32) {
     let (authority, _folder) = authority();
+    if leaf.signature == Some(Signature::Sha3_256) && !openssl_signs_with_ecdsa_and_sha3() {
+        let error = authority.certificate(&tree(leaf), "leaf").expect_err("OpenSSL does not sign");
+        return assert!(matches!(error, PkiError::Openssl(_)), "{error}");
+    }
     assert_eq!(verify(&authority, &tree(leaf), None), code);
 }
 
@@ -148,6 +163,11 @@ fn an_issuer_signs_with_the_algorithm_described(
     let (authority, _folder) = authority();
     let root = CertificateSpec { key: Some(key), signature: Some(signature), ..spec("/CN=root", None) };
     let tree = Tree { certificates: BTreeMap::from([("root".to_owned(), root)]), ..Tree::default() };
+    let is_ecdsa = key == KeyType::EcdsaP256;
+    if is_ecdsa && signature == Signature::Sha3_256 && !openssl_signs_with_ecdsa_and_sha3() {
+        let error = authority.certificate(&tree, "root").expect_err("OpenSSL does not sign");
+        return assert!(matches!(error, PkiError::Openssl(_)), "{error}");
+    }
     let root = authority.certificate(&tree, "root").expect("a certificate");
     assert_eq!(root.x509.signature_algorithm().object().nid().short_name().expect("a name"), name);
     assert!(root.x509.verify(&root.key).expect("a result"), "the signature does not verify");
@@ -266,7 +286,7 @@ fn an_encrypted_key_has_the_passphrase_described(
 
 fn crl(issuer: &str, revoked: &[&str], valid: Validity) -> CrlSpec {
     let revoked = revoked.iter().map(ToString::to_string).collect();
-    CrlSpec { issuer: issuer.into(), revoked, valid, number: None }
+    CrlSpec { issuer: issuer.into(), revoked, valid, ..CrlSpec::default() }
 }
 
 #[rstest]
@@ -280,6 +300,18 @@ fn a_crl_revokes_the_certificates_it_names(#[case] revoked: &[&str], #[case] val
     tree.crls.insert("intermediate".into(), crl("intermediate", revoked, valid));
     let crl = authority.file(&tree, "intermediate.crl").expect("a CRL");
     assert_eq!(verify(&authority, &tree, Some(&crl)), code);
+}
+
+#[test]
+fn a_crl_can_be_as_long_as_that_of_a_public_ca() {
+    let (authority, _folder) = authority();
+    let mut tree = tree(leaf());
+    tree.crls.insert("long".into(), CrlSpec { others: 500, ..crl("intermediate", &["leaf"], Validity::Now) });
+    let made = X509Crl::from_pem(&authority.file(&tree, "long.crl").expect("a CRL")).expect("a CRL");
+    let serials =
+        made.get_revoked().expect("entries").iter().map(|entry| entry.serial_number().to_bn().expect("a number"));
+    let serials: BTreeSet<_> = serials.map(|number| number.to_vec()).collect();
+    assert_eq!(serials.len(), 501, "no two entries are the same");
 }
 
 /// The list with the later `thisUpdate` counts, whichever comes first in the file.
@@ -357,4 +389,13 @@ fn certificates_of_a_recipe_and_described_ones_form_one_tree() {
     tree.recipe = Some(Recipe::Intermediate);
     assert_eq!(authority.certificate(&tree, "root").expect("a certificate").subject(), "/CN=root.yourdomain.com");
     assert_eq!(verify(&authority, &tree, None), 0);
+}
+
+#[test]
+fn trees_that_use_one_recipe_have_the_same_certificates_of_it() {
+    let (authority, _folder) = authority();
+    let mut tree = Tree { recipe: Some(Recipe::SelfSigned), ..Tree::default() };
+    let one = authority.file(&tree, "server.crt").expect("a certificate");
+    tree.certificates.insert("other".to_owned(), spec("/CN=other", None));
+    assert_eq!(authority.file(&tree, "server.crt").expect("a certificate"), one);
 }

@@ -24,6 +24,7 @@ pub(crate) struct ChannelBinding {
     openssl: OpensslLine,
     /// Whether the Lua libraries find the TLS session that has the certificate.
     finds_session: bool,
+    stack: Stack,
 }
 
 /// Why there is no hash. The texts are those that pgmoon raises.
@@ -31,6 +32,8 @@ pub(crate) struct ChannelBinding {
 pub(crate) enum BindingError {
     #[error("attempt to index local 'ssl' (a nil value)")]
     NoSession,
+    #[error("attempt to call method 'getpeercertificate' (a nil value)")]
+    NoLuasec,
     #[error("attempt to index local 'signature' (a nil value)")]
     UnknownSignature,
     #[error("x509.cert:digest: {0}: invalid digest type")]
@@ -49,14 +52,18 @@ impl ChannelBinding {
             library: profile.x509_library,
             openssl: profile.openssl,
             finds_session: profile.finds_tls_session || stack == Stack::Luasec,
+            stack,
         }
     }
 
-    /// The hash of the server's certificate.
-    pub(crate) fn end_point(self, certificate: &X509Ref) -> Result<Vec<u8>, BindingError> {
-        if !self.finds_session {
-            return Err(BindingError::NoSession);
-        }
+    /// The hash of the server's certificate; there is none in plaintext, over which a server behind a TLS sidecar may offer
+    /// channel binding.
+    pub(crate) fn end_point(self, certificate: Option<&X509Ref>) -> Result<Vec<u8>, BindingError> {
+        let certificate = match (certificate, self.stack) {
+            (Some(certificate), _) if self.finds_session => certificate,
+            (None, Stack::Luasec) => return Err(BindingError::NoLuasec),
+            _ => return Err(BindingError::NoSession),
+        };
         let signature = certificate.signature_algorithm().object().nid();
         if signature == Nid::UNDEF {
             return Err(BindingError::UnknownSignature);
@@ -193,7 +200,7 @@ mod tests {
         #[case] expected: Result<&str, &str>,
     ) {
         let certificate = certificate(key, digest);
-        let hash = binding(profile, Stack::Luasec).end_point(&certificate).map_err(|error| error.to_string());
+        let hash = binding(profile, Stack::Luasec).end_point(Some(&certificate)).map_err(|error| error.to_string());
         let expected = expected.map_err(str::to_owned).map(|name| {
             let digest = MessageDigest::from_name(name).expect("a digest");
             certificate.digest(digest).expect("a hash").to_vec()
@@ -211,11 +218,22 @@ mod tests {
         assert_eq!(binding(profile, Stack::Luasec).digest_name(Nid::RSASSAPSS).expect("a name"), name);
     }
 
+    /// Measured with pgmoon behind stunnel, which speaks TLS to the server in Kong's place.
+    #[rstest]
+    #[case(KONG, Stack::Luasec, "attempt to call method 'getpeercertificate' (a nil value)")]
+    #[case(OSS, Stack::Luasec, "attempt to call method 'getpeercertificate' (a nil value)")]
+    #[case(KONG, Stack::Cosocket, "attempt to index local 'ssl' (a nil value)")]
+    #[case(OSS, Stack::Cosocket, "attempt to index local 'ssl' (a nil value)")]
+    fn in_plaintext_there_is_nothing_to_bind_to(#[case] profile: &str, #[case] stack: Stack, #[case] expected: &str) {
+        let error = binding(profile, stack).end_point(None).expect_err("no certificate");
+        assert_eq!(error.to_string(), expected);
+    }
+
     #[test]
     fn a_release_that_finds_no_tls_session_has_no_certificate_to_bind_to() {
         let certificate = certificate("rsa", "sha256");
-        let error = binding("3.6-oss", Stack::Cosocket).end_point(&certificate).expect_err("no session");
+        let error = binding("3.6-oss", Stack::Cosocket).end_point(Some(&certificate)).expect_err("no session");
         assert_eq!(error.to_string(), "attempt to index local 'ssl' (a nil value)");
-        assert!(binding("3.6-oss", Stack::Luasec).end_point(&certificate).is_ok());
+        assert!(binding("3.6-oss", Stack::Luasec).end_point(Some(&certificate)).is_ok());
     }
 }

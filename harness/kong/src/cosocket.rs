@@ -16,6 +16,7 @@ use crate::refusal::Refusal;
 use crate::settings::{self, Settings};
 use crate::socket::{HandshakeError, Socket, TlsSession, reason};
 use crate::stage::Stage;
+use crate::tap::{Tap, log_secrets};
 use crate::wording::to_release_wording;
 
 /// nginx sends the certificates of the client's file and never completes the chain itself.
@@ -73,6 +74,7 @@ pub(crate) fn context(
     settings: &Settings,
     trusted: Option<&Path>,
     openssl: OpensslLine,
+    tap: Option<&Tap>,
 ) -> Result<SslContext, Refusal> {
     let emergency = |text: &str| Refusal::raised(Stage::Configure, text);
     let verify_depth = verify_depth(&settings.verify_depth).map_err(emergency)?;
@@ -84,9 +86,13 @@ pub(crate) fn context(
         builder.set_min_proto_version(None)?;
         builder.set_verify(SslVerifyMode::NONE);
         builder.set_security_level(settings.security_level);
+        if let Some(group) = &settings.group {
+            builder.set_groups_list(group)?;
+        }
         Ok(builder)
     };
     let mut builder = build().map_err(|errors| emergency(&reason(&errors, openssl)))?;
+    log_secrets(&mut builder, tap);
     if let Some(file) = trusted {
         builder.set_verify_callback(SslVerifyMode::NONE, |_, _| true);
         builder.set_verify_depth(verify_depth);
@@ -148,6 +154,7 @@ pub(crate) async fn handshake(
     let (socket, done) = socket.handshake(TlsSession { ssl, refuses_from }).await;
     let result = match done {
         Err(HandshakeError::Timeout) => Err(Refusal::returned(Stage::Handshake, "timeout")),
+        Err(HandshakeError::Failed(error)) if error.is_beyond_limit => Err(error.into_refusal(Stage::Handshake, "")),
         Err(HandshakeError::Failed(error)) => {
             Err(Refusal { alert: error.alert, ..Refusal::returned(Stage::Handshake, "handshake failed") })
         }

@@ -13,6 +13,7 @@ use crate::cosocket::{self, ClientCertificate};
 use crate::luasec;
 use crate::refusal::{ErrorDelivery, Refusal};
 use crate::session::{Login, Session};
+use crate::settings::Settings;
 use crate::socket::{Socket, SocketError};
 use crate::stack::Stack;
 use crate::stage::Stage;
@@ -31,18 +32,51 @@ pub struct Attempt {
 /// An open connection on which Kong has got its answer.
 pub struct Connection {
     session: Session,
+    pool: PoolKey,
     terminates: bool,
     /// The process id of the server's backend.
     pub pid: i32,
 }
 
+/// What pgmoon calls the pool of a connection: nothing about TLS is in it (Kong/pgmoon at b1b322b, pgmoon/init.moon:194, and
+/// leafo/pgmoon at 8ece613).
+#[derive(Debug, PartialEq, Eq)]
+struct PoolKey {
+    host: String,
+    port: u16,
+    database: String,
+    user: String,
+}
+
+impl PoolKey {
+    fn of(settings: &Settings) -> Self {
+        let Settings { host, port, database, user, .. } = settings;
+        Self { host: host.clone(), port: *port, database: database.clone(), user: user.clone() }
+    }
+}
+
 impl Connection {
+    /// Whether a cosocket's pool hands the connection out to one with other settings, as it is: without asking for TLS, and
+    /// without verifying or logging in again.
+    #[must_use]
+    pub fn is_reused_for(&self, settings: &Settings) -> bool {
+        self.pool == PoolKey::of(settings)
+    }
+
     /// Asks the same again on the open connection.
     ///
     /// # Errors
     /// If there is no answer.
     pub async fn ask_again(&mut self) -> Result<(), Refusal> {
         self.session.ask_for_version().await
+    }
+
+    /// Asks something, and returns the first value of the last row of the answer.
+    ///
+    /// # Errors
+    /// The server's error, or that there is no answer.
+    pub async fn ask(&mut self, question: &str) -> Result<Option<String>, Refusal> {
+        self.session.query(question).await
     }
 
     /// Ends it as Kong does.
@@ -62,6 +96,8 @@ enum Ready<'a> {
 
 impl Kong {
     /// Connects as Kong would, and asks for the server's version. The connection stays open.
+    ///
+    /// As in Kong, a server can make it wait without end: give it a limit of time. Its memory has [one](crate::limits).
     pub async fn connect(&self) -> Attempt {
         let mut reached = false;
         let mut certificate = None;
@@ -80,7 +116,8 @@ impl Kong {
             Tls::Luasec(trusted) => Ready::Luasec(trusted.as_deref()),
         };
         let timeout = Duration::from_millis(settings.timeout_ms);
-        let connecting = Socket::connect(&settings.host, settings.port, self.stack(), profile.openssl, timeout);
+        let tap = self.tap.as_ref();
+        let connecting = Socket::connect(&settings.host, settings.port, self.stack(), profile.openssl, timeout, tap);
         let mut socket = connecting.await.map_err(|error| error.into_refusal(Stage::Connect, ""))?;
         *reached = true;
         if settings.ssl && self.ask_for_tls(&mut socket).await? {
@@ -89,7 +126,7 @@ impl Kong {
                 Ready::Cosocket(context, client) => {
                     cosocket::handshake(socket, context, client, settings, profile).await
                 }
-                Ready::Luasec(trusted) => luasec::handshake(socket, *trusted, settings, profile).await,
+                Ready::Luasec(trusted) => luasec::handshake(socket, *trusted, settings, profile, tap).await,
             };
             *certificate = socket.server_certificate();
             done?;
@@ -102,7 +139,10 @@ impl Kong {
         };
         let mut session = Session::new(socket, profile.driver);
         match session.open(&login).await {
-            Ok(pid) => Ok(Connection { session, terminates: profile.sends_terminate(), pid }),
+            Ok(pid) => {
+                let (pool, terminates) = (PoolKey::of(settings), profile.sends_terminate());
+                Ok(Connection { session, pool, terminates, pid })
+            }
             Err(refusal) => {
                 if refusal.delivery != ErrorDelivery::Raised || self.raising_ends_the_vm() {
                     session.into_socket().close().await;

@@ -25,6 +25,16 @@ pub(crate) enum Generation {
     Kong1_16_2,
 }
 
+/// A lineage of pgmoon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
+pub enum Lineage {
+    /// Kong's fork, in Enterprise.
+    Kong,
+    /// The original, which the open-source edition uses with or without a fix by Kong.
+    #[strum(serialize = "leafo")]
+    Leafo,
+}
+
 /// The Lua library that hashes the server's certificate for channel binding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
@@ -37,8 +47,25 @@ pub(crate) enum X509Library {
 }
 
 impl Generation {
+    pub(crate) fn lineage(self) -> Lineage {
+        match self {
+            Self::Kong2_2_0 | Self::Kong2_2_0OnOpenresty1_21_4 => Lineage::Kong,
+            Self::Leafo1_15_0 | Self::Leafo1_16_0 | Self::Kong1_16_2 => Lineage::Leafo,
+        }
+    }
+
+    /// The version of pgmoon.
+    pub(crate) fn version(self) -> &'static str {
+        match self {
+            Self::Kong2_2_0 | Self::Kong2_2_0OnOpenresty1_21_4 => "2.2.0",
+            Self::Leafo1_15_0 => "1.15.0",
+            Self::Leafo1_16_0 => "1.16.0",
+            Self::Kong1_16_2 => "1.16.2",
+        }
+    }
+
     fn is_of_leafos_lineage(self) -> bool {
-        matches!(self, Self::Leafo1_15_0 | Self::Leafo1_16_0 | Self::Kong1_16_2)
+        self.lineage() == Lineage::Leafo
     }
 
     /// Whether it sends a client certificate on a cosocket.

@@ -14,6 +14,7 @@ use crate::refusal::Refusal;
 use crate::settings::{self, Settings};
 use crate::socket::{HandshakeError, Socket, TlsSession, reason};
 use crate::stage::Stage;
+use crate::tap::{Tap, log_secrets};
 
 /// Why there is no TLS session to shake hands with. The texts are LuaSec's.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,8 +42,9 @@ pub(crate) async fn handshake(
     trusted: Option<&Path>,
     settings: &Settings,
     profile: &Profile,
+    tap: Option<&Tap>,
 ) -> (Socket, Result<(), Refusal>) {
-    let session = match session(trusted, settings, profile) {
+    let session = match session(trusted, settings, profile, tap) {
         Ok(session) => session,
         Err(error) => return (socket, Err(Refusal::returned(Stage::Handshake, &error.to_string()))),
     };
@@ -57,12 +59,19 @@ pub(crate) async fn handshake(
 }
 
 /// A session that imitates an OpenSSL which offers old versions on every security level, if that is the driver's.
-fn session(trusted: Option<&Path>, settings: &Settings, profile: &Profile) -> Result<TlsSession, SessionError> {
+fn session(
+    trusted: Option<&Path>,
+    settings: &Settings,
+    profile: &Profile,
+    tap: Option<&Tap>,
+) -> Result<TlsSession, SessionError> {
     let (min, max) = versions(&settings.ssl_version, profile)?;
     let refuses_from = old_number(min).filter(|_| profile.offers_old_versions(settings.security_level));
     let excluded = if profile.driver.has_tls_1_0() { SslOptions::empty() } else { SslOptions::NO_TLSV1 };
-    let context = context(settings, trusted, (min, max), excluded, profile.openssl)?;
-    let mut ssl = Ssl::new(&context).map_err(|errors| SessionError::Openssl(reason(&errors, profile.openssl)))?;
+    let mut builder = context(settings, trusted, (min, max), excluded, profile.openssl)?;
+    log_secrets(&mut builder, tap);
+    let mut ssl =
+        Ssl::new(&builder.build()).map_err(|errors| SessionError::Openssl(reason(&errors, profile.openssl)))?;
     if refuses_from.is_some() {
         ssl.set_security_level(0);
     }
@@ -76,20 +85,23 @@ fn context(
     (min, max): (SslVersion, SslVersion),
     excluded: SslOptions,
     openssl: OpensslLine,
-) -> Result<SslContext, SessionError> {
+) -> Result<SslContextBuilder, SessionError> {
     let plain = |errors: ErrorStack| SessionError::Openssl(reason(&errors, openssl));
     let mut builder = SslContext::builder(SslMethod::tls_client()).map_err(plain)?;
     builder.set_min_proto_version(Some(min)).map_err(plain)?;
     builder.set_max_proto_version(Some(max)).map_err(plain)?;
     builder.set_options(SslOptions::ALL | SslOptions::NO_SSLV2 | SslOptions::NO_SSLV3 | excluded);
     builder.set_security_level(settings.security_level);
+    if let Some(group) = &settings.group {
+        builder.set_groups_list(group).map_err(plain)?;
+    }
     load_certificate(&mut builder, settings, openssl)?;
     if let Some(file) = trusted {
         let failed = |errors: ErrorStack| SessionError::Trusted(reason(&errors, openssl));
         builder.set_ca_file(file).map_err(failed)?;
     }
     builder.set_verify(if settings.ssl_verify { SslVerifyMode::PEER } else { SslVerifyMode::NONE });
-    Ok(builder.build())
+    Ok(builder)
 }
 
 /// What OpenSSL says of an encrypted key where there is no terminal to ask on, as in Kong.

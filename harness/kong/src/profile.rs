@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use crate::generation::{Generation, X509Library};
+use crate::generation::{Generation, Lineage, X509Library};
 use crate::openssl_line::OpensslLine;
 use crate::stack::Stack;
 use crate::words::UnknownWord;
@@ -84,6 +84,12 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// The value of `lua_ssl_trusted_certificate` where it is not set; empty, if the release has none.
+    #[must_use]
+    pub fn trusted_by_default(&self) -> &str {
+        &self.trusted
+    }
+
     /// The PostgreSQL majors that Kong's documents list for it, if they list any.
     #[must_use]
     pub fn postgres_majors(&self) -> Option<RangeInclusive<u16>> {
@@ -118,6 +124,12 @@ impl Profile {
     #[must_use]
     pub fn any_is_from_1_0(&self) -> bool {
         self.any_starts_at == AnyStartsAt::V1_0
+    }
+
+    /// The lineage and the version of its driver.
+    #[must_use]
+    pub fn pgmoon(&self) -> (Lineage, &'static str) {
+        (self.driver.lineage(), self.driver.version())
     }
 
     /// Whether its driver sends PostgreSQL's Terminate message before it closes a connection.

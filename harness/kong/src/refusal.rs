@@ -34,7 +34,7 @@ pub enum ErrorDelivery {
     /// It delivers none: it waits without end.
     #[strum(serialize = "waits without end")]
     Hung,
-    /// The text is that of a client which is not Kong.
+    /// The text is not Kong's: it is that of another client, or of one of the [limits](crate::limits).
     #[strum(serialize = "says it in other words")]
     Other,
 }
@@ -81,6 +81,11 @@ impl Refusal {
     #[must_use]
     pub fn raised(stage: Stage, text: &str) -> Self {
         Self { delivery: ErrorDelivery::Raised, ..Self::returned(stage, text) }
+    }
+
+    /// The refusal of an attempt that one of the [limits](crate::limits) has ended.
+    pub(crate) fn beyond_limit(stage: Stage, what: &str) -> Self {
+        Self::in_other_words(stage, &format!("given up by the emulation, where Kong would go on: the server {what}"))
     }
 
     /// The refusal of a client that is not Kong.

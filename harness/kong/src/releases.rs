@@ -158,7 +158,7 @@ impl Releases {
     /// edition has such a version, or a driver's.
     ///
     /// # Errors
-    /// If the name stands for no release, or for more than one.
+    /// If the name matches no release, or more than one.
     pub fn find(&self, name: &str) -> Result<Profile, ReleaseError> {
         if let Some(driver) = self.drivers.iter().find(|driver| driver.name == name) {
             return Ok(driver.clone());
@@ -184,6 +184,19 @@ impl Releases {
         Ok(profile)
     }
 
+    /// The release of an exact version, `3.9.1-oss`: under the name of its line, `3.9-oss`, if nothing has changed in the
+    /// line since.
+    ///
+    /// # Errors
+    /// If the name matches no release, or more than one.
+    pub fn of_patch(&self, name: &str) -> Result<Profile, ReleaseError> {
+        let exact = self.find(name)?;
+        let line = self.all().into_iter().find(|newest| {
+            is_patch_of(&exact.name, &newest.name) && Profile { name: newest.name.clone(), ..exact.clone() } == *newest
+        });
+        Ok(line.unwrap_or(exact))
+    }
+
     fn unknown(&self, name: &str) -> ReleaseError {
         let names =
             self.patches.iter().map(|row| &row.profile.name).chain(self.drivers.iter().map(|driver| &driver.name));
@@ -203,6 +216,14 @@ impl Patch {
     fn is_of_release(&self, other: &Self) -> bool {
         (&self.line, self.profile.edition) == (&other.line, other.profile.edition)
     }
+}
+
+/// Whether an exact version, `3.9.1-oss`, is of a release: `3.9.1-oss`, `3.9-oss`, or `3.9` of either edition.
+#[must_use]
+pub fn is_patch_of(exact: &str, release: &str) -> bool {
+    let parts = |name| str::split_once(name, '-').map_or((name, None), |(version, edition)| (version, Some(edition)));
+    let ((exact, exact_edition), (version, edition)) = (parts(exact), parts(release));
+    (edition.is_none() || edition == exact_edition) && format!("{exact}.").starts_with(&format!("{version}."))
 }
 
 /// A version as it is written: `3.10.0.9`.

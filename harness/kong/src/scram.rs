@@ -2,6 +2,8 @@
 
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256};
 
+use crate::limits;
+
 /// Why pgmoon does not go on.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ScramError<E> {
@@ -17,10 +19,13 @@ pub(crate) enum ScramError<E> {
     /// The role's secret was made with fewer iterations than pgmoon accepts.
     #[error("the iteration-count sent by the server is less than 4096")]
     TooFewIterations,
+    /// More iterations than [`limits::SCRAM_ITERATIONS`], which pgmoon would calculate.
+    #[error("asks for {0} iterations of SCRAM")]
+    TooManyIterations(u32),
     /// There is nothing to bind to.
     #[error(transparent)]
     Binding(E),
-    /// The password is wrong on one of the sides, or the server's message is none of SCRAM's.
+    /// The password is wrong on one of the sides, or the server's message is not a SCRAM message.
     #[error("authentication exchange unsuccessful")]
     Unsuccessful,
 }
@@ -81,6 +86,7 @@ fn check<E>(challenge: &str) -> Result<(), ScramError<E>> {
     let iterations = part(",i=").ok_or(ScramError::Malformed("iteraton count"))?;
     match iterations.parse::<u32>() {
         Ok(count) if count < ITERATIONS => Err(ScramError::TooFewIterations),
+        Ok(count) if count > limits::SCRAM_ITERATIONS => Err(ScramError::TooManyIterations(count)),
         Ok(_) => Ok(()),
         Err(_) => Err(ScramError::Unsuccessful),
     }
@@ -125,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_challenge_that_is_none_ends_it() {
+    fn an_invalid_challenge_ends_the_exchange() {
         let mut exchange = begin(BOTH).expect("an exchange");
         let error = exchange.answer::<Infallible>(b"r=another nonce,s=c2FsdA==,i=4096").expect_err("no answer");
         assert_eq!(error.to_string(), "authentication exchange unsuccessful");

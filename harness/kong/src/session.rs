@@ -6,7 +6,7 @@ use postgres_protocol::message::frontend;
 
 use crate::channel_binding::{BindingError, ChannelBinding};
 use crate::generation::Generation;
-use crate::refusal::Refusal;
+use crate::refusal::{ErrorDelivery, Refusal};
 use crate::scram::{Exchange, ScramError};
 use crate::socket::{Socket, SocketError};
 use crate::stage::Stage;
@@ -77,8 +77,11 @@ impl Session {
         self.send_startup(login).await?;
         self.authenticate(login).await?;
         let pid = self.until_ready().await?;
-        // Of this query Kong ignores the error: it takes the schema `public` then.
-        let schema = self.query("SELECT CURRENT_SCHEMA AS schema").await.ok().flatten();
+        // Of this query Kong ignores an error that the driver returns: it takes the schema `public` then.
+        let schema = match self.query("SELECT CURRENT_SCHEMA AS schema").await {
+            Err(refusal) if refusal.delivery != ErrorDelivery::Returned => return Err(refusal),
+            schema => schema.ok().flatten(),
+        };
         let schema = schema.unwrap_or_else(|| "public".into()).replace('\'', "''");
         self.query(&format!("SET SCHEMA '{schema}';\nSET TIME ZONE 'UTC';")).await?;
         self.ask_for_version().await?;
@@ -127,16 +130,22 @@ impl Session {
         }
     }
 
-    /// Receives a message. A body that does not come whole is no error to pgmoon, just nothing.
+    /// Receives a message. A body that does not come whole is no error to pgmoon, just nothing. Its length is a signed
+    /// number to pgmoon, and includes itself.
     async fn receive(&mut self) -> Result<Message, Refusal> {
         let failed = |what| move |error: SocketError| error.into_refusal(Stage::Auth, what);
         let kind = self.socket.receive(1).await.map_err(failed(NO_TYPE))?[0];
         let whole = self.driver.reads_headers_whole();
         let no_length = if whole { NO_TYPE } else { "receive_message: failed to get len: " };
         let length = self.socket.receive(4).await.map_err(failed(no_length))?;
-        let length = u32::from_be_bytes(length[..].try_into().unwrap_or_default());
-        let body = self.socket.receive(length.saturating_sub(4) as usize).await;
-        Ok(Message { kind, body: body.ok().map(BytesMut::freeze) })
+        let length = i32::from_be_bytes(length[..].try_into().unwrap_or_default());
+        let Ok(count) = usize::try_from(i64::from(length) - 4) else {
+            return Err(Refusal::raised(Stage::Auth, self.socket.negative_count()));
+        };
+        match self.socket.receive(count).await {
+            Err(error) if error.is_beyond_limit => Err(error.into_refusal(Stage::Auth, "")),
+            body => Ok(Message { kind, body: body.ok().map(BytesMut::freeze) }),
+        }
     }
 
     async fn authenticate(&mut self, login: &Login) -> Result<(), Refusal> {
@@ -160,7 +169,7 @@ impl Session {
             }
             (b'R', Some(10)) => self.scram(&request, password()?, login).await,
             (b'R', Some(code)) => Err(Refusal::raised(Stage::Auth, &format!("don't know how to auth: {code}"))),
-            (b'R', None) => Err(Refusal::raised(Stage::Auth, "attempt to index local 'str' (a nil value)")),
+            (b'R', None) => Err(Refusal::raised(Stage::Auth, no_number(request.body.as_deref()))),
             (kind, _) => {
                 let kind = char::from(kind);
                 Err(Refusal::raised(Stage::Auth, &format!("unexpected message during auth: {kind}")))
@@ -173,13 +182,11 @@ impl Session {
         let refused = |error: ScramError<BindingError>| match error {
             ScramError::Mechanism(_) if raises_mechanism => Refusal::raised(Stage::Auth, &error.to_string()),
             ScramError::Binding(_) => Refusal::raised(Stage::Auth, &error.to_string()),
+            ScramError::TooManyIterations(_) => Refusal::beyond_limit(Stage::Auth, &error.to_string()),
             _ => Refusal::returned(Stage::Auth, &error.to_string()),
         };
         let certificate = self.socket.server_certificate();
-        let end_point = || {
-            let hash = certificate.as_deref().map(|certificate| login.binding.end_point(certificate)).transpose();
-            hash.map(Option::unwrap_or_default)
-        };
+        let end_point = || login.binding.end_point(certificate.as_deref());
         let mut exchange = Exchange::begin(request.bytes(), password, end_point).map_err(refused)?;
         self.answer(&exchange.first()).await?;
 
@@ -229,9 +236,9 @@ impl Session {
         }
     }
 
-    /// Sends a query, and returns the first value of its last row. An error of the server is kept and reading goes on
+    /// Sends a query, and returns the first value of its last row. An error of the server is kept and reading continues
     /// until the server is ready for the next query; where the connection ends first, that is what is reported.
-    async fn query(&mut self, query: &str) -> Result<Option<String>, Refusal> {
+    pub(crate) async fn query(&mut self, query: &str) -> Result<Option<String>, Refusal> {
         let at_query = |refusal: Refusal| Refusal { stage: Stage::Query, ..refusal };
         if self.ended && self.driver.drops_socket() {
             return Err(Refusal::raised(Stage::Query, "attempt to index field 'sock' (a nil value)"));
@@ -239,6 +246,7 @@ impl Session {
         if self.ended {
             return Err(Refusal::returned(Stage::Query, &format!("{NO_TYPE}closed")));
         }
+        self.socket.renew_allowance();
         let mut message = BytesMut::new();
         frontend::query(query, &mut message).map_err(|error| Refusal::raised(Stage::Query, &error.to_string()))?;
         // pgmoon only sees that this fails when it reads.
@@ -260,6 +268,16 @@ impl Session {
                 _ => {}
             }
         }
+    }
+}
+
+/// The error that Lua raises where pgmoon reads a number of four bytes that are not all there: run with both lineages of
+/// pgmoon, 2.2.0 and 1.16.0.
+fn no_number(bytes: Option<&[u8]>) -> &'static str {
+    match bytes.map(<[u8]>::len) {
+        None => "attempt to index local 'str' (a nil value)",
+        Some(3) => "attempt to perform arithmetic on local 'a' (a nil value)",
+        Some(_) => "bad argument #1 to 'lshift' (number expected, got nil)",
     }
 }
 

@@ -62,6 +62,9 @@ pub struct Settings {
     pub protocols: String,
     /// The security level of OpenSSL, 0 to 5.
     pub security_level: u32,
+    /// The only group of the key exchange that is offered, by OpenSSL's name: `P-256`. OpenSSL's own if there is none;
+    /// Kong has no setting for it, but OpenSSL's configuration file has.
+    pub group: Option<String>,
     /// The folder that Kong keeps its own files in.
     pub prefix: PathBuf,
 }
@@ -163,6 +166,7 @@ impl Settings {
             },
             protocols: get("lua_ssl_protocols").unwrap_or(&profile.protocols).to_owned(),
             security_level: profile.security_level(),
+            group: None,
             prefix,
         })
     }
@@ -292,7 +296,7 @@ mod tests {
     #[rstest]
     #[case("pg_port = abc\npg_timeout = 5s", 5432, 60_000)]
     #[case("pg_port = 1e3\npg_timeout = 0x10", 1000, 16)]
-    fn a_number_that_is_none_becomes_nothing(#[case] conf: &str, #[case] port: u16, #[case] timeout_ms: u64) {
+    fn an_invalid_number_is_ignored(#[case] conf: &str, #[case] port: u16, #[case] timeout_ms: u64) {
         let settings = read("3.9-oss", MAIN, conf).expect("settings");
         assert_eq!((settings.port, settings.timeout_ms), (port, timeout_ms));
     }

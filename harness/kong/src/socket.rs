@@ -12,15 +12,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
+use crate::limits;
 use crate::openssl_line::OpensslLine;
 use crate::refusal::Refusal;
 use crate::stack::Stack;
 use crate::stage::Stage;
+use crate::tap::{Tap, TappedStream};
 use crate::wire::Wire;
 use crate::wording::to_release_wording;
 
 enum Transport {
-    Plain(TcpStream),
+    Plain(TappedStream),
     Tls(Pin<Box<SslStream<Wire>>>),
 }
 
@@ -31,17 +33,22 @@ pub(crate) struct SocketError {
     pub(crate) text: String,
     /// The TLS alert behind it, if the server sent one.
     pub(crate) alert: Option<&'static str>,
+    /// Whether the server has sent more than [`limits::BYTES`], which is no error of the stack's.
+    pub(crate) is_beyond_limit: bool,
 }
 
 impl From<&str> for SocketError {
     fn from(text: &str) -> Self {
-        Self { text: text.to_owned(), alert: None }
+        Self { text: text.to_owned(), alert: None, is_beyond_limit: false }
     }
 }
 
 impl SocketError {
     /// The refusal of a driver that returns this error, with its own words before it.
     pub(crate) fn into_refusal(self, stage: Stage, before: &str) -> Refusal {
+        if self.is_beyond_limit {
+            return Refusal::beyond_limit(stage, &self.text);
+        }
         Refusal { alert: self.alert, ..Refusal::returned(stage, &format!("{before}{}", self.text)) }
     }
 }
@@ -74,11 +81,13 @@ impl Socket {
         stack: Stack,
         openssl: OpensslLine,
         timeout: Duration,
+        tap: Option<&Tap>,
     ) -> Result<Self, SocketError> {
         let connected = tokio::time::timeout(timeout, TcpStream::connect((host, port))).await;
         let stream = connected.map_err(|_| "timeout")?.map_err(|error| system_error(stack, &error))?;
         // A startup message must not wait for the acknowledgement of the handshake's last flight.
         let _ = stream.set_nodelay(true);
+        let stream = TappedStream::new(stream, tap);
         Ok(Self { transport: Transport::Plain(stream), stack, openssl, timeout, pending: BytesMut::new() })
     }
 
@@ -153,8 +162,36 @@ impl Socket {
         (self, result)
     }
 
+    fn tcp(&self) -> &TappedStream {
+        match &self.transport {
+            Transport::Plain(stream) => stream,
+            Transport::Tls(stream) => stream.get_ref().tcp(),
+        }
+    }
+
+    /// The server may send as much again as for the login.
+    pub(crate) fn renew_allowance(&mut self) {
+        match &mut self.transport {
+            Transport::Plain(stream) => stream.renew_allowance(),
+            Transport::Tls(stream) => stream.get_mut().tcp_mut().renew_allowance(),
+        }
+    }
+
+    /// The error that Lua raises when asked to receive a negative number of bytes, observed with nginx 1.22.1 and
+    /// lua-nginx-module 0.10.23, LuaSocket 3.1.0 and LuaSec 1.2.0, and both lineages of pgmoon (2.2.0, 1.16.0).
+    pub(crate) fn negative_count(&self) -> &'static str {
+        match self.stack {
+            Stack::Cosocket => "bad argument #1 to 'receive' (bad pattern argument)",
+            Stack::Luasec => "bad argument #1 to 'receive' (invalid receive pattern)",
+        }
+    }
+
     /// The stack's text for a read, a write or a handshake that fails.
     fn error(&self, error: &io::Error) -> SocketError {
+        if self.tcp().is_exhausted() {
+            let text = format!("has sent {} bytes without an end", limits::BYTES);
+            return SocketError { text, alert: None, is_beyond_limit: true };
+        }
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<openssl::ssl::Error>());
         if let Some(errors) = inner.and_then(openssl::ssl::Error::ssl_error) {
             let of_system = errors.errors().iter().any(|error| error.library_code() == ERR_LIB_SYS);
@@ -182,7 +219,7 @@ impl Socket {
             Stack::Cosocket => "error".to_owned(),
             Stack::Luasec => reason(errors, self.openssl),
         };
-        SocketError { text, alert: errors.errors().iter().find_map(alert) }
+        SocketError { alert: errors.errors().iter().find_map(alert), ..text.as_str().into() }
     }
 
     /// The TLS session, if there is one.
@@ -295,7 +332,7 @@ mod tests {
             }
         });
         let limit = Duration::from_millis(200);
-        Socket::connect("127.0.0.1", port, stack, OpensslLine(3, 4), limit).await.expect("connected")
+        Socket::connect("127.0.0.1", port, stack, OpensslLine(3, 4), limit, None).await.expect("connected")
     }
 
     #[tokio::test]
@@ -317,7 +354,7 @@ mod tests {
         let port = listener.local_addr().expect("an address").port();
         drop(listener);
         let limit = Duration::from_secs(1);
-        let error = Socket::connect("127.0.0.1", port, Stack::Luasec, OpensslLine(3, 4), limit).await.err();
+        let error = Socket::connect("127.0.0.1", port, Stack::Luasec, OpensslLine(3, 4), limit, None).await.err();
         assert_eq!(error.map(|error| error.text).as_deref(), Some("connection refused"));
     }
 

@@ -9,6 +9,7 @@ use crate::profile::Profile;
 use crate::refusal::Refusal;
 use crate::settings::Settings;
 use crate::stack::Stack;
+use crate::tap::Tap;
 use crate::trusted::{combine, unwritten};
 
 /// A Kong that has started, as far as the connection to PostgreSQL is concerned.
@@ -16,11 +17,12 @@ pub struct Kong {
     pub(crate) settings: Settings,
     pub(crate) profile: Profile,
     pub(crate) tls: Tls,
+    pub(crate) tap: Option<Tap>,
 }
 
 /// What a stack keeps between connections.
 pub(crate) enum Tls {
-    /// LuaSec reads everything anew for each connection; this is the trusted file.
+    /// LuaSec reads every file again for each connection; this is the trusted file.
     Luasec(Option<PathBuf>),
     /// nginx has read the trusted file, whether or not anything is going to be verified.
     Cosocket(SslContext),
@@ -32,8 +34,16 @@ impl Kong {
     /// # Errors
     /// If Kong or nginx does not start, with its text.
     pub fn start(settings: Settings, profile: Profile, stack: Stack) -> Result<Self, Refusal> {
+        Self::start_tapped(settings, profile, stack, None)
+    }
+
+    /// Starts, with a listener to all its connections.
+    ///
+    /// # Errors
+    /// If Kong or nginx does not start, with its text.
+    pub fn start_tapped(settings: Settings, profile: Profile, stack: Stack, tap: Option<Tap>) -> Result<Self, Refusal> {
         let trusted = combine(&settings)?;
-        let context = || cosocket::context(&settings, trusted.as_deref(), profile.openssl);
+        let context = || cosocket::context(&settings, trusted.as_deref(), profile.openssl, tap.as_ref());
         let tls = match stack {
             Stack::Cosocket => Tls::Cosocket(context()?),
             // Without a Kong around it, LuaSec was measured in an nginx that has none of these directives.
@@ -43,7 +53,7 @@ impl Kong {
                 Tls::Luasec(trusted.or_else(|| unwritten(&settings)))
             }
         };
-        Ok(Self { settings, profile, tls })
+        Ok(Self { settings, profile, tls, tap })
     }
 
     /// The stack that it connects with.

@@ -15,7 +15,8 @@ pub fn terms(settings: &Settings, profile: &Profile, stack: Stack) -> Vec<(&'sta
         ("user", settings.user.clone()),
         ("database", settings.database.clone()),
         ("ssl_version", settings.ssl_version.clone()),
-        ("excluded_versions", excluded_versions(settings, profile).join(" ")),
+        ("excluded_versions", excluded_versions(settings, profile).to_owned()),
+        ("refused_versions", if refuses_old_versions(settings, profile) { "tlsv1 tlsv1_1" } else { "" }.to_owned()),
         ("driver", driver.to_string()),
         ("x509_library", profile.x509_library.to_string()),
     ];
@@ -38,16 +39,11 @@ pub fn terms(settings: &Settings, profile: &Profile, stack: Stack) -> Vec<(&'sta
     terms
 }
 
-/// The versions that LuaSec is asked to disable, or that the release's OpenSSL disables by itself.
-fn excluded_versions(settings: &Settings, profile: &Profile) -> Vec<&'static str> {
+/// The version that the driver asks LuaSec to disable, if it does. What the release's OpenSSL refuses by itself is the term
+/// `refused_versions`.
+fn excluded_versions(settings: &Settings, profile: &Profile) -> &'static str {
     let any = matches!(settings.ssl_version.as_str(), "any" | "sslv23");
-    if refuses_old_versions(settings, profile) {
-        vec!["tlsv1", "tlsv1_1"]
-    } else if (any && !profile.any_is_from_1_0()) || !profile.driver.has_tls_1_0() {
-        vec!["tlsv1"]
-    } else {
-        Vec::new()
-    }
+    if (any && !profile.any_is_from_1_0()) || !profile.driver.has_tls_1_0() { "tlsv1" } else { "" }
 }
 
 /// The words of `lua_ssl_protocols` without those that the release's OpenSSL does not offer. With none of them left it

@@ -4,14 +4,14 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crate::tap::TappedStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// The TCP connection below TLS. It keeps the system's last error: since 3.2, OpenSSL reports a failed write as an error
 /// of its own, which does not name the system's.
 #[derive(Debug)]
 pub(crate) struct Wire {
-    stream: TcpStream,
+    stream: TappedStream,
     error: Option<i32>,
     old: Old,
 }
@@ -29,8 +29,18 @@ enum Old {
 }
 
 impl Wire {
-    pub(crate) fn new(stream: TcpStream, refuses_from: Option<u8>) -> Self {
+    pub(crate) fn new(stream: TappedStream, refuses_from: Option<u8>) -> Self {
         Self { stream, error: None, old: refuses_from.map_or(Old::Accepted, Old::RefusedFrom) }
+    }
+
+    /// The TCP connection.
+    pub(crate) fn tcp(&self) -> &TappedStream {
+        &self.stream
+    }
+
+    /// The TCP connection.
+    pub(crate) fn tcp_mut(&mut self) -> &mut TappedStream {
+        &mut self.stream
     }
 
     /// The number of the system's last error.
@@ -97,7 +107,7 @@ impl AsyncWrite for Wire {
 mod tests {
     use rstest::rstest;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 
@@ -125,7 +135,7 @@ mod tests {
             stream.read_to_end(&mut alert).await.map(|_| alert)
         });
         let stream = TcpStream::connect(address).await.expect("connected");
-        let mut wire = Wire::new(stream, refuses_from);
+        let mut wire = Wire::new(TappedStream::new(stream, None), refuses_from);
         let mut read = vec![0; record.len()];
         assert_eq!(wire.read_exact(&mut read).await.is_err(), refused);
         assert_eq!(wire.has_refused(), refused);

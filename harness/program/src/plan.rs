@@ -40,7 +40,10 @@ impl Cell {
     #[must_use]
     pub fn excluded(&self) -> Option<String> {
         let Case { only, excluded, excluded_releases, releases, .. } = &*self.case;
-        let only = only.as_ref().filter(|only| only.postgres.is_some_and(|range| !range.contains(self.major)));
+        let only = only.as_ref().filter(|only| {
+            only.postgres.is_some_and(|range| !range.contains(self.major))
+                || !only.clients.is_empty() && !only.clients.contains(&self.client)
+        });
         let release = || {
             let named: Vec<_> = releases.iter().map(ToString::to_string).collect();
             let is_about = named.is_empty() || releases.contains(&self.profile);
@@ -128,7 +131,7 @@ impl KongRelease {
     /// The releases of a name: one, or several for `all`.
     ///
     /// # Errors
-    /// If the name stands for no release, or may stand for more than one.
+    /// If the name matches no release, or more than one.
     pub fn named(name: &str, known: &Releases) -> Result<Vec<Self>, ReleaseError> {
         let named = |profile: Profile| Self::Named(Arc::new(profile));
         Ok(match name {
@@ -164,7 +167,7 @@ pub enum PlanError {
     /// A shard that is not one of several.
     #[error("`{0}` is not a shard; the second of four is 2/4")]
     Shard(String),
-    /// The end of a cell's id that is none.
+    /// An invalid end of a cell's id.
     #[error("`@{0}` is not the end of a cell's id; expected one like @pg17+kong-latest+kong-luasec")]
     CellId(String),
     /// A cell's id with a release that the program does not know.
@@ -247,7 +250,9 @@ impl Selection {
         Ok(Self { globs: (!globs.is_empty()).then_some(set), shard })
     }
 
-    fn contains(&self, cell: &Cell) -> bool {
+    /// Whether it has the cell.
+    #[must_use]
+    pub fn contains(&self, cell: &Cell) -> bool {
         let named = |globs: &Globs| globs.is_match(&cell.id) || globs.is_match(&cell.case.id);
         self.globs.as_ref().is_none_or(named) && self.shard.is_none_or(|shard| shard.contains(&cell.case.id))
     }

@@ -13,7 +13,7 @@ const ROLES: [&str; 2] = [
     CREATE ROLE \"Kong\" LOGIN PASSWORD 'kong';
     CREATE ROLE \"foo@example.com\" LOGIN PASSWORD 'kong';
     CREATE ROLE kong_nopw LOGIN;
-    -- The same password with 1000 iterations, where PostgreSQL takes 4096 unless it is told otherwise.
+    -- The same password with 1000 iterations, where PostgreSQL's default is 4096.
     CREATE ROLE kong_1000 LOGIN PASSWORD
         'SCRAM-SHA-256$1000:MDEyMzQ1Njc4OWFiY2RlZg==$dBRwmhQjKRFgLpySLBmRjFb+hkjVNUau6EcME9AbETk=:QLxZrzCBhpXorId8VwYQ3P8atMkqK4xaxjCOYDfzPvo=';
     SET password_encryption = 'md5';

@@ -22,6 +22,11 @@ pub const KEYS: &[(&str, &str)] = &[
     ("ssl_ecdh_curve", "The curve for ECDH key exchange, up to PostgreSQL 17."),
     ("ssl_groups", "The groups for key exchange. Since PostgreSQL 18."),
     ("ssl_dh_params_file", "Parameters for Diffie-Hellman key exchange."),
+    (
+        "ssl_sni",
+        "Whether pg_hosts.conf gives each host name a certificate, key and CA of its own, instead of ssl_cert_file, \
+         ssl_key_file and ssl_ca_file. Since PostgreSQL 19.",
+    ),
     ("ssl_min_protocol_version", "The lowest TLS version accepted; TLSv1.2 by default."),
     ("ssl_max_protocol_version", "The highest TLS version accepted; any by default."),
     ("ssl_passphrase_command", "Command that prints the passphrase of the private key."),
@@ -39,6 +44,16 @@ pub const FILE_KEYS: &[(&str, Option<&str>)] = &[
     ("ssl_dh_params_file", None),
 ];
 
+/// The file that gives host names certificates of their own, with `ssl_sni = on`; since PostgreSQL 19. It is one of
+/// [`Configuration::files`], and is not there unless it is one.
+pub const HOSTS_FILE: &str = "pg_hosts.conf";
+
+/// The files that the lines of [`HOSTS_FILE`] name: certificates, keys and CAs. None of them may be quoted.
+pub fn files_of_hosts(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
+    lines.flat_map(|line| line.split_whitespace().skip(1).take(3))
+}
+
 const PLACE: &str = "the suite chooses where a server has its files and listens; leave it out";
 const LOG: &str = "the suite reads the server's log in one form only; leave it out";
 
@@ -48,6 +63,7 @@ pub const RESERVED: &[(&str, &str)] = &[
     ("data_directory", PLACE),
     ("external_pid_file", PLACE),
     ("hba_file", PLACE),
+    ("hosts_file", PLACE),
     ("ident_file", PLACE),
     ("include", PLACE),
     ("include_dir", PLACE),
@@ -142,7 +158,9 @@ pub(crate) const INITDB: [&str; 5] =
     ["--username=postgres", "--no-sync", "--no-locale", "--encoding=UTF8", "--wal-segsize=1"];
 
 /// Settings for a small server whose data need not survive a crash.
-const SMALL: [(&str, &str); 7] = [
+const SMALL: [(&str, &str); 8] = [
+    // In the data directory, so that a killed server leaves nothing in /dev/shm.
+    ("dynamic_shared_memory_type", "mmap"),
     ("fsync", "off"),
     ("synchronous_commit", "off"),
     ("full_page_writes", "off"),
@@ -187,6 +205,14 @@ fn lines<'a>(settings: impl Iterator<Item = (&'a str, &'a str)>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_of_pg_hosts_names_a_certificate_a_key_and_perhaps_a_ca() {
+        let text =
+            "# a comment\n* server.crt server.key # and another\n\na.test,b.test a.crt a.key ca.crt 'echo x' on\n";
+        let named: Vec<_> = files_of_hosts(text).collect();
+        assert_eq!(named, ["server.crt", "server.key", "a.crt", "a.key", "ca.crt"]);
+    }
 
     #[test]
     fn the_superusers_line_comes_last_so_that_the_other_lines_keep_their_numbers() {

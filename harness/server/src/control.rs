@@ -61,6 +61,11 @@ pub(crate) async fn openssl(control: &Client) -> Result<Option<String>, RuntimeE
     Ok(line.and_then(|line| line.split_whitespace().nth(1).map(str::to_owned)))
 }
 
+/// Whether the server was built with a TLS library, which it then names.
+pub(crate) async fn has_tls(control: &Client) -> Result<bool, RuntimeError> {
+    Ok(value(control, "query the TLS library", "SHOW ssl_library").await?.is_some_and(|library| !library.is_empty()))
+}
+
 /// Has the server read its configuration again, and waits until the postmaster has begun to. It notifies its children
 /// only then, and accepts no connection before it is done.
 pub(crate) async fn reload(control: &Client, generation: u64) -> Result<(), RuntimeError> {

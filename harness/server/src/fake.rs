@@ -15,8 +15,8 @@ use crate::config::{Configuration, File, GENERATION};
 use crate::error::{OwnerUnavailable, RuntimeError};
 use crate::log::LogBook;
 use crate::marker;
-use crate::runtime::{Host, Offer, Runtime};
-use crate::words::{ApplyMode, Major, Owner, RuntimeKind};
+use crate::runtime::{Host, Runtime};
+use crate::words::{ApplyMode, Major, Offer, Owner, RuntimeKind};
 
 /// A server that finds this file does not start.
 pub(crate) const FATAL: &str = "fatal";
@@ -30,22 +30,27 @@ pub(crate) fn configuration(hba: &str, by: ApplyMode, files: &[&str]) -> Configu
 }
 
 /// Makes hosts, and counts them.
-#[derive(Default)]
 pub(crate) struct FakeRuntime {
+    pub(crate) majors: Vec<Major>,
+    pub(crate) runtime: RuntimeKind,
     pub(crate) hosts: AtomicUsize,
     pub(crate) dropped: Arc<AtomicUsize>,
     /// What the superuser's sessions have been asked.
     pub(crate) queries: Arc<Mutex<Vec<String>>>,
 }
 
+impl Default for FakeRuntime {
+    fn default() -> Self {
+        let (majors, runtime) = (vec![Major(17)], RuntimeKind::Local);
+        Self { majors, runtime, hosts: AtomicUsize::default(), dropped: Arc::default(), queries: Arc::default() }
+    }
+}
+
 #[async_trait]
 impl Runtime for FakeRuntime {
-    fn kind(&self) -> RuntimeKind {
-        RuntimeKind::Local
-    }
-
     fn offers(&self) -> Vec<Offer> {
-        vec![Offer { major: Major(17), source: "fake".into() }]
+        let offer = |major: &Major| Offer { major: *major, runtime: self.runtime, source: "fake".into() };
+        self.majors.iter().map(offer).collect()
     }
 
     async fn host(&self, _: Major) -> Result<Box<dyn Host>, RuntimeError> {
@@ -114,6 +119,7 @@ impl State {
         }
         match query {
             "SHOW server_version" => vec!["17.2 (Fake 1)".into()],
+            "SHOW ssl_library" => vec!["OpenSSL".into()],
             "SELECT pg_backend_pid()" => vec![pid.to_string()],
             query if query.contains("openssl") => vec!["OpenSSL 3.5.9 1 Jan 2026".into()],
             query if query.contains(GENERATION) => vec![self.generation.lock().expect("no panic").clone()],

@@ -22,13 +22,15 @@ pub struct LogLine {
 #[derive(Debug, Clone)]
 pub struct LogBook {
     lines: Arc<Mutex<Vec<LogLine>>>,
+    /// The processes that were ever started for connections.
+    backends: Arc<Mutex<HashSet<i32>>>,
     /// How many lines there are, and whether the server is running.
     state: Arc<watch::Sender<(usize, bool)>>,
 }
 
 impl Default for LogBook {
     fn default() -> Self {
-        Self { lines: Arc::default(), state: Arc::new(watch::Sender::new((0, false))) }
+        Self { lines: Arc::default(), backends: Arc::default(), state: Arc::new(watch::Sender::new((0, false))) }
     }
 }
 
@@ -51,7 +53,9 @@ impl LogBook {
     pub(crate) fn append(&self, line: &str) {
         let mut lines = self.lock();
         let previous = lines.last().and_then(|line| line.pid);
-        lines.push(parse(line, previous));
+        let line = parse(line, previous);
+        self.backends.lock().unwrap_or_else(PoisonError::into_inner).extend(started(&line.text));
+        lines.push(line);
         let count = lines.len();
         drop(lines);
         self.state.send_modify(|(known, _)| *known = count);
@@ -67,6 +71,14 @@ impl LogBook {
     #[must_use]
     pub fn since(&self, mark: usize) -> Vec<LogLine> {
         self.lock().get(mark..).unwrap_or_default().to_vec()
+    }
+
+    /// The lines since a mark that the server itself wrote: none of those of connections, which may have begun earlier.
+    pub(crate) fn of_server_since(&self, mark: usize) -> Vec<LogLine> {
+        let mut lines = self.since(mark);
+        let backends = self.backends.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.retain(|line| line.pid.is_none_or(|pid| !backends.contains(&pid)));
+        lines
     }
 
     /// Waits until `condition` yields a value for the lines since a mark and whether the server is running. It is
@@ -132,7 +144,7 @@ fn ended(text: &str) -> Option<i32> {
 
 /// Whether a line is one that every server or every connection writes.
 pub(crate) fn is_routine(text: &str) -> bool {
-    const ROUTINE: [&str; 13] = [
+    const ROUTINE: [&str; 12] = [
         "LOG:  connection received: ",
         "LOG:  connection authenticated: ",
         "LOG:  connection authorized: ",
@@ -143,15 +155,21 @@ pub(crate) fn is_routine(text: &str) -> bool {
         "LOG:  database system is ready to accept connections",
         "LOG:  database system is shut down",
         "LOG:  received SIGHUP, reloading configuration files",
-        "LOG:  parameter \"",
         "LOG:  received fast shutdown request",
         "DEBUG:  ",
     ];
-    ROUTINE.iter().any(|routine| text.starts_with(routine))
+    // `parameter "ssl" changed to "on"`, `parameter "ssl" removed from configuration file, reset to default`
+    let parameter = text.strip_prefix("LOG:  parameter \"").and_then(|rest| rest.split_once("\" "));
+    let is_change =
+        parameter.is_some_and(|(_, what)| what.starts_with("changed to ") || what.starts_with("removed from "));
+    is_change || ROUTINE.iter().any(|routine| text.starts_with(routine))
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::strategy::Strategy as _;
+    use proptest::test_runner::{Config as ProptestConfig, RngSeed};
+
     use super::*;
 
     fn book(lines: &[&str]) -> Vec<LogLine> {
@@ -169,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_has_ended_when_the_postmaster_says_so() {
+    fn a_connection_has_ended_when_the_postmaster_logs_its_exit() {
         let begun = "[1] DEBUG:  forked new backend, pid=12 socket=9";
         let message = "[12] FATAL:  no pg_hba.conf entry";
         let ended = "[1] DEBUG:  server process (PID 12) exited with exit code 1";
@@ -191,7 +209,23 @@ mod tests {
     #[test]
     fn only_messages_that_every_server_writes_are_routine() {
         assert!(is_routine("LOG:  connection received: host=127.0.0.1 port=1"));
+        assert!(is_routine("LOG:  parameter \"ssl\" changed to \"on\""));
+        assert!(is_routine("LOG:  parameter \"ssl\" removed from configuration file, reset to default"));
+        assert!(!is_routine(
+            "LOG:  parameter \"oauth_validator_libraries\" must be set for authentication method \"oauth\""
+        ));
         assert!(!is_routine("LOG:  could not accept SSL connection: certificate verify failed"));
+    }
+
+    #[test]
+    fn the_servers_own_lines_are_not_those_of_a_connection_that_began_earlier() {
+        let book = LogBook::default();
+        book.append("[1] DEBUG:  forked new backend, pid=12 socket=9");
+        let mark = book.mark();
+        book.append("[12] LOG:  could not receive data from client: Connection reset by peer");
+        book.append("[1] LOG:  SSL configuration was not reloaded");
+        let lines: Vec<_> = book.of_server_since(mark).into_iter().map(|line| line.text).collect();
+        assert_eq!(lines, ["LOG:  SSL configuration was not reloaded"]);
     }
 
     #[tokio::test]
@@ -202,5 +236,43 @@ mod tests {
         let found = book.wait(0, Duration::from_secs(5), |lines, _| lines.first().map(|line| line.text.clone())).await;
         assert_eq!(found.as_deref(), Some("LOG:  here"));
         assert_eq!(book.wait(1, Duration::from_millis(10), |lines, _| lines.first().cloned()).await, None);
+    }
+
+    /// Parts of the lines that mean something, and what could be taken for them.
+    const PARTS: [&str; 14] = [
+        "[",
+        "[12] ",
+        "[-1] ",
+        "[99999999999] ",
+        "\t",
+        "DEBUG:  forked new backend, pid=",
+        "DEBUG:  forked new client backend, pid=12 socket=9",
+        "server process (PID ",
+        "client backend (PID 12) exited",
+        "LOG:  ",
+        ":  ",
+        "\0",
+        "\u{2028}",
+        "12",
+    ];
+
+    proptest::proptest! {
+        // The same lines in each run, and nothing is written beside the source.
+        #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(0), failure_persistence: None, ..ProptestConfig::default() })]
+        #[test]
+        fn any_line_is_read(lines in proptest::collection::vec(
+            proptest::collection::vec(proptest::prop_oneof![
+                proptest::sample::select(&PARTS[..]).prop_map(str::to_owned),
+                ".{0,12}",
+            ], 0..8).prop_map(|parts| parts.concat()),
+            0..16,
+        )) {
+            let read = book(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+            proptest::prop_assert_eq!(read.len(), lines.len());
+            let begun = connections(&read);
+            proptest::prop_assert!(have_ended(&read, &begun));
+            proptest::prop_assert!(begun.iter().all(|pid| !have_ended(&read, &[]) || has_ended(&read, *pid)));
+            let _ = read.iter().filter(|line| is_routine(&line.text)).count();
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::config::Configuration;
 use crate::error::RuntimeError;
 use crate::runtime::Runtime;
 use crate::server::Server;
-use crate::words::{ApplyMode, Major};
+use crate::words::{ApplyMode, Major, Offer, RuntimeKind};
 
 /// How long to wait at the end for servers that are leased.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -40,10 +40,16 @@ impl Pool {
         Arc::new(Self { runtime, prepare, idle: Mutex::default(), permits, size })
     }
 
-    /// What the servers run on.
+    /// What it can run.
     #[must_use]
-    pub fn runtime(&self) -> &dyn Runtime {
-        &*self.runtime
+    pub fn offers(&self) -> Vec<Offer> {
+        self.runtime.offers()
+    }
+
+    /// Where a major runs, if there is one.
+    #[must_use]
+    pub fn runtime_of(&self, major: Major) -> Option<RuntimeKind> {
+        self.offers().into_iter().find(|offer| offer.major == major).map(|offer| offer.runtime)
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
@@ -78,7 +84,7 @@ impl Pool {
             Some(server) => server,
             None => Server::first_start(self.runtime.host(major).await?, major, &self.prepare).await?,
         };
-        Ok(Lease { server: Some(server), major, by, pool: self.clone(), _permit: permit })
+        Ok(Lease { server: Some(server), major, by, pool: self.clone(), is_trusted: true, _permit: permit })
     }
 
     /// Leases a server in addition to one that the caller has leased already. It does not count towards the pool's size:
@@ -110,6 +116,7 @@ pub struct Lease {
     major: Major,
     by: ApplyMode,
     pool: Arc<Pool>,
+    is_trusted: bool,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -120,9 +127,15 @@ impl Lease {
         self.server.as_mut().expect("a lease has its server until it ends")
     }
 
-    /// Ends the lease and the server, whose state is unknown.
-    pub fn discard(mut self) {
-        self.server = None;
+    /// Marks the server's state as unknown: unless it is trusted again, it is stopped when the lease ends, also if the
+    /// caller is cancelled.
+    pub fn distrust(&mut self) {
+        self.is_trusted = false;
+    }
+
+    /// The server's state is known again, and others can use it.
+    pub fn trust(&mut self) {
+        self.is_trusted = true;
     }
 }
 
@@ -130,7 +143,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let (major, by) = (self.major, self.by);
         // A server that should be up and is not is of no use. One that is started for each configuration need not be up.
-        let usable = self.server.take().filter(|server| by == ApplyMode::Start || server.is_up());
+        let usable = self.server.take().filter(|server| self.is_trusted && (by == ApplyMode::Start || server.is_up()));
         if let Some(server) = usable.filter(|_| !self.pool.permits.is_closed()) {
             self.pool.idle().push(Idle { major, by, server });
         }

@@ -12,7 +12,7 @@ pub struct TlsProof {
 }
 
 impl TlsProof {
-    /// Reads the log line of a connection that the server has let in: `connection authorized: user=kong database=kong
+    /// Reads the log line of a connection that the server has authorized: `connection authorized: user=kong database=kong
     /// SSL enabled (protocol=TLSv1.3, cipher=TLS_AES_256_GCM_SHA384, bits=256)`.
     pub(crate) fn from_log_line(text: &str) -> Option<Self> {
         let rest = text.strip_prefix("LOG:  connection authorized: ")?;

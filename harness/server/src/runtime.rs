@@ -8,24 +8,12 @@ use tokio_postgres::Client;
 use crate::config::File;
 use crate::error::{OwnerUnavailable, RuntimeError};
 use crate::log::LogBook;
-use crate::words::{Major, Owner, RuntimeKind};
-
-/// A PostgreSQL that is available, for display.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer {
-    /// Its major version.
-    pub major: Major,
-    /// The image, or the folder of binaries.
-    pub source: String,
-}
+use crate::words::{Major, Offer, Owner};
 
 /// What servers run on.
 #[async_trait]
 pub trait Runtime: Send + Sync {
-    /// Which it is.
-    fn kind(&self) -> RuntimeKind;
-
-    /// What it can run.
+    /// What it can run; each major once.
     fn offers(&self) -> Vec<Offer>;
 
     /// Makes a place for one server, with an initialised data directory. The server is not started.
@@ -36,6 +24,35 @@ pub trait Runtime: Send + Sync {
 
     /// Removes what is left of hosts that were not completed.
     async fn sweep(&self) {}
+}
+
+/// Several runtimes as one: each major is run by the first that has it.
+pub struct Combined(pub Vec<Box<dyn Runtime>>);
+
+#[async_trait]
+impl Runtime for Combined {
+    fn offers(&self) -> Vec<Offer> {
+        let mut offers = BTreeMap::new();
+        for offer in self.0.iter().flat_map(|runtime| runtime.offers()) {
+            offers.entry(offer.major).or_insert(offer);
+        }
+        offers.into_values().collect()
+    }
+
+    async fn host(&self, major: Major) -> Result<Box<dyn Host>, RuntimeError> {
+        for runtime in &self.0 {
+            if runtime.offers().iter().any(|offer| offer.major == major) {
+                return runtime.host(major).await;
+            }
+        }
+        Err(RuntimeError::MajorUnavailable { major, offered: self.offers() })
+    }
+
+    async fn sweep(&self) {
+        for runtime in &self.0 {
+            runtime.sweep().await;
+        }
+    }
 }
 
 /// A place for one server. Everything in it is removed with the value.
@@ -90,5 +107,29 @@ pub trait Host: Send + Sync {
     /// The id of the container that the server is in, if it is in one.
     fn container(&self) -> Option<String> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::FakeRuntime;
+    use crate::words::RuntimeKind;
+
+    #[tokio::test]
+    async fn each_major_is_run_by_the_first_runtime_that_has_it() {
+        let of = |majors: &[u16], runtime| -> Box<dyn Runtime> {
+            Box::new(FakeRuntime {
+                majors: majors.iter().copied().map(Major).collect(),
+                runtime,
+                ..FakeRuntime::default()
+            })
+        };
+        let both = Combined(vec![of(&[17, 13], RuntimeKind::Docker), of(&[15, 17], RuntimeKind::Local)]);
+        let offers: Vec<_> = both.offers().iter().map(Offer::to_string).collect();
+        assert_eq!(offers, ["13 (docker)", "15 (local)", "17 (docker)"]);
+        assert!(both.host(Major(15)).await.is_ok());
+        let error = both.host(Major(14)).await.err().expect("an error").to_string();
+        assert_eq!(error, "PostgreSQL 14 is not available here, only 13 (docker), 15 (local), 17 (docker)");
     }
 }

@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_postgres::Client;
 
-use crate::config::{Configuration, File, Surroundings};
+use crate::config::{Configuration, File, HOSTS_FILE, Surroundings};
 use crate::control;
 use crate::error::{OwnerUnavailable, RuntimeError};
 use crate::log::{self, LogBook, LogLine};
@@ -33,6 +33,8 @@ pub struct ServerFacts {
     pub version: String,
     /// The full version of the OpenSSL it is linked with: `3.0.19`. `None` if that is not known.
     pub openssl: Option<String>,
+    /// Whether it was built with TLS.
+    pub has_tls: bool,
 }
 
 /// How a start ended. Routine messages, which every server logs, are left out.
@@ -58,7 +60,7 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// What the first connection was that the server let in, by its own log.
+    /// The first connection that the server authorized, by its own log.
     #[must_use]
     pub fn authorized(&self) -> Option<TlsProof> {
         self.log.iter().find_map(|line| TlsProof::from_log_line(line))
@@ -94,7 +96,7 @@ impl Server {
         major: Major,
         prepare: &[String],
     ) -> Result<Self, RuntimeError> {
-        let facts = ServerFacts { major, version: String::new(), openssl: None };
+        let facts = ServerFacts { major, version: String::new(), openssl: None, has_tls: true };
         let mut server = Self {
             log: host.log().clone(),
             host,
@@ -103,15 +105,20 @@ impl Server {
             facts,
             in_force: None,
             failed: None,
-            installed: Vec::new(),
+            // initdb makes one.
+            installed: vec![HOSTS_FILE.to_owned()],
         };
         if let Start::Failed(log) = server.start(&Configuration::default(), true).await? {
             return Err(RuntimeError::StartFailed { log });
         }
         let control = server.control()?;
         control::prepare(control, prepare).await?;
-        let (version, openssl) = (control::version(control).await?, control::openssl(control).await?);
-        server.facts = ServerFacts { major, version, openssl };
+        server.facts = ServerFacts {
+            major,
+            version: control::version(control).await?,
+            openssl: control::openssl(control).await?,
+            has_tls: control::has_tls(control).await?,
+        };
         Ok(server)
     }
 
@@ -225,15 +232,38 @@ impl Server {
             return Ok(Vec::new());
         }
         let mark = self.log.mark();
+        // The caller may stop waiting at any time.
+        self.in_force = None;
         self.install(configuration).await?;
         control::reload(self.control()?, self.generation).await?;
         // The postmaster may still be reading pg_hba.conf and the certificates. It accepts a connection once it is done.
         let connection = TcpStream::connect(self.address()).await;
         drop(connection.map_err(RuntimeError::failing("reach the server"))?);
         self.await_end(mark, 1, &[]).await?;
-        let log = relevant_lines(&self.log.since(mark));
+        let log = relevant_lines(&self.log.of_server_since(mark));
         self.in_force = log.is_empty().then(|| configuration.clone());
         Ok(log)
+    }
+
+    /// Checks that a server that should be up has been up since a mark, and has lost none of its processes to a signal.
+    ///
+    /// # Errors
+    /// It has not.
+    pub async fn check_undisturbed(&self, mark: usize) -> Result<(), RuntimeError> {
+        if self.failed.is_some() {
+            return Ok(());
+        }
+        let lines = self.log.since(mark);
+        if let Some(killed) = lines.iter().find(|line| line.text.contains(" was terminated by signal ")) {
+            return Err(RuntimeError::Disturbed(killed.text.clone()));
+        }
+        // A connection that never appears makes it answer one of this crate's own.
+        let answers = self.await_connections(self.log.mark(), |_| false).await;
+        answers.map_err(|error| RuntimeError::Disturbed(error.to_string()))?;
+        match self.log.wait(mark, LIMIT, |_, is_open| Some(is_open)).await {
+            Some(true) => Ok(()),
+            _ => Err(RuntimeError::Disturbed("it has ended".into())),
+        }
     }
 
     /// Its log.
@@ -300,7 +330,7 @@ impl Server {
         Ok(Observed { log, relevant_lines, host, connections: pids.len() })
     }
 
-    /// Waits for the log to show the superuser's session. Logged later, it would be taken for one of the connections
+    /// Waits for the log to show the superuser's session. Logged later, it would be mistaken for one of the connections
     /// under test, and one that does not end.
     async fn await_session(&self, mark: usize, control: &Client) -> Result<(), RuntimeError> {
         let own = control::pid(control).await?;

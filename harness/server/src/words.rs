@@ -56,6 +56,24 @@ pub enum RuntimeKind {
     Local,
 }
 
+/// A PostgreSQL that is available, for display.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// Its major version.
+    pub major: Major,
+    /// Where it runs.
+    pub runtime: RuntimeKind,
+    /// The image, or the folder of binaries.
+    pub source: String,
+}
+
+impl fmt::Display for Offer {
+    /// `17 (docker)`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.major, self.runtime)
+    }
+}
+
 /// How a configuration is put in force.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, strum::Display, strum::EnumString,

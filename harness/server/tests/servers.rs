@@ -69,7 +69,7 @@ async fn a_port_that_another_process_has_taken_is_replaced() {
     server.stop().await.expect("a stop");
     // For a container the engine holds the port as long as the container exists.
     let taken = TcpListener::bind((host.as_str(), port));
-    let is_contained = servers.pool.runtime().kind() == RuntimeKind::Docker;
+    let is_contained = servers.pool.offers()[0].runtime == RuntimeKind::Docker;
     assert_eq!(taken.is_err(), is_contained);
     let other = Configuration { ident: vec!["map a b".into()], ..wanted };
     assert_eq!(server.start(&other, false).await.expect("a start"), Start::Up(Vec::new()));
@@ -145,7 +145,7 @@ async fn the_log_of_a_connection_is_complete_when_it_is_returned() {
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_went_elsewhere_are_not_waited_for_and_the_others_are_kept() {
     let servers = Servers::new().await;
-    // Nobody is let in, the superuser's session included where it comes over TCP.
+    // Everybody is rejected, including the superuser's session over TCP.
     let wanted = Configuration { hba: vec!["host all all all reject".into()], ..configuration(ApplyMode::Reload) };
     let mut lease = servers.lease(&wanted).await;
     let server = lease.server();

@@ -56,7 +56,7 @@ pub enum ReleasesError {
 /// What is wrong in a file of releases.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
-    /// It is not TOML, or has keys or values that are none of a release.
+    /// It is not TOML, or has keys or values that a release does not have.
     #[error("{}", .0.message())]
     Form(Box<toml::de::Error>),
     /// A row has no edition.

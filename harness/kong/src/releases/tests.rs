@@ -154,3 +154,21 @@ fn what_is_no_file_of_releases_is_refused() {
     let error = error(&program.to_string_lossy());
     assert!(error.contains("is not a file of releases"), "{error}");
 }
+
+#[rstest]
+#[case::nothing_changed_since("3.9.1-oss", "3.9-oss")]
+#[case::something_did("3.10.0.2-enterprise", "3.10.0.2-enterprise")]
+#[case::the_newest("3.10.0.99-enterprise", "3.10-enterprise")]
+fn a_patch_goes_by_the_name_of_its_line_if_it_has_the_facts_of_its_newest(#[case] exact: &str, #[case] release: &str) {
+    let known = Releases::built_in().of_patch(exact).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(known.to_string(), release);
+    assert!(is_patch_of(exact, release));
+}
+
+#[test]
+fn a_version_is_of_its_line_and_its_edition_only() {
+    assert!(is_patch_of("3.10.0.2-enterprise", "3.10") && is_patch_of("3.10.0.2-enterprise", "3.10.0.2-enterprise"));
+    for other in ["3.1", "3.10-oss", "3.10.0.9-enterprise", "3.10.0.2.1"] {
+        assert!(!is_patch_of("3.10.0.2-enterprise", other), "{other}");
+    }
+}

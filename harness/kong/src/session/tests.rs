@@ -56,7 +56,7 @@ async fn log_in_with(
     });
     let limit = Duration::from_secs(5);
     let socket =
-        Socket::connect("127.0.0.1", port, Stack::Cosocket, OpensslLine(3, 4), limit).await.expect("connected");
+        Socket::connect("127.0.0.1", port, Stack::Cosocket, OpensslLine(3, 4), limit, None).await.expect("connected");
     let login = Login {
         user: "kong".into(),
         password: password.map(str::to_owned),
@@ -78,10 +78,16 @@ async fn kong_sets_the_schema_and_the_time_zone_before_it_asks_for_the_version()
     assert_eq!(queries, expected);
 }
 
+/// In answer to each of Kong's queries.
+#[rstest]
+#[case(0)]
+#[case(1)]
+#[case(2)]
 #[tokio::test]
-async fn the_end_of_the_connection_wins_over_the_error_before_it() {
+async fn the_end_of_the_connection_wins_over_the_error_before_it(#[case] answered: usize) {
     let fatal = error(&["SFATAL", "C08P01", "Minvalid frontend message type 112"]);
-    let (outcome, _) = log_in(vec![welcome(), fatal]).await;
+    let answers = [welcome()].into_iter().chain(std::iter::repeat_n(ready(), answered)).chain([fatal]);
+    let (outcome, _) = log_in(answers.collect()).await;
     let expected = Refusal::returned(Stage::Query, "receive_message: failed to get type: closed");
     assert_eq!(outcome, Err(expected));
 }

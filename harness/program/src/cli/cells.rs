@@ -13,7 +13,7 @@ use crate::desk::naming::NamedCell;
 use crate::plan::Shard;
 use crate::session::{CellRequest, ClientRequest, Options, RuntimeChoice, RuntimeRequest, SessionError, clients_of};
 use crate::suite::Suite;
-use crate::vocabulary::ClientKind;
+use crate::vocabulary::{ClientKind, KongImage};
 use kong_pg_client::Stack;
 use postgres_tls_server::{InvalidMajor, Major};
 
@@ -23,11 +23,11 @@ pub(super) struct CellArgs {
     /// Cells whose id, or its `scenario/path::case-slug`, matches; all cells if none is given.
     #[arg(value_name = "ID-GLOB")]
     pub(super) globs: Vec<String>,
-    /// Where PostgreSQL runs: in containers, as local processes, or `auto`: in containers if an engine answers and has
-    /// an image, otherwise as local processes.
+    /// Where PostgreSQL runs: in containers, as local processes, or `auto`: each major in containers if an engine
+    /// answers and has an image of it, otherwise as local processes.
     #[arg(long, value_parser = word::<RuntimeChoice>(), default_value = "auto", env = "KONG_PG_TLS_RUNTIME")]
     pub(super) runtime: RuntimeChoice,
-    /// PostgreSQL majors, or `all` that are available.
+    /// PostgreSQL majors, or `all` that are available, in images or as programs.
     #[arg(long, value_name = "13,17|all", value_parser = majors, default_value = "all", env = "KONG_PG_TLS_POSTGRES")]
     pub(super) postgres: Listed<Major>,
     /// The image of a major; by default postgres:MAJOR or kong-pg-tls/postgres:MAJOR.
@@ -36,16 +36,25 @@ pub(super) struct CellArgs {
     /// Clients; by default `kong`, this program's emulation of Kong.
     #[arg(long, value_parser = word::<ClientKind>(), value_delimiter = ',')]
     pub(super) client: Vec<ClientKind>,
-    /// Use a real Kong as a client, from this image.
+    /// Use real Kongs as a client, from these images, each of another release: `3.13=REF,3.14=REF`. The release is read
+    /// from the image if it is not named.
+    #[arg(long, value_name = "IMAGE,..", value_delimiter = ',')]
+    pub(super) kong_image: Vec<KongImage>,
+    /// Use Kong's real driver as a client: checkouts of pgmoon, Kong's and leafo's or one of them, and of
+    /// lua-resty-openssl, which both need.
+    #[arg(long, value_name = "DIR,..", value_delimiter = ',')]
+    pub(super) pgmoon: Vec<PathBuf>,
+    /// Run the clients openresty and pgmoon in this image, with its OpenSSL, instead of on this machine's nginx:
+    /// kong-pg-tls/openresty:trixie.
     #[arg(long, value_name = "IMAGE")]
-    pub(super) kong_image: Option<String>,
+    pub(super) openresty_image: Option<String>,
     /// Use an external program as a client; docs/client-protocol.md describes the protocol.
     #[arg(long, value_name = "COMMAND")]
     pub(super) client_command: Option<String>,
     /// Kong's TLS stacks.
     #[arg(long, value_parser = stack(), value_delimiter = ',', default_value = "luasec,cosocket")]
     pub(super) stack: Vec<Stack>,
-    /// Kong releases, `latest`, or `all`; by default those that a case is about, or else the release in --kong-image,
+    /// Kong releases, `latest`, or `all`; by default those that a case is about, or else those of --kong-image,
     /// or else the latest.
     #[arg(long, value_name = "RELEASE,..|all", value_delimiter = ',')]
     pub(super) kong: Vec<String>,
@@ -111,7 +120,7 @@ impl OneCellArgs {
 
 /// Several values of one option.
 #[derive(Debug, Clone)]
-pub(super) struct Listed<T>(Vec<T>);
+pub(super) struct Listed<T>(pub(super) Vec<T>);
 
 /// One of a closed list of words, which `--help` lists, too.
 pub(super) fn word<T>() -> impl TypedValueParser<Value = T>
@@ -126,7 +135,7 @@ fn stack() -> impl TypedValueParser<Value = Stack> {
         .try_map(|text| text.parse::<Stack>().map_err(io::Error::other))
 }
 
-fn majors(text: &str) -> Result<Listed<Major>, InvalidMajor> {
+pub(super) fn majors(text: &str) -> Result<Listed<Major>, InvalidMajor> {
     if text == "all" { Ok(Listed(Vec::new())) } else { listed(text) }
 }
 
@@ -134,14 +143,19 @@ fn listed<T: std::str::FromStr>(text: &str) -> Result<Listed<T>, T::Err> {
     text.split(',').map(str::parse).collect::<Result<_, _>>().map(Listed)
 }
 
-fn image(text: &str) -> Result<(Major, String), Box<dyn Error + Send + Sync>> {
+pub(super) fn image(text: &str) -> Result<(Major, String), Box<dyn Error + Send + Sync>> {
     let (major, image) = text.split_once('=').ok_or("expected an image like 17=postgres:17-alpine")?;
     Ok((major.parse()?, image.to_owned()))
 }
 
 impl CellArgs {
     pub(super) fn options(&self) -> Options {
-        let clients = ClientRequest { kong_image: self.kong_image.clone(), command: self.client_command.clone() };
+        let clients = ClientRequest {
+            kong_images: self.kong_image.clone(),
+            pgmoon: self.pgmoon.clone(),
+            openresty_image: self.openresty_image.clone(),
+            command: self.client_command.clone(),
+        };
         let cells = CellRequest {
             scenarios: self.scenarios.clone(),
             globs: self.globs.clone(),

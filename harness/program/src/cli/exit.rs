@@ -9,6 +9,7 @@ use crate::desk::naming::NamingError;
 use crate::record::ReadError;
 use crate::report::ReportError;
 use crate::session::{SessionError, with_advice};
+use crate::vacuity::TextsError;
 use postgres_tls_server::RuntimeError;
 
 /// How the program ends. It never ends with success after a failure.
@@ -87,6 +88,12 @@ impl From<ReportError> for Failure {
 
 impl From<ReadError> for Failure {
     fn from(error: ReadError) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
+impl From<TextsError> for Failure {
+    fn from(error: TextsError) -> Self {
         Self::usage(error.to_string())
     }
 }

@@ -21,7 +21,7 @@ Examples:
   kong-pg-tls explain keys/p-521::kongs@pg17+kong-3.9-oss+kong-luasec
 
 Exit status:
-  0 shown   2 it is no id   4 there is no such case or cell";
+  0 shown   2 not an id   4 no such case or cell";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]

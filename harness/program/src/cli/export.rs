@@ -22,7 +22,7 @@ Examples:
   kong-pg-tls run --scenarios report
 
 Exit status:
-  0 written   2 no such format, or one that cannot have this cell   4 no such cell";
+  0 written   2 unknown format, or one that cannot express the cell   4 no such cell";
 
 /// The major where nothing says another one.
 const MAJOR: Major = Major(18);

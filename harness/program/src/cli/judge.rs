@@ -13,7 +13,7 @@ Examples:
   kong-pg-tls judge before/         the results of an earlier run, or of another machine
 
 Exit status:
-  0 every verdict is the same   2 not a result file   100 a verdict is another";
+  0 every verdict is the same   2 not a result file   100 a verdict differs";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]

@@ -44,7 +44,7 @@ fn to_json(cell: &Cell) -> serde_json::Value {
 
 /// The majors that are available here, or, if there is nothing to run them with, those that the suite describes.
 async fn available(options: &Options) -> Vec<Major> {
-    let described = || (13..=18).map(Major).collect();
+    let described = || (13..=19).map(Major).collect();
     let Ok(folder) = RunFolder::create() else { return described() };
     match options.runtime.find(&[], &folder).await {
         Ok(chosen) => chosen.runtime.offers().into_iter().map(|offer| offer.major).collect(),

@@ -37,7 +37,7 @@ pub(super) fn merge(args: &MergeArgs) -> Result<Exit, Failure> {
     let parts = args.parts.iter().map(|part| Results::read(part)).collect::<Result<Vec<_>, _>>()?;
     let tolerance = Tolerance { overlapping: args.overlapping, missing: args.missing };
     let run = merged(parts, tolerance).map_err(|error| Failure { exit: Exit::Usage, message: error.to_string() })?;
-    let mut reporters = args.results.reporters(Display::default())?;
+    let mut reporters = args.results.output(Display::default())?.reporters;
     report_again(&mut reporters, &run)?;
     Ok(exit(&run, false))
 }

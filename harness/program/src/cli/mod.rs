@@ -1,5 +1,6 @@
 //! The command line.
 
+mod bench;
 mod cells;
 mod certs;
 mod check;
@@ -61,9 +62,10 @@ Examples:
   kong-pg-tls run 'mtls/cert::*' --kong 3.9-oss        one scenario, as an older release behaves
   kong-pg-tls run --kong-release 3.99.toml             as a release that is described in a file
   kong-pg-tls run --runtime docker --postgres 13,18    in containers of two PostgreSQL majors
-  kong-pg-tls run --image 17=my/postgres:17          with an image of your own
+  kong-pg-tls run --image 17=my/postgres:17            with an image of your own
   kong-pg-tls run --client kong,libpq                  with two clients, and where they differ
   kong-pg-tls run --kong-image kong:3.9                with a real Kong, as the release in the image
+  kong-pg-tls run --kong-image 3.9-oss=A,3.10=B        with two, and what is different between them
   kong-pg-tls run --shard 2/4                          the second of four parts
   kong-pg-tls run --rerun target/kong-pg-tls/latest    what failed, was not run, or is new
   kong-pg-tls run 'tls/*' --until-failure              again and again, to find a flaky cell
@@ -74,9 +76,10 @@ const VACUITY_EXAMPLES: &str = "\
 Examples:
   kong-pg-tls vacuity                          every cell, with everything that can be broken
   kong-pg-tls vacuity 'mtls/*' --json          some scenarios, for a program
-  kong-pg-tls vacuity --break no-revocation    only what the CRLs are good for
+  kong-pg-tls vacuity --break no-revocation    only the CRLs
+  kong-pg-tls vacuity --texts                  the texts, by what the last run has observed
 
-Exit status: 100 if a cell cannot fail; see `kong-pg-tls --help`.";
+Exit status: 100 if a cell or a text cannot fail; see `kong-pg-tls --help`.";
 
 /// Proves, against real PostgreSQL servers, that Kong Gateway connects over TLS and mutual TLS the way its documents
 /// say, and fails the way they say.
@@ -101,7 +104,7 @@ enum Command {
     Claims(claims::ClaimsArgs),
     /// Check the configuration of Kong and of the server; with --live, also connect as Kong would.
     Check(Box<check::CheckArgs>),
-    /// Make a scenario of an installation's own files, to be run by anybody.
+    /// Make a scenario of an installation's own files, which anyone can run.
     New(new::NewArgs),
     /// Find the causes behind a message of Kong or a line of PostgreSQL's log.
     Diagnose(diagnose::DiagnoseArgs),
@@ -133,6 +136,9 @@ enum Command {
     /// Break the configuration of every cell that passes, and show which cells pass all the same.
     #[command(after_help = VACUITY_EXAMPLES)]
     Vacuity(vacuity::VacuityArgs),
+    /// Measure what TLS costs: connections in every mode and with every client, queries, storms and distances.
+    #[command(after_help = bench::EXAMPLES)]
+    Bench(bench::BenchArgs),
     /// Remove what an interrupted run left behind.
     Clean,
     /// Write the completions for a shell.
@@ -173,6 +179,7 @@ pub fn main() -> ExitCode {
             Command::Up(args) => up::up(&args).await,
             Command::Check(args) => check::check(&args).await,
             Command::Vacuity(args) => vacuity::vacuity(&args).await,
+            Command::Bench(args) => bench::bench(&args).await,
             Command::Env => env::env().await,
             Command::Clean => clean::clean().await,
             Command::Completions(args) => generate::completions(&args, Cli::command()),

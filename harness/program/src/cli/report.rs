@@ -1,13 +1,13 @@
 //! `report`
 
-use std::io::Write;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::{Exit, Failure, print};
 use crate::record::{LATEST, Results, results_file};
-use crate::report::{Compatibility, Format, compatibility_cases, write_file};
+use crate::report::{Compatibility, Format, Write, compatibility_cases, replace_file, write_file};
 use kong_pg_client::Releases;
 
 const EXAMPLES: &str = "\
@@ -78,6 +78,17 @@ impl From<&str> for Target {
     }
 }
 
+impl Target {
+    /// The file, if it is not printed, and what writes it: a file that the user names is written through a link.
+    fn file<'a>(&'a self, beside: &'a Path) -> Option<(&'a Path, Write)> {
+        match self {
+            Self::Beside => Some((beside, replace_file)),
+            Self::File(file) => Some((file, write_file)),
+            Self::Printed => None,
+        }
+    }
+}
+
 impl ReportArgs {
     /// What is asked for.
     fn wanted(&self) -> Vec<(Format, &Target)> {
@@ -102,20 +113,16 @@ pub(super) fn report(args: &ReportArgs) -> Result<Exit, Failure> {
     let run = Results::read(&args.results)?;
     let beside = results_file(&args.results);
     if let Some(partial) = run.partial() {
-        let _ = writeln!(std::io::stderr(), "a partial run: {partial}");
+        let _ = writeln!(io::stderr(), "a partial run: {partial}");
     }
     for (format, target) in args.wanted() {
         let beside = beside.with_file_name(format.file_name());
-        let file = match target {
-            Target::Beside => &beside,
-            Target::File(file) => file,
-            Target::Printed => {
-                let text = format.render(&run).map_err(|error| Failure::environment(error.to_string()))?;
-                print(|out| out.write_all(text.as_bytes()))?;
-                continue;
-            }
+        let Some((file, write)) = target.file(&beside) else {
+            let text = format.render(&run).map_err(|error| Failure::environment(error.to_string()))?;
+            print(|out| out.write_all(text.as_bytes()))?;
+            continue;
         };
-        format.render(&run).and_then(|text| write_file(file, text.as_bytes())).map_err(|error| {
+        format.render(&run).and_then(|text| write(file, text.as_bytes())).map_err(|error| {
             Failure::environment(format!("cannot write {}: {error}; name another file", file.display()))
         })?;
         print(|out| writeln!(out, "{}", file.display()))?;
@@ -136,17 +143,12 @@ fn matrix(matrix: &Compatibility, target: &Target, beside: &Path) -> Result<(), 
         return Err(Failure { exit: Exit::NothingMatched, message: message.into() });
     }
     let beside = beside.with_file_name("compatibility.md");
-    let file = match target {
-        Target::Printed => return print(|out| out.write_all(matrix.page().as_bytes())),
-        Target::Beside => &beside,
-        Target::File(file) => file,
+    let Some((file, write)) = target.file(&beside) else {
+        return print(|out| out.write_all(matrix.page().as_bytes()));
     };
-    let json = file.with_file_name("matrix.json");
-    let text = serde_json::to_string_pretty(matrix).map_err(|error| Failure::environment(error.to_string()))?;
-    for (file, text) in [(file, matrix.page()), (&json, text + "\n")] {
-        let failed = |error| Failure::environment(format!("cannot write {}: {error}", file.display()));
-        write_file(file, text.as_bytes()).map_err(failed)?;
-        print(|out| writeln!(out, "{}", file.display()))?;
-    }
+    let json = matrix.write(file, write).map_err(|error| {
+        Failure::environment(format!("cannot write {}: {error}; name another file", file.display()))
+    })?;
+    print(|out| writeln!(out, "{}\n{}", file.display(), json.display()))?;
     Ok(())
 }

@@ -6,8 +6,9 @@ use clap::Args;
 
 use super::{Exit, Failure};
 use crate::judge::Verdict;
-use crate::record::{LATEST, ROOT, Results, RunEnd, new_run};
+use crate::record::{LATEST, ROOT, Results, RunEnd, new_run, usual_pace};
 use crate::report::{Detail, Display, Reporter, Seen, reporters};
+use crate::run::Pace;
 
 /// Where results go.
 #[derive(Debug, Args)]
@@ -21,6 +22,14 @@ pub(super) struct ResultsArgs {
     keep: u16,
 }
 
+/// Where the results of a run go.
+pub(super) struct Output {
+    pub(super) folder: PathBuf,
+    pub(super) reporters: Vec<Box<dyn Reporter>>,
+    /// How long cells took in the runs before.
+    pub(super) pace: Pace,
+}
+
 impl ResultsArgs {
     /// Fails before a run, not after it.
     pub(super) fn check(&self) -> Result<(), Failure> {
@@ -29,21 +38,23 @@ impl ResultsArgs {
         probe.map(drop).map_err(|error| unwritable(folder, &error))
     }
 
-    /// The folder that is named, or a new one; and the reporters that write to it.
-    pub(super) fn reporters(&self, display: Display) -> Result<Vec<Box<dyn Reporter>>, Failure> {
+    /// The folder that is named, or a new one, and the reporters that write to it.
+    pub(super) fn output(&self, display: Display) -> Result<Output, Failure> {
         let before = self.results.as_deref().unwrap_or(Path::new(LATEST));
         // All is shown on request.
         let seen = if display.detail == Detail::Cells { Seen::default() } else { Seen::in_folder(before) };
+        let pace = usual_pace(self.results.as_deref());
         let folder = match &self.results {
             Some(folder) => std::fs::create_dir_all(folder).map(|()| folder.clone()),
             None => new_run(self.keep.into()),
         };
         let folder = folder.map_err(|error| unwritable(before, &error))?;
-        reporters(&folder, display, seen).map_err(|error| unwritable(&folder, &error))
+        let reporters = reporters(&folder, display, seen).map_err(|error| unwritable(&folder, &error))?;
+        Ok(Output { folder, reporters, pace })
     }
 }
 
-fn unwritable(folder: &Path, error: &std::io::Error) -> Failure {
+pub(super) fn unwritable(folder: &Path, error: &std::io::Error) -> Failure {
     let path = folder.display();
     Failure::environment(format!("cannot write results to {path}: {error}; name another folder with --results"))
 }

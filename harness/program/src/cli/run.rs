@@ -5,15 +5,17 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::cells::word;
 use super::limits::LimitArgs;
-use super::results::{ResultsArgs, exit, exit_of};
+use super::results::{Output, ResultsArgs, exit, exit_of, unwritable};
 use super::signals::Signals;
 use super::{CellArgs, Exit, Failure, print};
 use crate::judge::Verdict;
+use crate::leaks::adopt_descendants;
 use crate::load::block;
 use crate::record::{Results, RunEnd};
-use crate::report::{Detail, Display, finish};
-use crate::session::{Blessed, Limits, Options, Session, bless, is_open};
+use crate::report::{Detail, Display, finish, report_leaks};
+use crate::session::{Blessed, EvidenceOf, EvidenceRequest, Limits, Options, Session, bless, is_open};
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -30,9 +32,11 @@ pub(super) struct RunArgs {
     attempts: AttemptArgs,
     #[command(flatten)]
     results: ResultsArgs,
+    #[command(flatten)]
+    evidence: EvidenceArgs,
     /// Run again what failed, what was not run, and what is new, of the run in this folder, with its cells and options;
     /// keep its other results.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["globs", "image", "client", "kong_image", "client_command", "stack", "kong", "shard", "scenarios"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["globs", "image", "client", "kong_image", "pgmoon", "client_command", "stack", "kong", "shard", "scenarios"])]
     rerun: Option<PathBuf>,
     /// Write what is observed into the scenario files wherever `expect:` is empty. Nothing else in them changes.
     #[arg(long, requires = "scenarios", conflicts_with_all = ["rerun", "until_failure"])]
@@ -81,6 +85,26 @@ struct AttemptArgs {
     until_failure: bool,
 }
 
+/// What is kept of cells.
+#[derive(Debug, Args)]
+struct EvidenceArgs {
+    /// Keep, for the cells that failed or for all, both sides' logs, the files, and a packet capture with its TLS secrets,
+    /// in the folder `evidence` beside the results.
+    #[arg(
+        long,
+        value_name = "failed|all",
+        value_parser = word::<EvidenceOf>(),
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "failed",
+        conflicts_with = "bless"
+    )]
+    evidence: Option<EvidenceOf>,
+    /// Keep the private keys of both sides, too.
+    #[arg(long, requires = "evidence")]
+    evidence_keys: bool,
+}
+
 pub(super) async fn run(args: &RunArgs) -> Result<Exit, Failure> {
     args.results.check()?;
     let before = args.rerun.as_deref().map(Results::read).transpose()?;
@@ -90,15 +114,19 @@ pub(super) async fn run(args: &RunArgs) -> Result<Exit, Failure> {
         repeat: args.attempts.repeat,
         ..args.limits.limits()
     };
+    let evidence = EvidenceRequest { of: args.evidence.evidence, keys: args.evidence.evidence_keys };
     let asked = args.cells.options();
     let options = match &before {
-        Some(before) => Options { limits, ..asked.like(&before.run.options) },
-        None => Options { limits, ..asked },
+        Some(before) => Options { limits, evidence, ..asked.like(&before.run.options) },
+        None => Options { limits, evidence, ..asked },
     };
     let mut signals = Signals::listen()?;
-    let session = Session::open(&options).await?;
+    adopt_descendants();
+    let mut session = Session::open(&options).await?;
     let (cells, kept) = session.outstanding(before.as_ref());
-    let mut reporters = args.results.reporters(args.display.display())?;
+    let Output { folder, mut reporters, pace } = args.results.output(args.display.display())?;
+    session.keep_evidence(&folder).map_err(|error| unwritable(&folder, &error))?;
+    session.expect_pace(pace);
     let mut round = 1;
     let run = loop {
         let run = session.run(cells.clone(), kept.clone(), &mut reporters, signals.wait()).await;
@@ -112,8 +140,13 @@ pub(super) async fn run(args: &RunArgs) -> Result<Exit, Failure> {
         }
     };
     let blessed = if args.bless { Some(bless(&session.cells, &run)) } else { None };
-    session.close().await;
+    let missing_evidence = session.missing_evidence();
+    let left = session.close_and_look().await;
+    let run = report_leaks(&mut reporters, run, left);
     finish(&mut reporters, &run)?;
+    if let Some(missing) = missing_evidence {
+        return Err(Failure::environment(missing));
+    }
     let Some(blessed) = blessed else { return Ok(exit(&run, args.attempts.no_flaky)) };
     let blessed = blessed.map_err(|error| Failure { exit: Exit::Failed, message: error.to_string() })?;
     print(|out| write_blessed(out, &blessed))?;

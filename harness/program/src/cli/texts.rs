@@ -25,7 +25,7 @@ pub(super) struct TextsArgs {
     /// Results of runs on the new version: a results.json, or the folder that has one; may be given more than once.
     #[arg(long, value_name = "RESULTS", required = true)]
     learn: Vec<PathBuf>,
-    /// The folder of the scenarios, with the texts.yaml that is added to.
+    /// The folder of the scenarios, whose texts.yaml is extended.
     #[arg(long, value_name = "DIR", default_value = "scenarios")]
     scenarios: PathBuf,
 }

@@ -87,7 +87,7 @@ pub(super) async fn up(args: &UpArgs) -> Result<Exit, Failure> {
     let files = run.private(FOLDER).map_err(folder)?;
     let pool = Pool::new(runtime, 1, roles::statements_for(&suite));
     let served = tokio::select! {
-        started = Running::start(&pool, deployment, &authority, &files) => match started {
+        started = Running::start(&pool, deployment, &authority, run.path(), &files) => match started {
             Ok(running) => serve(running, args.keep, &pool, &mut signals).await,
             Err(error) => Err(error.into()),
         },
@@ -112,7 +112,7 @@ fn cell(args: &UpArgs, suite: &Suite, runtime: &dyn Runtime) -> Result<Cell, Nam
 
 /// Shows the server and its log until a signal comes, or nobody reads any more.
 async fn serve(mut running: Running, keep: bool, pool: &Pool, signals: &mut Signals) -> Result<(), Failure> {
-    let runtime = pool.runtime().kind().to_string();
+    let runtime = pool.runtime_of(running.facts.major).map(|runtime| runtime.to_string()).unwrap_or_default();
     print(|out| write_running(out, &running, &runtime, keep))?;
     let show = |line: &str| {
         let mut out = io::stdout().lock();

@@ -1,5 +1,7 @@
 //! `vacuity`
 
+use std::path::PathBuf;
+
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use strum::VariantArray;
@@ -8,10 +10,11 @@ use super::cells::word;
 use super::limits::LimitArgs;
 use super::signals::Signals;
 use super::{CellArgs, Exit, Failure, print, write_json};
-use crate::record::{CellRecord, Entry, RunEnd, RunEvent};
-use crate::report::{Reporter, write_score};
-use crate::session::{Options, Session};
-use crate::vacuity::{Indifferent, Mutation, Trial};
+use crate::record::{CellRecord, Entry, LATEST, Results, RunEnd, RunEvent};
+use crate::report::{Reporter, write_score, write_text_score};
+use crate::session::{Options, Session, SessionError};
+use crate::suite::Recompiler;
+use crate::vacuity::{Indifferent, Mutation, TextTrial, Trial};
 
 #[derive(Debug, Args)]
 pub(super) struct VacuityArgs {
@@ -22,6 +25,11 @@ pub(super) struct VacuityArgs {
     mutations: Vec<Mutation>,
     #[command(flatten)]
     limits: LimitArgs,
+    /// Change one word in each text of outcomes.yaml and texts.yaml instead, and judge runs again: some cell must fail. No
+    /// server is needed. By default the last run.
+    #[arg(long, value_name = "DIR", num_args = 0.., default_missing_value = LATEST)]
+    #[arg(conflicts_with_all = ["globs", "mutations"])]
+    texts: Option<Vec<PathBuf>>,
     /// Write one JSON object.
     #[arg(long)]
     json: bool,
@@ -43,27 +51,48 @@ impl Reporter for Round {
         match &entry.event {
             RunEvent::RunStarted(run) => self.0.set_length(run.planned as u64),
             RunEvent::CellFinished(_) => self.0.inc(1),
-            RunEvent::CellStarted { .. } | RunEvent::CellKept(_) | RunEvent::RunEnded { .. } => {}
+            RunEvent::CellStarted { .. }
+            | RunEvent::CellSlow { .. }
+            | RunEvent::CellKept(_)
+            | RunEvent::RunEnded { .. }
+            | RunEvent::LeaksFound { .. } => {}
         }
     }
 }
 
 pub(super) async fn vacuity(args: &VacuityArgs) -> Result<Exit, Failure> {
+    if let Some(runs) = &args.texts {
+        return texts(args, runs);
+    }
     let limits = args.limits.limits();
     let mut signals = Signals::listen()?;
     let session = Session::open(&Options { limits, ..args.cells.options() }).await?;
     let trial = tried(&session, &args.mutations, &mut signals).await;
     session.close().await;
     let Some(trial) = trial else { return Ok(Exit::Interrupted) };
-    // The built-in entries are about the built-in scenarios.
-    let indifferent = if args.cells.scenarios.is_none() { Indifferent::built_in() } else { Indifferent::default() };
-    let score = trial.score(&indifferent);
+    let score = trial.score(&indifferent(args));
     print(|out| if args.json { write_json(out, &score) } else { write_score(out, &score) })?;
     Ok(match score.total.mutants {
         0 => Exit::Environment,
         _ if score.is_clean() => Exit::Success,
         _ => Exit::Failed,
     })
+}
+
+/// The built-in entries are about the built-in scenarios.
+fn indifferent(args: &VacuityArgs) -> Indifferent {
+    if args.cells.scenarios.is_none() { Indifferent::built_in() } else { Indifferent::default() }
+}
+
+/// Changes a word in each text, and judges runs again.
+fn texts(args: &VacuityArgs, runs: &[PathBuf]) -> Result<Exit, Failure> {
+    let runs = runs.iter().map(|run| Results::read(run)).collect::<Result<Vec<_>, _>>()?;
+    let releases = args.cells.releases.releases()?;
+    let scenarios = Recompiler::read(args.cells.scenarios.as_deref(), releases).map_err(SessionError::Scenarios)?;
+    let cases = scenarios.cases().map_err(SessionError::Scenarios)?;
+    let score = TextTrial::new(scenarios, cases, &runs)?.score(&indifferent(args));
+    print(|out| if args.json { write_json(out, &score) } else { write_text_score(out, &score) })?;
+    Ok(if score.is_clean() { Exit::Success } else { Exit::Failed })
 }
 
 /// Runs the cells, and the mutants of those that pass; `None` if it was interrupted.

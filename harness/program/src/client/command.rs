@@ -1,6 +1,7 @@
 //! An external client: a program that speaks the protocol of `docs/client-protocol.md`.
 
 use std::collections::VecDeque;
+use std::io;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,17 +9,22 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
 use super::unavailable::ProgramError;
-use super::{Attempt, Client, ClientError, Connection, Established, Open, Task, Unavailable, translate};
+use super::{Attempt, Client, ClientError, ClientOptions, Connection, Established, Open, Task, Unavailable, translate};
+use crate::leaks::{Trace, Traces};
+use crate::runfolder::RunFolder;
 use kong_pg_client::Stage;
 use kong_pg_client::{Refusal, combine};
 
 /// How long an answer may take that needs no connection.
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a line of it may be, in bytes.
+const LINE: u64 = 1024 * 1024;
 
 /// How much of its log is kept.
 const LOG_LINES: usize = 10;
@@ -26,36 +32,38 @@ const LOG_LINES: usize = 10;
 /// A program that has shown that it knows the protocol.
 pub(super) struct Program {
     command: String,
+    run: Arc<RunFolder>,
     /// Processes of it that wait for a cell.
     idle: Arc<Mutex<Vec<Process>>>,
+    traces: Arc<Traces>,
 }
 
 impl Program {
-    /// Starts the program, and sends a request of a kind that does not exist.
-    pub(super) async fn probe(command: Option<&str>) -> Result<Self, Unavailable> {
+    /// Starts the program.
+    pub(super) async fn probe(needs: &ClientOptions) -> Result<Self, Unavailable> {
+        let ClientOptions { command, run, traces, .. } = needs;
         let missing = "name one with --client-command PROGRAM; docs/client-protocol.md describes the protocol";
-        let command = command.ok_or_else(|| Unavailable::missing(missing))?;
-        let mut process = Process::start(command)?;
-        let answer = process.ask(&json!({ "kind": "probe" }), LIMIT).await?;
-        match answer {
-            Answer::Unsupported { .. } => {
-                let idle = Arc::new(Mutex::new(vec![process]));
-                Ok(Self { command: command.to_owned(), idle })
-            }
-            _ => Err(ProgramError::KnowsEverything(command.to_owned()).into()),
-        }
+        let command = command.as_deref().ok_or_else(|| Unavailable::missing(missing))?;
+        let idle = Arc::new(Mutex::new(vec![Process::ready(command, run).await?]));
+        Ok(Self { command: command.to_owned(), run: run.clone(), idle, traces: traces.clone() })
     }
 
-    fn process(&self) -> Result<Process, ProgramError> {
+    /// A process for a cell.
+    async fn process(&self, cell: &str) -> Result<Process, ProgramError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        idle.map_or_else(|| Process::start(&self.command), Ok)
+        let process = match idle {
+            Some(process) => process,
+            None => Process::ready(&self.command, &self.run).await?,
+        };
+        self.traces.uses(cell, process.trace.now(process.child.id()));
+        Ok(process)
     }
 }
 
 #[async_trait]
 impl Client for Program {
     async fn connect(&self, task: &Task) -> Result<Attempt, ClientError> {
-        let mut process = self.process()?;
+        let mut process = self.process(&task.cell).await?;
         // The caller limits how long an attempt may take.
         let answer = process.ask(&cell(task)?, Duration::MAX).await?;
         let again = |process| self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(process);
@@ -145,33 +153,46 @@ type Log = Arc<Mutex<VecDeque<String>>>;
 /// A running program.
 struct Process {
     command: String,
+    trace: Trace,
     child: Child,
     stdin: ChildStdin,
-    lines: Lines<BufReader<ChildStdout>>,
+    answers: BufReader<ChildStdout>,
     log: Log,
     /// Reads the log, to its end.
     reader: JoinHandle<()>,
 }
 
 impl Process {
-    fn start(command: &str) -> Result<Self, ProgramError> {
+    /// Starts the program, and sends a request of a kind that does not exist. Once it has answered, whatever it needs
+    /// for itself is there.
+    async fn ready(command: &str, run: &RunFolder) -> Result<Self, ProgramError> {
+        let mut process = Self::start(command, run)?;
+        match process.ask(&json!({ "kind": "probe" }), LIMIT).await? {
+            Answer::Unsupported { .. } => Ok(process),
+            _ => Err(ProgramError::KnowsEverything(command.to_owned())),
+        }
+    }
+
+    fn start(command: &str, run: &RunFolder) -> Result<Self, ProgramError> {
+        let failed = |source| ProgramError::Start { command: command.to_owned(), source };
+        let trace = Trace::new(run).map_err(failed)?;
         let mut words = command.split_whitespace();
         let mut program = Command::new(words.next().unwrap_or_default());
         program.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // A group of its own: Ctrl-C is for us.
         program.process_group(0).kill_on_drop(true);
-        let mut child =
-            program.spawn().map_err(|source| ProgramError::Start { command: command.to_owned(), source })?;
+        let (variable, folder) = trace.environment();
+        program.env(variable, folder);
+        let mut child = program.spawn().map_err(failed)?;
         let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
-            let source = std::io::ErrorKind::BrokenPipe.into();
-            return Err(ProgramError::Start { command: command.to_owned(), source });
+            return Err(failed(io::ErrorKind::BrokenPipe.into()));
         };
         let log = Log::default();
         let keep = log.clone();
         let reader = tokio::spawn(async move {
-            let mut lines = BufReader::new(stderr).lines();
-            while let Ok(Some(line)) = lines.next_line().await {
+            let mut output = BufReader::new(stderr);
+            while let Ok(Some(line)) = next_line(&mut output).await {
                 let mut log = keep.lock().unwrap_or_else(PoisonError::into_inner);
                 log.push_back(line);
                 if log.len() > LOG_LINES {
@@ -179,14 +200,14 @@ impl Process {
                 }
             }
         });
-        Ok(Self { command: command.to_owned(), child, stdin, lines: BufReader::new(stdout).lines(), log, reader })
+        Ok(Self { command: command.to_owned(), trace, child, stdin, answers: BufReader::new(stdout), log, reader })
     }
 
     /// Sends a line and reads the answer, which is one line, too.
     async fn ask(&mut self, line: &Value, limit: Duration) -> Result<Answer, ProgramError> {
         // If it cannot read, it will not answer, which is reported below.
         let _ = self.stdin.write_all(format!("{line}\n").as_bytes()).await;
-        let answer = match tokio::time::timeout(limit, self.lines.next_line()).await {
+        let answer = match tokio::time::timeout(limit, next_line(&mut self.answers)).await {
             Err(_) => return Err(self.fault(&format!("does not answer within {} s", limit.as_secs()))),
             Ok(Err(error)) => return Err(self.fault(&format!("does not answer with text ({error})"))),
             Ok(Ok(None)) => {
@@ -215,6 +236,19 @@ impl Process {
     }
 }
 
+/// The next line, which may not be without end; nothing, if there is none.
+async fn next_line(from: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<String>> {
+    let mut line = Vec::new();
+    if from.take(LINE).read_until(b'\n', &mut line).await? == 0 {
+        return Ok(None);
+    }
+    if line.len() as u64 == LINE && !line.ends_with(b"\n") {
+        return Err(io::Error::other(format!("a line of it is longer than {} MB", LINE / 1024 / 1024)));
+    }
+    let line = String::from_utf8(line).map_err(|_| io::Error::other("it is not UTF-8"))?;
+    Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
 /// A connection that the program reports.
 struct Session {
     process: Process,
@@ -236,6 +270,26 @@ impl Open for Session {
         // A process that does not follow the protocol is not used again; it ends here.
         if let Ok(Answer::Closed) = process.ask(&json!({ "kind": "close" }), LIMIT).await {
             idle.lock().unwrap_or_else(PoisonError::into_inner).push(process);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_line_without_end_is_an_error_before_it_fills_the_memory() {
+        let mut endless = BufReader::new(tokio::io::repeat(b'a'));
+        let error = next_line(&mut endless).await.expect_err("no line").to_string();
+        assert_eq!(error, "a line of it is longer than 1 MB");
+    }
+
+    #[tokio::test]
+    async fn lines_end_as_on_any_system() {
+        let mut lines = BufReader::new(&b"one\r\ntwo\nthree"[..]);
+        for expected in [Some("one"), Some("two"), Some("three"), None] {
+            assert_eq!(next_line(&mut lines).await.expect("a line").as_deref(), expected);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a client has to do, and what it is given.
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +9,11 @@ use async_trait::async_trait;
 use openssl::x509::X509;
 
 use super::unavailable::ProgramError;
+use crate::leaks::Traces;
 use crate::runfolder::RunFolder;
+use crate::vocabulary::KongImage;
 use kong_pg_client::conf::KongConf;
-use kong_pg_client::{Profile, Refusal, Settings, Stack};
+use kong_pg_client::{Profile, Refusal, Settings, Stack, Tap};
 
 /// A request to a client to connect as Kong would.
 #[derive(Debug, Clone)]
@@ -29,6 +32,10 @@ pub struct Task {
     pub stack: Stack,
     /// The container of the server, if it runs in one and no proxy is in front of it.
     pub container: Option<String>,
+    /// Whether a later task takes its connection from the pool.
+    pub pools: bool,
+    /// A listener to the connection, for clients in this process.
+    pub tap: Option<Tap>,
 }
 
 /// Kong's configuration as it is written.
@@ -95,6 +102,16 @@ pub trait Open: Send {
 
     /// Ends it as the client does.
     async fn close(self: Box<Self>);
+
+    /// Puts it into the client's pool of idle connections, and connects with other settings meanwhile.
+    ///
+    /// # Errors
+    /// The client has no such pool, or makes no attempt.
+    #[expect(clippy::must_use_candidate, reason = "async_trait makes it a function that returns a future")]
+    async fn connect_from_pool(self: Box<Self>, _task: &Task) -> Result<Attempt, ClientError> {
+        self.close().await;
+        Err(ClientError::Unsupported("the client has no pool of connections as Kong has".into()))
+    }
 }
 
 /// Why a client makes no attempt.
@@ -131,6 +148,14 @@ pub trait Client: Send + Sync {
     /// Connects, and asks for the server's version. The future may be dropped at any time and must leave nothing behind.
     async fn connect(&self, task: &Task) -> Result<Attempt, ClientError>;
 
+    /// Gets ready to connect more often than once.
+    ///
+    /// # Errors
+    /// It is a new process for each connection, or cannot do what is asked for.
+    async fn repeater(&self, _task: &Task, _tuning: Tuning) -> Result<Box<dyn Repeater>, ClientError> {
+        Err(ClientError::Unsupported("each of its connections is a new process".into()))
+    }
+
     /// What it is, with its version.
     fn about(&self) -> String;
 
@@ -139,8 +164,8 @@ pub trait Client: Send + Sync {
         Duration::from_secs(2)
     }
 
-    /// The Kong release it contains, as this program names releases, if it is a real Kong.
-    fn release(&self) -> Option<String> {
+    /// The releases that it can run as, each by the name of its exact version, if it is a real Kong.
+    fn releases(&self) -> Option<Vec<String>> {
         None
     }
 
@@ -148,15 +173,49 @@ pub trait Client: Send + Sync {
     async fn close(&self) {}
 }
 
+/// A client that has read its configuration once and connects again and again, as one that stays does: what is measured
+/// of it is its connections alone.
+#[async_trait]
+pub trait Repeater: Send {
+    /// Connects, and asks for the server's version. Returns the server's process that serves the connection.
+    ///
+    /// # Errors
+    /// The client's report if there is no answer.
+    async fn connect(&mut self) -> Result<i32, Refusal>;
+
+    /// Ends the connection, or says with `false` that it stays until there is another.
+    async fn disconnect(&mut self) -> bool;
+
+    /// Its processes besides this one.
+    fn processes(&self) -> Vec<i32> {
+        Vec::new()
+    }
+}
+
+/// What a client that is measured does differently from Kong, which cannot be configured for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tuning {
+    /// The group of the key exchange that it offers first, and no other, by OpenSSL's name: `P-256`.
+    pub group: Option<&'static str>,
+    /// Whether it begins with TLS, without asking for it (PostgreSQL 17).
+    pub direct: bool,
+}
+
 /// What clients need that is not on every machine.
 #[derive(Debug, Clone)]
 pub struct ClientOptions {
     /// The folder of the run, for their files.
     pub run: Arc<RunFolder>,
-    /// The image of Kong.
-    pub kong_image: Option<String>,
+    /// Where they note what cells use.
+    pub traces: Arc<Traces>,
+    /// The images of Kong.
+    pub kong_images: Vec<KongImage>,
     /// Whether an image that is missing may be built, which takes a minute.
     pub may_build: bool,
+    /// Checkouts of pgmoon, and of lua-resty-openssl, which it needs.
+    pub pgmoon: Vec<PathBuf>,
+    /// The image with nginx, Lua and LuaSec to run them in, instead of the programs of this machine.
+    pub openresty_image: Option<String>,
     /// The command line of the external client.
     pub command: Option<String>,
 }

@@ -6,7 +6,6 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bollard::container::LogOutput;
 use bollard::query_parameters::{InspectContainerOptions, LogsOptionsBuilder};
 use futures_util::StreamExt;
@@ -15,18 +14,15 @@ use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, ContainerRequest, CopyTargetOptions, GenericImage, ImageExt};
 
 use super::unavailable::ContainerError;
-use super::{Attempt, Client, ClientError, ClientOptions, Established, Task, Unavailable, translate};
+use super::{Attempt, ClientError, Established, Task, Unavailable, translate};
 use crate::runfolder::{CONTAINER_LABEL, announce_pull};
+use crate::vocabulary::KongImage;
 use kong_pg_client::conf::{FILE_KEYS, KongConf};
-use kong_pg_client::{ErrorDelivery, Stage};
-use kong_pg_client::{PREFIX, Refusal, Stack};
+use kong_pg_client::{Edition, ErrorDelivery, PREFIX, Refusal, Stack, Stage, is_patch_of};
 use postgres_tls_server::engine;
 
 /// How long a container may take to be made and to begin.
 const LIMIT: Duration = Duration::from_secs(60);
-
-/// How long a Kong may take beside pg_timeout. A cell with the default --timeout has time for it.
-const PATIENCE: Duration = Duration::from_secs(40);
 
 /// What Kong prints when it reaches a database that has not been bootstrapped.
 const EMPTY_DATABASE: &str = "needs bootstrapping";
@@ -49,33 +45,60 @@ pub(super) struct Image {
     name: String,
     /// What `kong version` prints.
     version: String,
+    /// The exact version as this program names releases: `3.9.1-oss`.
+    release: String,
     run: String,
     engine: bollard::Docker,
-    /// Whether the engine is on this machine, so that its containers can share our loopback.
-    is_local: bool,
+    /// Whether containers can share our loopback interface.
+    shares_loopback: bool,
 }
 
 impl Image {
-    /// Finds the image, and asks the Kong in it for its version.
-    pub(super) async fn find(needs: &ClientOptions) -> Result<Self, Unavailable> {
-        let engine = engine::connect().await?;
-        let missing = "an engine answers; name an image with --kong-image REF (kong:3.9, kong/kong-gateway:3.10)";
-        let name = needs.kong_image.clone().ok_or_else(|| Unavailable::missing(missing))?;
-        engine::have_image(&engine, &name, announce_pull).await?;
-        let run = needs.run.path().to_string_lossy().into_owned();
-        let mut image = Self { name, version: String::new(), run, engine, is_local: engine::is_local() };
+    /// How long a Kong may take beside pg_timeout. A cell with the default --timeout has time for it.
+    pub(super) const PATIENCE: Duration = Duration::from_secs(40);
+
+    /// Finds the image, and asks the Kong in it for its version, which must be the one that is named.
+    pub(super) async fn find(request: &KongImage, engine: &bollard::Docker, run: &str) -> Result<Self, Unavailable> {
+        let name = request.image.clone();
+        engine::have_image(engine, &name, announce_pull).await?;
+        let (version, release) = (String::new(), String::new());
+        let shares_loopback = engine::shares_this_machine(engine).await;
+        let mut image = Self { name, version, release, run: run.to_owned(), engine: engine.clone(), shares_loopback };
         // Without the entry point of the official images, which takes 20 s for it.
-        let request = image.request(image.image().with_entrypoint("kong")).with_cmd(["version"]);
-        let ended = image.ended(request, |_| false).await;
+        let asked = image.request(image.image().with_entrypoint("kong")).with_cmd(["version"]);
+        let ended = image.ended(asked, |_| false).await;
         let ended = ended.map_err(|source| Unavailable::Kong { image: image.name.clone(), source })?;
         ended.output.lines().last().unwrap_or_default().trim().clone_into(&mut image.version);
-        if ended.status != Some(0) || release_of(&image.version).is_none() {
-            return Err(Unavailable::missing(format!(
-                "`kong version` in {} ends with {:?} and prints: {}",
-                image.name, ended.status, ended.output
-            )));
+        match release_of(&image.version).filter(|_| ended.status == Some(0)) {
+            Some(release) => image.release = release,
+            None => {
+                return Err(Unavailable::missing(format!(
+                    "`kong version` in {} ends with {:?} and prints: {}",
+                    image.name, ended.status, ended.output
+                )));
+            }
         }
-        Ok(image)
+        match &request.release {
+            Some(named) if !image.is_of(named) => {
+                Err(Unavailable::missing(format!("{}, and not {named} as --kong-image says", image.about())))
+            }
+            _ => Ok(image),
+        }
+    }
+
+    /// The exact version of its Kong, as this program names releases.
+    pub(super) fn release(&self) -> &str {
+        &self.release
+    }
+
+    /// Whether its Kong is of a release: `3.9`, `3.9-oss`, `3.9.1-oss`.
+    pub(super) fn is_of(&self, release: &str) -> bool {
+        is_patch_of(&self.release, release)
+    }
+
+    /// Its name, and what is in it.
+    pub(super) fn about(&self) -> String {
+        format!("{} contains Kong {}", self.name, self.version)
     }
 
     fn image(&self) -> GenericImage {
@@ -106,9 +129,9 @@ impl Image {
         let (network, address) = match &task.container {
             // Beside the server, in its own network.
             Some(container) => (format!("container:{container}"), ("127.0.0.1".to_owned(), 5432)),
-            None if self.is_local => ("host".to_owned(), (task.settings.host.clone(), task.settings.port)),
+            None if self.shares_loopback => ("host".to_owned(), (task.settings.host.clone(), task.settings.port)),
             None => {
-                let why = "a container of an engine on another machine does not reach this machine's loopback";
+                let why = "a container of a rootless engine, or of one on another machine, does not reach this one's loopback";
                 return Err(ClientError::Blocked(why.into()));
             }
         };
@@ -167,16 +190,11 @@ impl Image {
     }
 }
 
-#[async_trait]
-impl Client for Image {
-    async fn connect(&self, task: &Task) -> Result<Attempt, ClientError> {
-        let release = task.profile.to_string();
-        if release_of(&self.version).as_ref() != Some(&release) {
-            let why = format!("{} contains Kong {}, not {release}", self.name, self.version);
-            return Err(ClientError::Blocked(why));
-        }
+impl Image {
+    /// Connects as its Kong does.
+    pub(super) async fn connect(&self, task: &Task) -> Result<Attempt, ClientError> {
         if task.stack == Stack::Cosocket && task.profile.command_line != Stack::Cosocket {
-            let why = format!("the command line of {release} uses LuaSec, too; only its workers do not");
+            let why = format!("the command line of {} uses LuaSec, too; only its workers do not", task.profile);
             return Err(ClientError::Unsupported(why));
         }
         let ended = self.ended(self.task(task)?, |output| output.contains(UP)).await;
@@ -195,19 +213,8 @@ impl Client for Image {
         }
     }
 
-    fn about(&self) -> String {
-        format!("{}: {}", self.name, self.version)
-    }
-
-    fn release(&self) -> Option<String> {
-        release_of(&self.version)
-    }
-
-    fn patience(&self) -> Duration {
-        PATIENCE
-    }
-
-    async fn close(&self) {
+    /// Ends what it may have left running.
+    pub(super) async fn close(&self) {
         let label = engine::Label { key: CONTAINER_LABEL.to_owned(), value: self.run.clone() };
         engine::remove_labelled(&self.engine, &label).await;
     }
@@ -251,15 +258,13 @@ fn files(task: &Task) -> BTreeSet<PathBuf> {
     paths.flat_map(inside).collect()
 }
 
-/// A release as this suite names it, from the output of `kong version`: `3.9.1`, `Kong Enterprise 3.10.0.2`.
+/// An exact version as this program names releases, from the output of `kong version`: `3.9.1`,
+/// `Kong Enterprise 3.10.0.2`.
 fn release_of(version: &str) -> Option<String> {
-    let edition = if version.contains("Enterprise") { "enterprise" } else { "oss" };
+    let edition = if version.contains("Enterprise") { Edition::Enterprise } else { Edition::Oss };
     let number = version.split_whitespace().last()?;
-    let mut parts = number.split('.').map(str::parse::<u8>);
-    match (parts.next(), parts.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) => Some(format!("{major}.{minor}-{edition}")),
-        _ => None,
-    }
+    let parts: Vec<_> = number.split('.').map(str::parse::<u32>).collect();
+    (parts.len() > 1 && parts.iter().all(Result::is_ok)).then(|| format!("{number}-{edition}"))
 }
 
 /// What a container printed, and how it ended.
@@ -368,8 +373,8 @@ mod tests {
     }
 
     #[rstest]
-    #[case("3.9.1", Some("3.9-oss"))]
-    #[case("Kong Enterprise 3.10.0.2", Some("3.10-enterprise"))]
+    #[case("3.9.1", Some("3.9.1-oss"))]
+    #[case("Kong Enterprise 3.10.0.2", Some("3.10.0.2-enterprise"))]
     #[case("command not found", None)]
     fn a_release_is_read_from_the_output_of_kong_version(#[case] version: &str, #[case] release: Option<&str>) {
         assert_eq!(release_of(version).as_deref(), release);

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,11 +10,13 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use super::{Attempt, Client, ClientError, Established, Open, Task, Unavailable, translate};
-use crate::runfolder::RunFolder;
+use super::{
+    Attempt, Client, ClientError, ClientOptions, Established, Open, Repeater, Task, Tuning, Unavailable, translate,
+};
+use crate::leaks::{Trace, Traces};
 use crate::vocabulary::TlsVersion;
 use kong_pg_client::Stage;
-use kong_pg_client::{Refusal, combine};
+use kong_pg_client::{Refusal, Settings, combine};
 use postgres_tls_server::folders_of_binaries;
 
 /// How long psql may take to end.
@@ -30,19 +33,23 @@ pub(super) struct Psql {
     program: PathBuf,
     version: String,
     folder: PathBuf,
+    traces: Arc<Traces>,
 }
 
 impl Psql {
     /// The newest psql of this machine.
-    pub(super) async fn find(run: &RunFolder) -> Result<Self, Unavailable> {
-        let folder =
-            run.private("libpq").map_err(|source| Unavailable::Io { what: "no folder for psql".into(), source })?;
+    pub(super) async fn find(needs: &ClientOptions) -> Result<Self, Unavailable> {
+        let folder = needs
+            .run
+            .private("libpq")
+            .map_err(|source| Unavailable::Io { what: "no folder for psql".into(), source })?;
         let mut newest = None;
         for candidate in folders_of_binaries() {
             let program = candidate.join("psql");
             let Some((major, version)) = version(&program).await else { continue };
             if newest.as_ref().is_none_or(|(known, _)| major > *known) {
-                newest = Some((major, Self { program, version, folder: folder.clone() }));
+                let (folder, traces) = (folder.clone(), needs.traces.clone());
+                newest = Some((major, Self { program, version, folder, traces }));
             }
         }
         match newest {
@@ -52,15 +59,15 @@ impl Psql {
         }
     }
 
-    /// Starts psql, with a mode for TLS.
-    fn spawn(&self, task: &Task, mode: &str, folder: &Path) -> Result<Child, ClientError> {
+    /// What psql and libpq take for a connection, with a mode for TLS.
+    fn parameters(task: &Task, mode: &str, folder: &Path) -> Result<String, ClientError> {
         let settings = &task.settings;
         let mut parameters = vec![
             ("host", settings.host.clone()),
             ("port", settings.port.to_string()),
             ("user", settings.user.clone()),
             ("dbname", settings.database.clone()),
-            // In seconds; one is taken for two.
+            // In seconds; libpq reads 1 as 2.
             ("connect_timeout", settings.timeout_ms.div_ceil(1000).to_string()),
             ("gssencmode", "disable".into()),
             ("sslmode", mode.into()),
@@ -70,20 +77,29 @@ impl Psql {
         }
         let quoted =
             |(name, value): (&str, String)| format!("{name}='{}'", value.replace('\\', "\\\\").replace('\'', "\\'"));
-        let parameters: Vec<_> = parameters.into_iter().map(quoted).collect();
+        Ok(parameters.into_iter().map(quoted).collect::<Vec<_>>().join(" "))
+    }
+
+    /// Starts psql.
+    fn spawn(&self, task: &Task, parameters: &str, folder: &Path) -> Result<Child, ClientError> {
+        let trace = Trace::of_folder(folder.to_owned());
         let mut command = Command::new(&self.program);
         command.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--no-password", "--dbname"]);
-        command.arg(parameters.join(" "));
+        command.arg(parameters);
         // Nothing of the caller's PostgreSQL or OpenSSL settings may leak into it.
         command.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C").env("HOME", folder);
         command.env("OPENSSL_CONF", folder.join("openssl.cnf"));
-        if let Some(password) = &settings.password {
+        let (variable, value) = trace.environment();
+        command.env(variable, value);
+        if let Some(password) = &task.settings.password {
             command.env("PGPASSWORD", password);
         }
         // A group of its own: Ctrl-C is for us.
         command.process_group(0).kill_on_drop(true).current_dir(folder);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.spawn().map_err(|error| ClientError::environment("start psql", error))
+        let child = command.spawn().map_err(|error| ClientError::environment("start psql", error))?;
+        self.traces.uses(&task.cell, trace.from_the_start(child.id()));
+        Ok(child)
     }
 
     async fn attempt(&self, task: &Task, mode: &str) -> Result<Result<Session, Refusal>, ClientError> {
@@ -91,12 +107,13 @@ impl Psql {
         let folder = tempfile::Builder::new().prefix("libpq-").tempdir_in(&self.folder).map_err(failed)?;
         let conf = translate::openssl_conf(task.settings.security_level);
         translate::write(folder.path(), "openssl.cnf", conf.as_bytes()).map_err(failed)?;
-        let mut child = self.spawn(task, mode, folder.path())?;
+        let parameters = Self::parameters(task, mode, folder.path())?;
+        let mut child = self.spawn(task, &parameters, folder.path())?;
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(ClientError::environment("talk to psql", "it has no pipes"));
         };
         let lines = BufReader::new(stdout).lines();
-        let mut session = Session { child, stdin, lines, pid: 0, _folder: folder };
+        let mut session = Session { child, stdin, lines, parameters, pid: 0, _folder: folder };
         Ok(match session.begin().await {
             Ok(()) => Ok(session),
             Err(refusal) => Err(refusal),
@@ -104,19 +121,24 @@ impl Psql {
     }
 }
 
+/// What comes closest to Kong's settings.
+fn mode(settings: &Settings) -> &'static str {
+    match (settings.ssl, settings.ssl_verify) {
+        (false, _) => "disable",
+        (true, false) => "require",
+        (true, true) => "verify-ca",
+    }
+}
+
 #[async_trait]
 impl Client for Psql {
     async fn connect(&self, task: &Task) -> Result<Attempt, ClientError> {
         let settings = &task.settings;
-        let mode = match (settings.ssl, settings.ssl_verify) {
-            (false, _) => "disable",
-            (true, false) => "require",
-            (true, true) => "verify-ca",
-        };
+        let mode = mode(settings);
         let mut connections = 0;
         let mut result = self.attempt(task, mode).await?;
         connections += usize::from(result.as_ref().map_or_else(reached, |_| true));
-        // libpq has no mode that goes on in plaintext after `N` and after nothing else: `prefer` also does when a
+        // libpq has no mode that continues in plaintext after `N` and after nothing else: `prefer` also does when a
         // handshake fails, or a login. So it is asked twice.
         let refused_for = |text: &str| result.as_ref().is_err_and(|refusal| refusal.text.ends_with(text));
         if settings.ssl && !settings.ssl_required && refused_for(NO_TLS) {
@@ -125,6 +147,15 @@ impl Client for Psql {
         }
         let result = result.map(|session| Established::open(session.pid, session));
         Ok(Attempt { result, connections: Some(connections), certificate: None })
+    }
+
+    async fn repeater(&self, task: &Task, tuning: Tuning) -> Result<Box<dyn Repeater>, ClientError> {
+        if tuning != Tuning::default() {
+            return Err(ClientError::Unsupported("psql is not configured for it".into()));
+        }
+        let began = self.attempt(task, mode(&task.settings)).await?;
+        let session = began.map_err(|refusal| ClientError::environment("connect with psql", refusal.text))?;
+        Ok(Box::new(Reconnecting(session)))
     }
 
     fn about(&self) -> String {
@@ -138,7 +169,7 @@ impl Client for Psql {
 }
 
 async fn version(program: &Path) -> Option<(u16, String)> {
-    // Debian has another program of that name, which looks for this one.
+    // Debian's program of the same name is a wrapper that looks for this one.
     if program.canonicalize().ok()?.file_name()? != "psql" {
         return None;
     }
@@ -178,7 +209,10 @@ fn versions(offered: &[TlsVersion]) -> Result<Vec<(&'static str, String)>, Clien
     let (Some(first), Some(last)) = (offered.first(), offered.last()) else { return Ok(Vec::new()) };
     if *last as usize - *first as usize + 1 != offered.len() {
         let names: Vec<_> = offered.iter().map(|version| version.as_str()).collect();
-        return Err(ClientError::Unsupported(format!("libpq offers a range of versions, {} is none", names.join(" "))));
+        return Err(ClientError::Unsupported(format!(
+            "libpq offers a range of versions, and {} is not one",
+            names.join(" ")
+        )));
     }
     let name = |version: &TlsVersion| version.as_str().to_owned();
     Ok(vec![("ssl_min_protocol_version", name(first)), ("ssl_max_protocol_version", name(last))])
@@ -194,6 +228,8 @@ struct Session {
     child: Child,
     stdin: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
+    /// Of its connection.
+    parameters: String,
     pid: i32,
     _folder: TempDir,
 }
@@ -250,6 +286,28 @@ impl Open for Session {
         drop(stdin);
         // It is killed if it does not end.
         let _ = tokio::time::timeout(END_LIMIT, child.wait()).await;
+    }
+}
+
+/// A psql that stays, so that its start is no part of its connections.
+struct Reconnecting(Session);
+
+#[async_trait]
+impl Repeater for Reconnecting {
+    async fn connect(&mut self) -> Result<i32, Refusal> {
+        let escaped = self.0.parameters.replace('\\', "\\\\").replace('\'', "\\'");
+        // psql closes the connection before once it has this one.
+        let question = format!("\\connect -reuse-previous=off '{escaped}'\nSELECT pg_backend_pid();\n");
+        let pid = self.0.ask(&question).await?;
+        Ok(pid.parse().unwrap_or_default())
+    }
+
+    async fn disconnect(&mut self) -> bool {
+        false
+    }
+
+    fn processes(&self) -> Vec<i32> {
+        self.0.child.id().and_then(|id| id.try_into().ok()).into_iter().collect()
     }
 }
 

@@ -6,25 +6,32 @@ mod command;
 mod interface;
 mod kong;
 mod kong_image;
+mod kong_images;
 mod libpq;
+mod limited;
 mod openresty;
 mod rustls;
 mod translate;
 mod unavailable;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 pub(crate) use self::accept_any::AcceptAny;
 pub use self::by_hand::ByHand;
 pub use self::interface::{
-    Attempt, Client, ClientError, ClientOptions, Connection, Established, KongConfFiles, Open, Task,
+    Attempt, Client, ClientError, ClientOptions, Connection, Established, KongConfFiles, Open, Repeater, Task, Tuning,
 };
 pub use self::unavailable::{ClientUnavailable, ContainerError, ProgramError, Unavailable};
 
+use crate::leaks::Traces;
 use crate::vocabulary::ClientKind;
 
 /// The clients of a run.
-pub struct Clients(HashMap<ClientKind, Box<dyn Client>>);
+pub struct Clients {
+    by_kind: HashMap<ClientKind, Box<dyn Client>>,
+    traces: Arc<Traces>,
+}
 
 impl Clients {
     /// Prepares clients.
@@ -39,30 +46,43 @@ impl Clients {
                 client(*kind, needs).await.map_err(|why| ClientUnavailable { kind: *kind, why: Box::new(why) })?,
             );
         }
-        Ok(Self(clients))
+        Ok(Self { by_kind: clients, traces: needs.traces.clone() })
     }
 
     /// One of them.
     pub(crate) fn get(&self, kind: ClientKind) -> Result<&dyn Client, ClientError> {
-        let client = self.0.get(&kind).map(AsRef::as_ref);
+        let client = self.by_kind.get(&kind).map(AsRef::as_ref);
         client.ok_or_else(|| ClientError::environment(format!("connect with {kind}"), "it was not prepared"))
     }
 
-    /// The release of the real Kong among them.
+    /// The releases of the real Kongs among them, each by the name of its exact version, in the order of their images.
     #[must_use]
-    pub fn release(&self) -> Option<String> {
-        self.0.values().find_map(|client| client.release())
+    pub fn releases(&self) -> Option<Vec<String>> {
+        self.by_kind.values().find_map(|client| client.releases())
     }
 
     /// What they are, with their versions.
     #[must_use]
     pub fn about(&self) -> BTreeMap<ClientKind, String> {
-        self.0.iter().map(|(kind, client)| (*kind, client.about())).collect()
+        self.by_kind.iter().map(|(kind, client)| (*kind, client.about())).collect()
+    }
+
+    /// What cells use, to find what they leave behind.
+    pub(crate) fn traces(&self) -> &Traces {
+        &self.traces
+    }
+
+    /// Whether some of them may run in containers.
+    #[must_use]
+    pub fn may_be_contained(&self) -> bool {
+        [ClientKind::KongImage, ClientKind::Openresty, ClientKind::Pgmoon]
+            .iter()
+            .any(|kind| self.by_kind.contains_key(kind))
     }
 
     /// Ends what they may have left running.
     pub async fn close(&self) {
-        for client in self.0.values() {
+        for client in self.by_kind.values() {
             client.close().await;
         }
     }
@@ -72,10 +92,11 @@ async fn client(kind: ClientKind, needs: &ClientOptions) -> Result<Box<dyn Clien
     Ok(match kind {
         ClientKind::Kong => Box::new(kong::EmulatedKong),
         ClientKind::Openresty => Box::new(openresty::OpenResty::find(needs).await?),
-        ClientKind::Libpq => Box::new(libpq::Psql::find(&needs.run).await?),
+        ClientKind::Pgmoon => Box::new(openresty::OpenResty::with_pgmoon(needs).await?),
+        ClientKind::Libpq => Box::new(libpq::Psql::find(needs).await?),
         ClientKind::Rustls => Box::new(rustls::RustlsClient),
-        ClientKind::Command => Box::new(command::Program::probe(needs.command.as_deref()).await?),
-        ClientKind::KongImage => Box::new(kong_image::Image::find(needs).await?),
+        ClientKind::Command => Box::new(command::Program::probe(needs).await?),
+        ClientKind::KongImage => Box::new(kong_images::Images::find(needs).await?),
     })
 }
 

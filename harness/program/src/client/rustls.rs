@@ -14,7 +14,7 @@ use ::rustls::crypto::ring;
 use ::rustls::pki_types::pem::PemObject;
 use ::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use ::rustls::version::{TLS12, TLS13};
-use ::rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use ::rustls::{ClientConfig, NamedGroup, RootCertStore, SupportedProtocolVersion};
 use async_trait::async_trait;
 use bytes::BytesMut;
 use openssl::hash::MessageDigest;
@@ -31,7 +31,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client;
 
 use super::accept_any::AcceptAny;
-use super::{Attempt, Client, ClientError, Established, Open, Task, translate};
+use super::limited::Limited;
+use super::{Attempt, Client, ClientError, Established, Open, Repeater, Task, Tuning, translate};
 use crate::vocabulary::TlsVersion;
 use kong_pg_client::Stage;
 use kong_pg_client::{Refusal, combine};
@@ -42,13 +43,9 @@ pub(super) struct RustlsClient;
 #[async_trait]
 impl Client for RustlsClient {
     async fn connect(&self, task: &Task) -> Result<Attempt, ClientError> {
-        let tls = if task.settings.ssl { Some(configuration(task)?) } else { None };
+        let tls = if task.settings.ssl { Some(configuration(task, Tuning::default())?) } else { None };
         let mut seen = Seen::default();
-        let limit = Duration::from_millis(task.settings.timeout_ms);
-        let result = match tokio::time::timeout(limit, connect(task, tls, &mut seen)).await {
-            Ok(result) => result,
-            Err(_) => Err(Refusal::in_other_words(seen.stage, &format!("not done after {} ms", limit.as_millis()))),
-        };
+        let result = connect_in_time(task, tls, false, &mut seen).await;
         let result = result.map(|session| Established::open(session.pid, session));
         Ok(Attempt {
             result,
@@ -57,8 +54,38 @@ impl Client for RustlsClient {
         })
     }
 
+    async fn repeater(&self, task: &Task, tuning: Tuning) -> Result<Box<dyn Repeater>, ClientError> {
+        let tls = if task.settings.ssl { Some(configuration(task, tuning)?) } else { None };
+        let tls = tls.transpose().map_err(|error| ClientError::environment("configure rustls", error))?;
+        Ok(Box::new(Configured { task: task.clone(), tls, direct: tuning.direct, open: None }))
+    }
+
     fn about(&self) -> String {
         "built in: tokio-postgres over rustls, verifying with webpki".into()
+    }
+}
+
+/// A client with its files read.
+struct Configured {
+    task: Task,
+    tls: Option<Arc<ClientConfig>>,
+    direct: bool,
+    open: Option<Session>,
+}
+
+#[async_trait]
+impl Repeater for Configured {
+    async fn connect(&mut self) -> Result<i32, Refusal> {
+        let tls = self.tls.clone().map(Ok);
+        let session = connect_in_time(&self.task, tls, self.direct, &mut Seen::default()).await?;
+        Ok(self.open.insert(session).pid)
+    }
+
+    async fn disconnect(&mut self) -> bool {
+        if let Some(session) = self.open.take() {
+            Box::new(session).close().await;
+        }
+        true
     }
 }
 
@@ -94,12 +121,21 @@ enum TlsFilesError {
     Verifier(#[from] VerifierBuilderError),
 }
 
-async fn connect(task: &Task, tls: Option<Tls>, seen: &mut Seen) -> Result<Session, Refusal> {
+async fn connect_in_time(task: &Task, tls: Option<Tls>, direct: bool, seen: &mut Seen) -> Result<Session, Refusal> {
+    let limit = Duration::from_millis(task.settings.timeout_ms);
+    match tokio::time::timeout(limit, connect(task, tls, direct, seen)).await {
+        Ok(result) => result,
+        Err(_) => Err(Refusal::in_other_words(seen.stage, &format!("not done after {} ms", limit.as_millis()))),
+    }
+}
+
+async fn connect(task: &Task, tls: Option<Tls>, direct: bool, seen: &mut Seen) -> Result<Session, Refusal> {
     let settings = &task.settings;
     let io = |stage| move |error: io::Error| Refusal::in_other_words(stage, &error.to_string());
-    let mut stream = TcpStream::connect((settings.host.as_str(), settings.port)).await.map_err(io(Stage::Connect))?;
+    let stream = TcpStream::connect((settings.host.as_str(), settings.port)).await.map_err(io(Stage::Connect))?;
     // A startup message must not wait for the acknowledgement of the handshake's last flight.
     let _ = stream.set_nodelay(true);
+    let mut stream = Limited::new(stream);
     let mut config = Config::new();
     config.user(&settings.user).dbname(&settings.database);
     if let Some(password) = &settings.password {
@@ -107,7 +143,7 @@ async fn connect(task: &Task, tls: Option<Tls>, seen: &mut Seen) -> Result<Sessi
     }
     seen.stage = Stage::SslRequest;
     let in_tls = match tls {
-        Some(tls) if ask_for_tls(&mut stream, settings.ssl_required).await? => Some(tls),
+        Some(tls) if direct || ask_for_tls(&mut stream, settings.ssl_required).await? => Some(tls),
         _ => None,
     };
     let Some(tls) = in_tls else {
@@ -132,7 +168,7 @@ async fn connect(task: &Task, tls: Option<Tls>, seen: &mut Seen) -> Result<Sessi
 }
 
 /// Asks as Kong does: whatever is not `S` means plaintext, unless TLS is required.
-async fn ask_for_tls(stream: &mut TcpStream, required: bool) -> Result<bool, Refusal> {
+async fn ask_for_tls(stream: &mut Limited, required: bool) -> Result<bool, Refusal> {
     let refused = |text: &str| Refusal::in_other_words(Stage::SslRequest, text);
     let mut request = BytesMut::new();
     frontend::ssl_request(&mut request);
@@ -145,7 +181,7 @@ async fn ask_for_tls(stream: &mut TcpStream, required: bool) -> Result<bool, Ref
     }
 }
 
-fn configuration(task: &Task) -> Result<Tls, ClientError> {
+fn configuration(task: &Task, tuning: Tuning) -> Result<Tls, ClientError> {
     let of = |version: TlsVersion| -> Option<&'static SupportedProtocolVersion> {
         match version {
             TlsVersion::V1_2 => Some(&TLS12),
@@ -159,7 +195,14 @@ fn configuration(task: &Task) -> Result<Tls, ClientError> {
         return Err(ClientError::Unsupported("rustls speaks TLS 1.2 and TLS 1.3 only".into()));
     }
     let client = client_certificate(task)?;
-    Ok(build(task, &versions, client).map(Arc::new))
+    let built = build(task, &versions, tuning.group, client).map(|mut config| {
+        if tuning.direct {
+            // Without it, a server takes a connection that begins with TLS for one of another protocol.
+            config.alpn_protocols = vec![b"postgresql".to_vec()];
+        }
+        Arc::new(config)
+    });
+    Ok(built)
 }
 
 /// The client's certificates and its key; nothing, if there are none.
@@ -186,9 +229,14 @@ fn client_certificate(task: &Task) -> Result<Result<Own, TlsFilesError>, ClientE
 fn build(
     task: &Task,
     versions: &[&'static SupportedProtocolVersion],
+    group: Option<&str>,
     client: Result<Own, TlsFilesError>,
 ) -> Result<ClientConfig, TlsFilesError> {
-    let provider = Arc::new(ring::default_provider());
+    let mut provider = ring::default_provider();
+    if let Some(group) = group {
+        provider.kx_groups.retain(|offered| openssl_name(offered.name()) == Some(group));
+    }
+    let provider = Arc::new(provider);
     let builder = ClientConfig::builder_with_provider(provider.clone()).with_protocol_versions(versions)?;
     let verifier: Arc<dyn ServerCertVerifier> = if task.settings.ssl_verify {
         let mut roots = RootCertStore::empty();
@@ -208,9 +256,18 @@ fn build(
     }
 }
 
+fn openssl_name(group: NamedGroup) -> Option<&'static str> {
+    match group {
+        NamedGroup::X25519 => Some("X25519"),
+        NamedGroup::secp256r1 => Some("P-256"),
+        NamedGroup::secp384r1 => Some("P-384"),
+        _ => None,
+    }
+}
+
 /// A stream in TLS already.
 struct ReadyStream {
-    stream: client::TlsStream<TcpStream>,
+    stream: client::TlsStream<Limited>,
     certificate: Option<X509>,
 }
 

@@ -1,10 +1,9 @@
 //! kong.conf in terms that other clients have.
 
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::ClientError;
+use crate::runfolder::write_private;
 use crate::vocabulary::TlsVersion;
 use kong_pg_client::{Profile, Settings, Stack, read_as_kong};
 
@@ -61,8 +60,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, ClientError> {
 /// Writes a file that only we can read.
 pub(super) fn write(folder: &Path, name: &str, content: &[u8]) -> std::io::Result<PathBuf> {
     let path = folder.join(name);
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600).open(&path)?.write_all(content)?;
+    write_private(&path, content)?;
     Ok(path)
 }
 

@@ -1,6 +1,7 @@
-//! Two runs side by side: what regressed, what was fixed, and which version or client explains it.
+//! Two runs, or two parts of one, side by side: what regressed, what was fixed, and which version or client explains it.
 
 mod axes;
+mod parts;
 mod render;
 mod results;
 mod wording;
@@ -12,11 +13,13 @@ use serde::Serialize;
 use strum::Display;
 
 use axes::Axes;
-pub use axes::AxisChange;
+pub use axes::{Axis, AxisChange};
+pub use parts::{NoSuchPart, Parts};
 pub use render::{write_markdown, write_text};
 use results::{Cell, Observed};
 pub use results::{ReadError, Run};
-use wording::normalize;
+pub use wording::different_lines;
+use wording::{normalize, pattern};
 
 use crate::judge::Verdict;
 
@@ -39,14 +42,22 @@ pub enum Change {
     Gone,
 }
 
+impl Change {
+    /// Whether something else comes of the cell, and not only other words.
+    #[must_use]
+    pub fn is_of_outcome(self) -> bool {
+        matches!(self, Self::Regressed | Self::Fixed | Self::OutcomeChanged)
+    }
+}
+
 /// Cells that changed in one way for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Group {
     /// How they changed.
     pub change: Change,
-    /// What they were, in short.
+    /// What the first of them was, in short. The others differ from it at most in names and numbers.
     pub before: String,
-    /// What they are, in short.
+    /// What the first of them is, in short.
     pub after: String,
     /// The axes that all of them share and that cells which did not change do not: `only PostgreSQL 18`.
     pub only: Vec<String>,
@@ -54,19 +65,44 @@ pub struct Group {
     pub cells: Vec<String>,
 }
 
+/// A cell as it was and as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pair {
+    /// Its id in the old run, if it is in it.
+    pub was: Option<String>,
+    /// Its id in the new run, if it is in it.
+    pub is: Option<String>,
+    /// How it changed, if it did.
+    pub change: Option<Change>,
+}
+
+/// How many cells have a meaning in one of the two runs only, as the case is not about the other version.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct NotApplicable {
+    /// In the old run.
+    pub before: usize,
+    /// In the new run.
+    pub after: usize,
+}
+
 /// Two runs compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Comparison {
     /// What the two runs differ in as a whole: `PostgreSQL 17.12 -> 18.6`.
     pub axes: Vec<AxisChange>,
-    /// How many cells are in both.
+    /// How many cells are in both, and have a meaning in both.
     pub compared: usize,
+    /// How many have one in one of them only.
+    pub not_applicable: NotApplicable,
     /// How many cells changed, by the kind of change.
     pub counts: BTreeMap<Change, usize>,
     /// The changes, worst first and the largest groups first among them.
     pub groups: Vec<Group>,
     /// Whether the new run was interrupted, so that cells which are gone may only not have been reached.
     pub partial: bool,
+    /// All cells of both runs, in the order of the new one.
+    #[serde(skip)]
+    pub pairs: Vec<Pair>,
 }
 
 impl Comparison {
@@ -76,43 +112,100 @@ impl Comparison {
         let axes = Axes::of(old, new);
         let before: IndexMap<String, &Cell> = old.cells.iter().map(|cell| (axes.key(cell), cell)).collect();
         let after: IndexMap<String, &Cell> = new.cells.iter().map(|cell| (axes.key(cell), cell)).collect();
-        let mut grouped = IndexMap::<(Change, String, String), Vec<&Cell>>::new();
-        let mut compared = 0;
+        let mut grouped = Groups::default();
+        let mut pairs = Vec::new();
+        let (mut compared, mut not_applicable) = (0, NotApplicable::default());
+        let mut pair = |was: Option<&Cell>, is: Option<&Cell>, change| {
+            let id = |cell: Option<&Cell>| cell.map(|cell| cell.id.clone());
+            pairs.push(Pair { was: id(was), is: id(is), change });
+        };
         for (key, cell) in &after {
             let Some(was) = before.get(key) else {
-                grouped.entry((Change::New, String::new(), cell.verdict.to_string())).or_default().push(cell);
+                grouped.add(Change::New, (String::new(), cell.verdict.to_string()), cell);
+                pair(None, Some(cell), Some(Change::New));
                 continue;
             };
-            compared += 1;
-            if let Some(change) = change(was, cell) {
-                let (was, is) = describe(change, was, cell);
-                grouped.entry((change, was, is)).or_default().push(cell);
+            let change = match meaning(was, cell) {
+                Meaning::Both => {
+                    compared += 1;
+                    change(was, cell)
+                }
+                Meaning::New => {
+                    not_applicable.before += 1;
+                    None
+                }
+                Meaning::Old => {
+                    not_applicable.after += 1;
+                    None
+                }
+                Meaning::Neither => None,
+            };
+            pair(Some(was), Some(cell), change);
+            if let Some(change) = change {
+                grouped.add(change, describe(change, was, cell), cell);
             }
         }
         for (_, cell) in before.iter().filter(|(key, _)| !after.contains_key(*key)) {
-            grouped.entry((Change::Gone, cell.verdict.to_string(), String::new())).or_default().push(cell);
+            grouped.add(Change::Gone, (cell.verdict.to_string(), String::new()), cell);
+            pair(Some(cell), None, Some(Change::Gone));
         }
         let mut counts = BTreeMap::new();
         let mut groups = Vec::new();
-        for ((change, before, after), cells) in grouped {
+        for ((change, ..), Alike { before, after, cells }) in grouped.0 {
             *counts.entry(change).or_default() += cells.len();
             let only = axes::only(&cells, new);
-            groups.push(Group {
-                change,
-                before,
-                after,
-                only,
-                cells: cells.iter().map(|cell| cell.id.clone()).collect(),
-            });
+            let cells = cells.iter().map(|cell| cell.id.clone()).collect();
+            groups.push(Group { change, before, after, only, cells });
         }
         groups.sort_by_key(|group| (group.change, std::cmp::Reverse(group.cells.len())));
-        Self { axes: axes.changes, compared, counts, groups, partial: new.is_partial() }
+        Self { axes: axes.changes, compared, not_applicable, counts, groups, partial: new.is_partial(), pairs }
+    }
+
+    /// The cells that changed, by their ids in the new run, or in the old one if they are gone.
+    pub fn changed(&self) -> impl Iterator<Item = (&str, Change)> {
+        self.pairs.iter().filter_map(|pair| Some((pair.is.as_deref().or(pair.was.as_deref())?, pair.change?)))
     }
 
     /// Whether something is worse than it was; with `texts`, also if only words changed.
     #[must_use]
     pub fn is_worse(&self, texts: bool) -> bool {
         self.counts.contains_key(&Change::Regressed) || texts && self.counts.contains_key(&Change::TextChanged)
+    }
+}
+
+/// Changed cells by what they have in common: the change, and the patterns of before and after.
+#[derive(Default)]
+struct Groups<'a>(IndexMap<(Change, String, String), Alike<'a>>);
+
+/// Cells that changed alike, and what the first of them was and is.
+struct Alike<'a> {
+    before: String,
+    after: String,
+    cells: Vec<&'a Cell>,
+}
+
+impl<'a> Groups<'a> {
+    fn add(&mut self, change: Change, (before, after): (String, String), cell: &'a Cell) {
+        let alike = self.0.entry((change, pattern(&before), pattern(&after)));
+        alike.or_insert_with(|| Alike { before, after, cells: Vec::new() }).cells.push(cell);
+    }
+}
+
+/// In which runs a cell has a meaning.
+enum Meaning {
+    Both,
+    Old,
+    New,
+    Neither,
+}
+
+/// A cell that has a meaning in the new run only and is not as expected has one in both: it is to be seen.
+fn meaning(was: &Cell, is: &Cell) -> Meaning {
+    match (was.verdict == Verdict::Unsupported, is.verdict == Verdict::Unsupported) {
+        (true, true) => Meaning::Neither,
+        (true, false) if !is.verdict.is_problem() => Meaning::New,
+        (false, true) => Meaning::Old,
+        _ => Meaning::Both,
     }
 }
 
@@ -125,7 +218,7 @@ fn change(was: &Cell, is: &Cell) -> Option<Change> {
     if outcome(was) != outcome(is) {
         return Some(Change::OutcomeChanged);
     }
-    (texts(was) != texts(is)).then_some(Change::TextChanged)
+    (!says_the_same(was, is) && texts(was) != texts(is)).then_some(Change::TextChanged)
 }
 
 /// What came of a cell, whatever the words.
@@ -141,6 +234,14 @@ fn outcome(cell: &Cell) -> String {
         },
         Some(Observed { error: None, .. }) => "makes no connection".to_owned(),
         Some(_) => "is refused".to_owned(),
+    }
+}
+
+/// Whether both sides say the same to the letter, as in most cells.
+fn says_the_same(was: &Cell, is: &Cell) -> bool {
+    match (&was.observed, &is.observed) {
+        (Some(was), Some(is)) => (&was.error, &was.server_log) == (&is.error, &is.server_log),
+        _ => false,
     }
 }
 
@@ -184,85 +285,4 @@ fn differing_lines(was: &[String], is: &[String]) -> (String, String) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn run(cells: &[(&str, u16, &str, &str, &str)]) -> Run {
-        let cells: Vec<_> = cells
-            .iter()
-            .map(|(case, major, version, verdict, error)| {
-                let connected = error.is_empty();
-                let error = (!connected).then_some(error);
-                serde_json::json!({
-                    "id": format!("{case}@pg{major}+kong-latest+kong-luasec"), "scenario": "a", "case": case,
-                    "postgres": { "major": major, "version": version, "openssl": "3.0.19" },
-                    "client": "kong", "stack": "luasec", "kong": "3.15-enterprise", "verdict": verdict, "reason": null,
-                    "observed": { "connected": connected, "tls": null, "error": error, "server_log": [] }
-                })
-            })
-            .collect();
-        serde_json::from_value(serde_json::json!({ "planned": cells.len(), "cells": cells })).expect("a run")
-    }
-
-    fn changes(old: &Run, new: &Run) -> Vec<(Change, String, String)> {
-        let of = |group: Group| (group.change, group.before, group.after);
-        Comparison::new(old, new).groups.into_iter().map(of).collect()
-    }
-
-    #[test]
-    fn a_cell_that_was_good_and_is_not_has_regressed() {
-        let old = run(&[("a::x", 15, "15.18", "pass", ""), ("a::y", 15, "15.18", "fail", "closed")]);
-        let new = run(&[("a::x", 15, "15.18", "fail", "closed"), ("a::y", 15, "15.18", "pass", "")]);
-        let expected = [
-            (Change::Regressed, "connects in plaintext".to_owned(), "fail: closed".to_owned()),
-            (Change::Fixed, "fail: closed".to_owned(), "connects in plaintext".to_owned()),
-        ];
-        assert_eq!(changes(&old, &new), expected);
-        assert!(Comparison::new(&old, &new).is_worse(false));
-    }
-
-    #[test]
-    fn what_differs_in_every_run_is_no_change() {
-        let error = |folder| {
-            format!("SSL_CTX_load_verify_locations(\"/tmp/kong-pg-tls-{folder}/kong/kong-x/.ca_combined\") failed")
-        };
-        let old = run(&[("a::x", 15, "15.18", "pass", &error("aAbBcC"))]);
-        let new = run(&[("a::x", 15, "15.18", "pass", &error("dDeEfF"))]);
-        assert_eq!(changes(&old, &new), []);
-    }
-
-    #[test]
-    fn a_changed_text_is_worse_only_if_asked() {
-        let old = run(&[("a::x", 15, "15.18", "pass", "sslv3 alert certificate expired")]);
-        let new = run(&[("a::x", 15, "15.18", "pass", "ssl/tls alert certificate expired")]);
-        let compared = Comparison::new(&old, &new);
-        assert_eq!(compared.groups[0].change, Change::TextChanged);
-        assert!(!compared.is_worse(false) && compared.is_worse(true));
-    }
-
-    #[test]
-    fn runs_on_two_majors_are_compared_across_them_and_say_so() {
-        let old = run(&[("a::x", 17, "17.12", "pass", "")]);
-        let new = run(&[("a::x", 18, "18.6", "fail", "closed")]);
-        let compared = Comparison::new(&old, &new);
-        assert_eq!(compared.compared, 1);
-        assert_eq!(compared.axes[0].to_string(), "PostgreSQL 17.12 -> 18.6");
-    }
-
-    #[test]
-    fn an_axis_that_only_the_changed_cells_have_explains_them() {
-        let old = run(&[("a::x", 17, "17.12", "pass", ""), ("a::x", 18, "18.6", "pass", "")]);
-        let new = run(&[("a::x", 17, "17.12", "pass", ""), ("a::x", 18, "18.7", "fail", "closed")]);
-        assert_eq!(Comparison::new(&old, &new).groups[0].only, ["PostgreSQL 18"]);
-    }
-
-    #[test]
-    fn new_and_gone_cells_are_not_regressions() {
-        let old = run(&[("a::x", 15, "15.18", "pass", "")]);
-        let new = run(&[("a::y", 15, "15.18", "pass", "")]);
-        let compared = Comparison::new(&old, &new);
-        let kinds: Vec<_> = compared.groups.iter().map(|group| group.change).collect();
-        assert_eq!(kinds, [Change::New, Change::Gone]);
-        assert!(!compared.is_worse(true));
-    }
-}
+mod tests;

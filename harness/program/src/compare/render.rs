@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::{Change, Comparison, Group};
+use super::{AxisChange, Change, Comparison, Group};
 
 /// How many cells of a group are named.
 const CELLS: usize = 3;
@@ -12,10 +12,25 @@ const CELLS: usize = 3;
 const MINOR_GROUPS: usize = 10;
 
 impl Comparison {
-    fn summary(&self) -> String {
+    /// How many cells were compared, and how many changed in which way.
+    #[must_use]
+    pub fn summary(&self) -> String {
         let counts: Vec<_> = self.counts.iter().map(|(change, count)| format!("{count} {change}")).collect();
         let changes = if counts.is_empty() { "nothing changed".to_owned() } else { counts.join(", ") };
-        format!("{} cells compared: {changes}", self.compared)
+        format!("{} cells compared: {changes}{}", self.compared, self.not_applicable())
+    }
+
+    /// How many cells the runs do not share because the case is not about the other version.
+    fn not_applicable(&self) -> String {
+        let of = |axis: &str, value: &str| format!("{axis} {value}");
+        let (before, after) = match self.axes.first() {
+            Some(AxisChange { axis, before, after }) => (of(axis, before), of(axis, after)),
+            None => ("the old run".to_owned(), "the new run".to_owned()),
+        };
+        let sides = [(self.not_applicable.before, before), (self.not_applicable.after, after)];
+        let said = sides.into_iter().filter(|(count, _)| *count > 0);
+        let said: Vec<_> = said.map(|(count, side)| format!("{count} to {side}")).collect();
+        if said.is_empty() { String::new() } else { format!("; not applicable: {}", said.join(", ")) }
     }
 
     fn notes(&self) -> impl Iterator<Item = String> {
@@ -44,9 +59,13 @@ fn style(change: Change) -> Style {
     }
 }
 
-fn heading(group: &Group) -> String {
-    let only = if group.only.is_empty() { String::new() } else { format!(", only {}", group.only.join(", ")) };
-    format!("{} {}{only}", group.cells.len(), group.change)
+impl Group {
+    /// `12 outcome-changed, only stack luasec`
+    #[must_use]
+    pub fn heading(&self) -> String {
+        let only = if self.only.is_empty() { String::new() } else { format!(", only {}", self.only.join(", ")) };
+        format!("{} {}{only}", self.cells.len(), self.change)
+    }
 }
 
 /// Writes a comparison for a terminal.
@@ -57,7 +76,7 @@ pub fn write_text(out: &mut dyn Write, comparison: &Comparison) -> io::Result<()
     comparison.notes().try_for_each(|note| writeln!(out, "{note}"))?;
     for group in comparison.shown() {
         let style = style(group.change);
-        writeln!(out, "\n{style}{}{style:#}", heading(group))?;
+        writeln!(out, "\n{style}{}{style:#}", group.heading())?;
         if !group.before.is_empty() {
             writeln!(out, "  was  {}", group.before)?;
         }
@@ -91,7 +110,7 @@ pub fn write_markdown(out: &mut dyn Write, comparison: &Comparison) -> io::Resul
         let more = group.cells.len().saturating_sub(CELLS);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let (was, is) = (quoted(&group.before), quoted(&group.after));
-        writeln!(out, "| {} | {was} | {is} | {}{more} |", heading(group), cells.join("<br>"))?;
+        writeln!(out, "| {} | {was} | {is} | {}{more} |", group.heading(), cells.join("<br>"))?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::judge::Verdict;
-use crate::record::{self, EVENTS, Results, results_file};
+use crate::record::{self, CellRecord, EVENTS, ObservedRecord, Results, results_file};
 
 /// Why a result file cannot be compared.
 #[derive(Debug, thiserror::Error)]
@@ -40,8 +40,7 @@ impl Run {
     pub fn read(path: &Path) -> Result<Self, ReadError> {
         let path = results_file(path);
         if path.extension() == Path::new(EVENTS).extension() {
-            let run = serde_json::to_value(Results::read(&path)?);
-            return run.and_then(serde_json::from_value).map_err(|source| ReadError::Malformed { path, source });
+            return Ok(Self::from(&Results::read(&path)?));
         }
         let unreadable = |source| record::ReadError::Unreadable { path: path.clone(), source };
         let text = std::fs::read(&path).map_err(unreadable)?;
@@ -52,6 +51,12 @@ impl Run {
     #[must_use]
     pub fn is_partial(&self) -> bool {
         self.cells.len() < self.planned
+    }
+}
+
+impl From<&Results> for Run {
+    fn from(results: &Results) -> Self {
+        Self { planned: results.run.planned, cells: results.cells.iter().map(Cell::from).collect() }
     }
 }
 
@@ -73,6 +78,22 @@ impl Cell {
     }
 }
 
+impl From<&CellRecord> for Cell {
+    fn from(cell: &CellRecord) -> Self {
+        let CellRecord { id, postgres, client, stack, kong, verdict, observed, .. } = cell;
+        let (version, openssl) = (postgres.version.clone(), postgres.openssl.clone());
+        Self {
+            id: id.clone(),
+            postgres: Postgres { major: postgres.major.0, version, openssl },
+            client: client.to_string(),
+            stack: stack.to_string(),
+            kong: kong.clone(),
+            verdict: *verdict,
+            observed: observed.as_ref().map(Observed::from),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Postgres {
     pub(super) major: u16,
@@ -87,6 +108,17 @@ pub(super) struct Observed {
     pub(super) error: Option<String>,
     #[serde(default)]
     pub(super) server_log: Vec<String>,
+}
+
+impl From<&ObservedRecord> for Observed {
+    fn from(observed: &ObservedRecord) -> Self {
+        let tls = observed
+            .tls
+            .as_ref()
+            .and_then(|session| Some(Tls { version: session.version.clone()?, client_dn: session.client_dn.clone() }));
+        let (error, server_log) = (observed.error.clone(), observed.observation.server_log.clone());
+        Self { connected: observed.connected, tls, error, server_log }
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -48,7 +48,7 @@ pub struct Cause {
     /// Cases in which it shows, by id; globs are allowed.
     #[serde(default)]
     pub failing: Vec<String>,
-    /// Cases in which it is mended, by id; globs are allowed.
+    /// Cases in which it is fixed, by id; globs are allowed.
     #[serde(default)]
     pub passing: Vec<String>,
     /// Where it is known from, if no case of PostgreSQL and Kong alone can show it.

@@ -24,8 +24,27 @@ pub struct Document {
     pub title: String,
     /// Where it is to be found, and which issue of it was read.
     pub source: String,
+    /// The files that were read, each by a name of its own, so that a changed document is noticed.
+    #[serde(default)]
+    pub files: IndexMap<String, DocumentFile>,
     /// Its claims, each by the rest of its id.
     pub claims: IndexMap<String, Claim>,
+}
+
+/// A file of a document, as it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DocumentFile {
+    /// The repository on GitHub that it is in: `Kong/developer.konghq.com`.
+    pub repository: String,
+    /// The commit it was read at.
+    #[schemars(regex(pattern = "^[0-9a-f]{40}$"))]
+    pub commit: String,
+    /// Its path there.
+    pub path: String,
+    /// The SHA-256 of its content.
+    #[schemars(regex(pattern = "^[0-9a-f]{64}$"))]
+    pub sha256: String,
 }
 
 /// One checkable statement of a document.
@@ -36,6 +55,13 @@ pub struct Claim {
     pub under: String,
     /// What it says, in other words.
     pub says: String,
+    /// The file of the document that says it, by its name there; all of them, if not given.
+    pub file: Option<String>,
+    /// What it takes to try it, where this suite does not have it. The claim then may have no case, or one that only
+    /// such a thing can run.
+    pub needs: Option<String>,
+    /// What is known of it otherwise, with the source.
+    pub note: Option<String>,
 }
 
 impl ClaimsFile {

@@ -6,10 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::vocabulary::PostgresRange;
 
-/// What `differences.yaml` holds: clients whose texts are not Kong's, each with the places where it behaves differently.
+/// What `differences.yaml` holds: clients that are not Kong, each with the places where it behaves differently.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DifferencesFile {
+    /// Kong's real driver on Debian's stacks.
+    #[serde(default)]
+    pub pgmoon: Vec<DifferenceEntry>,
     /// PostgreSQL's own client library.
     #[serde(default)]
     pub libpq: Vec<DifferenceEntry>,

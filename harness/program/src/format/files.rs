@@ -37,7 +37,7 @@ pub struct FileDetails {
     /// The form of a key, a certificate or a revocation list; PEM, and PKCS#8 for keys, if not given.
     pub format: Option<Format>,
     /// The mode, in octal, or `recipe`: the one that the commands of the documentation leave; `0600` if not given.
-    #[schemars(regex(pattern = "^(0[0-7]{3}|recipe)$"))]
+    #[schemars(regex(pattern = "^(0[0-7]{3}|recipe)$"), extend("examples" = ["0640"]))]
     pub mode: Option<String>,
     /// Who owns it; the database user if not given.
     pub owner: Option<Owner>,

@@ -92,10 +92,13 @@ impl fmt::Display for Argument {
 pub struct Hangs {
     /// What the server logs; `[]` if it stays silent.
     pub postgres: ServerLog,
+    /// What the program between Kong and the server logs; nothing, if not given.
+    #[serde(default, skip_serializing_if = "ServerLog::is_silent")]
+    pub relay: ServerLog,
 }
 
 /// A connection, proved by the server.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Connects {
     /// The TLS version that `pg_stat_ssl` shows, or `off` for a connection in plaintext; not looked at, if not given.
@@ -111,6 +114,9 @@ pub struct Connects {
     /// What the server logs besides the connection itself; nothing, if not given.
     #[serde(default, skip_serializing_if = "ServerLog::is_silent")]
     pub postgres: ServerLog,
+    /// What the program between Kong and the server logs; nothing, if not given.
+    #[serde(default, skip_serializing_if = "ServerLog::is_silent")]
+    pub relay: ServerLog,
 }
 
 /// What `pg_stat_ssl` shows of a connection: one version, or any of a closed list.
@@ -152,10 +158,13 @@ pub struct Refused {
     pub raises: Option<KongText>,
     /// What the server logs; `[]` if it stays silent.
     pub postgres: ServerLog,
+    /// What the program between Kong and the server logs; nothing, if not given.
+    #[serde(default, skip_serializing_if = "ServerLog::is_silent")]
+    pub relay: ServerLog,
 }
 
 /// What Kong says: one text, or, where a race decides, any of a closed list.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum KongText {
     /// The only possible one.
@@ -165,7 +174,7 @@ pub enum KongText {
 }
 
 /// Texts of which a race decides one.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AnyText {
     /// The texts.
@@ -199,7 +208,7 @@ impl KongText {
 }
 
 /// What the server logs, line by line, without the lines that every connection has.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ServerLog {
     /// One line.
@@ -211,7 +220,7 @@ pub enum ServerLog {
 }
 
 /// Logs of which a race decides one.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AnyLog {
     /// The logs, each line by line.

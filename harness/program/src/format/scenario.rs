@@ -11,8 +11,9 @@ use super::outcome::{Expect, ServerLog};
 use super::pki::Pki;
 use super::points::At;
 use super::proxy::Proxy;
+use super::relay::Relay;
 use super::setting::{KongSettings, PostgresSettings};
-use crate::vocabulary::{OpenConnection, OpensslReleases, PostgresRange, TlsVersion};
+use crate::vocabulary::{ClientKind, OpenConnection, OpensslReleases, PostgresRange, TlsVersion};
 
 /// A documented mode: the server's configuration, the certificates, Kong's configuration, and the situations in it.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -150,6 +151,8 @@ pub struct Setup {
     pub kong_security_level: Option<u32>,
     /// A proxy between Kong and the server; none, if not given.
     pub proxy: Option<Proxy>,
+    /// A real program between Kong and the server; none, if not given. A case changes single settings of it.
+    pub relay: Option<Relay>,
 }
 
 /// A claim that a case proves: at every point, or at some of them.
@@ -219,8 +222,8 @@ pub struct Except {
     pub because: String,
 }
 
-/// Something that changes after a first connection, and what must happen then. A step has one of `reload`, `restart`
-/// and `read_only`.
+/// Something that changes after a first connection, and what must happen then. A step has one of `reload`, `restart`,
+/// `running_kong`, `read_only` and `from_pool`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
@@ -230,6 +233,11 @@ pub struct Step {
     pub restart: Option<Setup>,
     /// What is different on a second server, the one that Kong's read-only connection goes to.
     pub read_only: Option<Setup>,
+    /// What is changed beside a Kong that runs on, and on the server, with a reload of that. Kong keeps what it has read
+    /// when it started.
+    pub running_kong: Option<Setup>,
+    /// What is different for Kong's read-only connection to the same server, while the main one is idle in Kong's pool.
+    pub from_pool: Option<Setup>,
     /// What the server logs about the change, besides that it makes it; nothing, if not given.
     #[serde(default)]
     pub postgres: ServerLog,
@@ -247,11 +255,25 @@ pub struct AppliesTo {
     pub postgres: Option<PostgresRange>,
     /// Release lines of the OpenSSL that the server is linked with: `3.0`, `3.2+` or `1.1.1-3.5`.
     pub openssl: Option<OpensslReleases>,
+    /// Only a PostgreSQL that was built without TLS.
+    #[serde(default)]
+    pub built_without_tls: bool,
     /// The Kong releases it is about; without `--kong` it is run with these, and not with the newest.
     #[serde(default)]
     pub releases: Vec<String>,
-    /// Why not elsewhere; needed with `postgres` and `openssl`.
+    /// The only clients that can show it.
+    #[serde(default)]
+    pub clients: Vec<ClientKind>,
+    /// Why not elsewhere; needed with `postgres`, `openssl`, `built_without_tls` and `clients`.
     pub because: Option<String>,
+}
+
+impl AppliesTo {
+    /// Whether there are servers that it does not apply to.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        self.postgres.is_some() || self.openssl.is_some() || self.built_without_tls || !self.clients.is_empty()
+    }
 }
 
 /// The server's configuration. The keys of `conf` are those of postgresql.conf.

@@ -46,10 +46,15 @@ impl JsonSchema for PostgresSettings {
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         settings(
-            "postgresql.conf. With a setting that is not listed here, the server is started anew",
+            "postgresql.conf. With a setting that is not listed here, the server is restarted",
             POSTGRES_KEYS.iter().copied(),
         )
     }
+}
+
+/// Settings of a program whose settings the suite does not know.
+pub(super) fn free(what: &str) -> Schema {
+    settings(what, std::iter::empty())
 }
 
 fn settings<'k>(what: &str, keys: impl Iterator<Item = (&'k str, &'k str)>) -> Schema {

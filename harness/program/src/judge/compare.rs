@@ -48,6 +48,9 @@ pub enum Aspect {
     /// The server's log about the attempt.
     #[strum(serialize = "PostgreSQL's log")]
     ServerLog,
+    /// The log of the program between Kong and the server.
+    #[strum(serialize = "the log of the program between Kong and PostgreSQL")]
+    RelayLog,
 }
 
 /// One thing that was not as expected.
@@ -88,6 +91,7 @@ pub(super) fn compare(expected: &Expectation, observed: &Observation) -> Vec<Mis
     if let Some(outcome) = &expected.outcome {
         compare_attempt(outcome, observed, &mut mismatches);
         mismatches.compare(Aspect::ServerLog, expected.server_log.clone(), observed.judged_log.clone());
+        mismatches.compare(Aspect::RelayLog, expected.relay_log.clone(), observed.relay_log.clone());
     }
     mismatches.0
 }
@@ -201,7 +205,7 @@ fn hangs() -> Vec<String> {
     words(["waits without end"])
 }
 
-/// What came of an attempt, where something else was expected.
+/// The outcome of an attempt where another was expected.
 fn report(attempt: &Attempt) -> Vec<String> {
     match attempt {
         Attempt::NotMade => words(["no attempt"]),
@@ -234,7 +238,8 @@ mod tests {
 
     fn expectation(outcome: Option<ExpectedOutcome>, server: &[&str]) -> Expectation {
         let server_log = vec![server.iter().map(|line| (*line).to_owned()).collect()];
-        Expectation { reload: None, open_connection: None, outcome, server_log, answers: Vec::new() }
+        let relay_log = vec![Vec::new()];
+        Expectation { reload: None, open_connection: None, outcome, server_log, relay_log, answers: Vec::new() }
     }
 
     fn connects(tls: &str, client_dn: Option<&str>) -> Expectation {
@@ -345,6 +350,18 @@ mod tests {
         #[case] aspect: Aspect,
     ) {
         assert!(compare(&expected, &observed).iter().any(|mismatch| mismatch.aspect == aspect));
+    }
+
+    /// The log of the program between proves what it had with Kong.
+    #[rstest]
+    #[case::nothing(&[])]
+    #[case::another(&["LOG C: kong/kong@127.0.0.1 login attempt: db=kong user=kong tls=no"])]
+    fn another_log_of_the_program_between_is_a_mismatch(#[case] lines: &[&str]) {
+        let mut expected = connects("TLSv1.3", None);
+        expected.relay_log = vec![words(["LOG C: kong/kong@127.0.0.1 login attempt: db=kong user=kong tls=TLSv1.3"])];
+        let mut observed = connected(Some("TLSv1.3"), None);
+        observed.relay_log = lines.iter().map(|line| (*line).to_owned()).collect();
+        assert_eq!(compare(&expected, &observed)[0].aspect, Aspect::RelayLog);
     }
 
     #[test]

@@ -12,14 +12,26 @@ pub struct Expectation {
     /// What the server may log when it applies the configuration: any of these, each line by line. `null` if the case
     /// is not about that; then it must just apply it.
     pub reload: Option<Vec<Vec<String>>>,
-    /// What must become of the connection that Kong has kept open, if the step looks at one.
+    /// What must have happened to the connection that Kong has kept open, if the step looks at one.
     pub open_connection: Option<OpenConnection>,
     /// What must happen when Kong connects; `null` if it does not connect in this step.
     pub outcome: Option<ExpectedOutcome>,
     /// What the server may log about the attempt: any of these, each line by line.
     pub server_log: Vec<Vec<String>>,
+    /// What the program between Kong and the server may log about the attempt: any of these, each line by line.
+    #[serde(default = "silent", skip_serializing_if = "is_silent")]
+    pub relay_log: Vec<Vec<String>>,
     /// Queries of the superuser, each with the result it must have.
     pub answers: Vec<(String, String)>,
+}
+
+/// The log of a program that says nothing, or is not there.
+pub(crate) fn silent() -> Vec<Vec<String>> {
+    vec![Vec::new()]
+}
+
+fn is_silent(log: &[Vec<String>]) -> bool {
+    log == silent()
 }
 
 /// What must happen when Kong connects.

@@ -11,6 +11,7 @@ mod verdict;
 pub use compare::{Aspect, Mismatch};
 pub use decide::{Judgement, judge};
 pub use evidence::{Evidence, Expected, KnownDeviation, KnownDifference, Templates};
+pub(crate) use expectation::silent;
 pub use expectation::{Expectation, ExpectedOutcome};
 pub use observation::{Attempt, Delivery, Observation, Refusal, TlsSession};
 pub use verdict::Verdict;

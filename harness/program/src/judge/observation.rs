@@ -12,7 +12,7 @@ use crate::vocabulary::OpenConnection;
 pub struct Observation {
     /// What the server logged when it applied the configuration.
     pub reload: Vec<String>,
-    /// What came of the attempt to connect.
+    /// The outcome of the attempt to connect.
     pub attempt: Attempt,
     /// The certificate the server presented, if the client saw one.
     pub certificate: Option<String>,
@@ -20,13 +20,16 @@ pub struct Observation {
     pub server_log: Vec<String>,
     /// The lines of it that are compared: those that are not the same for every connection.
     pub judged_log: Vec<String>,
-    /// What became of the connection that Kong has kept open, if the step looks at one.
+    /// What the program between Kong and the server logged about the attempt, without what differs from run to run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub relay_log: Vec<String>,
+    /// What happened to the connection that Kong has kept open, if the step looks at one.
     pub open_connection: Option<OpenConnection>,
     /// The results of the superuser's queries, in their order.
     pub answers: Vec<String>,
 }
 
-/// What came of an attempt to connect.
+/// The outcome of an attempt to connect.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Attempt {

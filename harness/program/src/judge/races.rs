@@ -130,6 +130,7 @@ mod tests {
             open_connection: None,
             outcome: Some(outcome),
             server_log: vec![vec![LOG.to_owned()]],
+            relay_log: vec![Vec::new()],
             answers: Vec::new(),
         };
         let judged_log = vec![log.to_owned()];

@@ -102,7 +102,8 @@ fn edit(source: &Source, learned: &LearnedWording) -> Option<Edit> {
     let is_flow = source.text[place.clone()].starts_with('{');
     if is_flow {
         let inside = source.text[..place.end].strip_suffix('}')?.trim_end().len();
-        let new = format!(", {entry}: {}", in_one_line(&learned.wording));
+        let separator = if versions.is_empty() { "" } else { ", " };
+        let new = format!("{separator}{entry}: {}", in_one_line(&learned.wording));
         return Some(Edit { place: inside..inside, new });
     }
     let (first, _) = versions.first()?;
@@ -171,6 +172,7 @@ texts:
         - \"HINT:  none\"
     # the end of it
   list: { about: A list., postgres: { 13-17: a } }
+  new: { about: Of no version so far., postgres: {} }
 ";
 
     fn with(learned: &[(&str, u16, Wording)]) -> String {
@@ -219,6 +221,7 @@ texts:
             ("encryption", 18, Wording::Line("SSL off".into())),
             ("log", 18, lines(["LOG:  {why}: \"x\"", "DETAIL:  none"])),
             ("list", 18, Wording::Line("on".into())),
+            ("new", 18, Wording::Line("b".into())),
         ]);
         let expected = [
             "    postgres: { \"13\": SSL off, 14-17: no encryption, \"18\": SSL off }   # another",
@@ -226,6 +229,7 @@ texts:
             "        - \"LOG:  {why}: \\\"x\\\"\"",
             "        - \"DETAIL:  none\"",
             "  list: { about: A list., postgres: { 13-17: a, \"18\": \"on\" } }",
+            "  new: { about: Of no version so far., postgres: {\"18\": b} }",
         ];
         assert_eq!(changed(&made), expected);
     }

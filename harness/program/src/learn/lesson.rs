@@ -134,7 +134,7 @@ impl Lesson<'_> {
             (Some(ExpectedOutcome::Connects { .. }), Attempt::Connected(_))
             | (Some(ExpectedOutcome::Hangs), Attempt::Hung)
             | (None, Attempt::NotMade) => {}
-            // Something else came of it: that is no matter of texts.
+            // The outcome differs, not only its text.
             _ => compared.push(Compared { accepted: Vec::new(), observed: Vec::new() }),
         }
         Ok(compared)

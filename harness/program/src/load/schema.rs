@@ -80,7 +80,7 @@ impl<T: DeserializeOwned + JsonSchema> Format<T> {
     }
 }
 
-/// Text that is no YAML: the two mistakes that the library's words do not explain, in words that do.
+/// Text that is no YAML: the common mistakes in plain words, the others in the library's.
 fn syntax_fault(source: &Source, error: &yaml::SyntaxError) -> Fault {
     let position = error.position.unwrap_or(Position::START);
     let line = source.text.lines().nth(position.line - 1).unwrap_or_default();
@@ -89,10 +89,38 @@ fn syntax_fault(source: &Source, error: &yaml::SyntaxError) -> Fault {
         let place = Position { column: column + 1, ..position };
         return source.fault_at(place, "the line is indented with a tab".into(), "YAML takes spaces only".into());
     }
+    // The library does not name the place of what begins with the file.
+    let begun = error.context.as_ref().map(|(what, begins)| (what.as_str(), *begins));
+    let (scanning, begins) = begun.unwrap_or(("", Position::START));
+    if scanning.contains("quoted scalar") {
+        let message = "this quotation mark is not closed".into();
+        return source.fault_at(begins, message, "expected another one that closes it".into());
+    }
     if let Some((place, bracket)) = yaml::unclosed(&source.text, position) {
         let closing = if bracket == '[' { ']' } else { '}' };
         let help = format!("expected a `{closing}` before line {}", position.line + 1);
         return source.fault_at(place, format!("this `{bracket}` is not closed"), help);
+    }
+    if error.message.contains("more than one document") {
+        let second = source.text.lines().skip(1).position(|line| line.starts_with("---")).map_or(1, |index| index + 2);
+        let place = Position { line: second, column: 1 };
+        return source.fault_at(place, "a second document begins here".into(), "a scenario is one document".into());
+    }
+    if error.message.starts_with("mapping values are not allowed") {
+        let help = "put a text that has a `: ` in quotes, or correct the indentation of the line".into();
+        return source.fault_at(position, "a `: ` where no key can be".into(), help);
+    }
+    if error.message == "unknown anchor" {
+        return source.fault_at(position, "nothing has this name".into(), "define it above, with `&` for `*`".into());
+    }
+    let block = match error.message.as_str() {
+        "did not find expected '-' indicator" => Some("list"),
+        "did not find expected key" => Some("mapping"),
+        _ => None,
+    };
+    if let Some(block) = block {
+        let message = format!("the line does not belong to the {block} that begins at line {}", begins.line);
+        return source.fault_at(position, message, "correct its indentation".into());
     }
     source.fault_at(position, format!("not YAML: {}", error.message), "correct the syntax here".into())
 }
@@ -146,7 +174,7 @@ impl Checker<'_> {
                 }
             }
             ValidationErrorKind::MinItems { limit } => {
-                self.value(path, "too few items".into(), format!("expected {limit} or more"));
+                self.value(path, "the list is too short".into(), format!("expected {limit} or more items"));
             }
             ValidationErrorKind::Format { format } => {
                 let text = found.as_str().unwrap_or_default();
@@ -155,11 +183,10 @@ impl Checker<'_> {
                     "openssl-releases" => text.parse::<OpensslReleases>().err(),
                     _ => text.parse::<PostgresRange>().err(),
                 };
-                self.value(
-                    path,
-                    why.map(|error| error.to_string()).unwrap_or_default(),
-                    "expected a range like 15, 14+ or 13-15".into(),
-                );
+                let of_openssl = format.as_str().starts_with("openssl");
+                let example = if of_openssl { "3.0, 3.2+ or 1.1.1-3.5" } else { "15, 14+ or 13-15" };
+                let message = why.map(|error| error.to_string()).unwrap_or_default();
+                self.value(path, message, format!("expected a range like {example}"));
             }
             ValidationErrorKind::Pattern { pattern } => {
                 let example = self.at(schema_path, 1).and_then(|schema| schema.get("examples")?.get(0)).map(plain);
@@ -194,12 +221,23 @@ impl Checker<'_> {
         properties.map(|keys| keys.keys().cloned().collect()).unwrap_or_default()
     }
 
-    /// What the forms of an untagged type are, in the words of their documentation.
+    /// What the forms of a type are: the words that it allows, or the kinds of values.
     fn forms(&self, schema_path: &str) -> String {
         let forms = self.at(schema_path, 0).and_then(Value::as_array).into_iter().flatten();
-        let keys = ["const", "type", "description"];
-        let listed: Vec<_> = forms.filter_map(|form| keys.iter().find_map(|key| form.get(key))).map(plain).collect();
-        format!("expected one of {}", listed.join(", "))
+        let forms: Vec<_> = forms.map(|form| self.resolved(form)).collect();
+        let words: Vec<_> = forms.iter().filter_map(|form| form.get("const")).map(plain).collect();
+        if !words.is_empty() {
+            return format!("expected one of {}", words.join(", "));
+        }
+        let kinds = forms.iter().filter_map(|form| form.get("type")?.as_str()?.parse().ok());
+        let kinds: Vec<_> = kinds.filter(|kind| *kind != JsonType::Null).map(kind_name).collect();
+        format!("expected {}", kinds.join(" or "))
+    }
+
+    /// The form itself, where it is only referred to.
+    fn resolved<'v>(&'v self, form: &'v Value) -> &'v Value {
+        let target = form.get("$ref").and_then(Value::as_str).and_then(|target| target.strip_prefix('#'));
+        target.and_then(|pointer| self.schema.pointer(pointer)).unwrap_or(form)
     }
 }
 
@@ -255,20 +293,23 @@ fn plain(value: &Value) -> String {
     }
 }
 
-fn expected_types(kind: &TypeKind) -> String {
-    let name = |kind: JsonType| match kind {
+fn kind_name(kind: JsonType) -> &'static str {
+    match kind {
         JsonType::Array => "a list",
         JsonType::Boolean => "a boolean",
         JsonType::Integer | JsonType::Number => "a number",
         JsonType::Null => "null",
         JsonType::Object => "a mapping",
         JsonType::String => "a text",
-    };
+    }
+}
+
+fn expected_types(kind: &TypeKind) -> String {
     match kind {
-        TypeKind::Single(kind) => name(*kind).into(),
+        TypeKind::Single(kind) => kind_name(*kind).into(),
         // That a value may be left out does not help where one is given.
         TypeKind::Multiple(kinds) => {
-            kinds.iter().filter(|kind| *kind != JsonType::Null).map(name).collect::<Vec<_>>().join(" or ")
+            kinds.iter().filter(|kind| *kind != JsonType::Null).map(kind_name).collect::<Vec<_>>().join(" or ")
         }
     }
 }

@@ -37,7 +37,11 @@ pub struct Fault {
 
 impl Source {
     /// A file with its text.
-    pub(crate) fn new(path: PathBuf, text: String) -> Self {
+    pub(crate) fn new(path: PathBuf, mut text: String) -> Self {
+        // A byte order mark, with which some editors begin a file.
+        if text.starts_with('\u{feff}') {
+            text.remove(0);
+        }
         Self { path, text, marked: OnceCell::new() }
     }
 

@@ -23,17 +23,24 @@ pub(super) struct SyntaxError {
     pub position: Option<Position>,
     /// The library's words.
     pub message: String,
+    /// What it was reading, in its words, and where that begins.
+    pub context: Option<(String, Position)>,
 }
 
 impl From<serde_yaml::Error> for SyntaxError {
     fn from(error: serde_yaml::Error) -> Self {
         let position = position_of(&error);
         let mut message = error.to_string();
+        let context = message.split_once(", ").and_then(|(_, context)| {
+            let (what, place) = context.split_once(" at line ")?;
+            let (line, column) = place.split_once(" column ")?;
+            Some((what.to_owned(), Position { line: line.parse().ok()?, column: column.parse().ok()? }))
+        });
         // The position is shown with the fault.
         if let Some(at) = message.find(" at line ") {
             message.truncate(at);
         }
-        Self { position, message }
+        Self { position, message, context }
     }
 }
 
@@ -49,7 +56,7 @@ pub(super) fn parse(text: &str) -> Result<Document, SyntaxError> {
 }
 
 /// Mappings whose values are text that a product reads: YAML must not take `True` or `0x1F` there for something else.
-const SETTINGS: [&str; 3] = ["kong", "kong_prefix", "conf"];
+const SETTINGS: [&str; 4] = ["kong", "kong_prefix", "conf", "relay"];
 
 /// Puts the text of the file in the place of what YAML has made of it, wherever a product's settings are.
 pub(super) fn keep_as_written(value: &mut Value, marked: &Marked, is_setting: bool) {

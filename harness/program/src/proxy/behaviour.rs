@@ -17,6 +17,9 @@ use crate::vocabulary::Behaviour;
 const SSL_REQUEST: &[u8] = b"\0\0\0\x08\x04\xd2\x16\x2f";
 /// An error in PostgreSQL's protocol.
 const ERROR: &[u8] = b"E\0\0\0\x2bSFATAL\0VFATAL\0C08P01\0Mno such luck\0\0";
+/// The text of Azure's gateway, as Kong's support article on pg_ssl_version quotes it.
+const VERSION_REFUSED: &str =
+    "TLS version used does not meet minimal requirements for this server. Please use a higher TLS version and retry.";
 /// A request for the password in clear text.
 const PASSWORD_REQUEST: &[u8] = b"R\0\0\0\x08\0\0\0\x03";
 
@@ -82,6 +85,10 @@ async fn try_serve(
             stream.write_all(b"S").await?;
             end_tls(stream, upstream, acceptor, behaviour == Behaviour::RoutesByName).await
         }
+        Behaviour::RefusesTheVersionInsideTls => {
+            stream.write_all(b"S").await?;
+            refuse_inside_tls(stream, acceptor).await
+        }
         Behaviour::IsSilent
         | Behaviour::ClosesAtOnce
         | Behaviour::PassesThrough
@@ -100,7 +107,7 @@ async fn ask_for_tls(upstream: &Upstream) -> io::Result<TcpStream> {
     }
 }
 
-/// Ends TLS, and begins it anew towards the server.
+/// Terminates TLS, and starts a TLS connection of its own to the server.
 async fn end_tls(
     stream: TcpStream,
     upstream: Upstream,
@@ -118,6 +125,18 @@ async fn end_tls(
         }
         Accepted::NoTls(stream) => end(stream).await,
     }
+}
+
+/// Ends TLS, and answers whatever the client sends with an error.
+async fn refuse_inside_tls(stream: TcpStream, acceptor: Option<Arc<ServerConfig>>) -> io::Result<()> {
+    let config = acceptor.ok_or_else(|| io::Error::other("no certificate to show"))?;
+    let Accepted::Tls(mut client) = tls::accept(stream, config, false).await? else { return Ok(()) };
+    client.read_u8().await?;
+    let body = format!("SFATAL\0VFATAL\0C28000\0M{VERSION_REFUSED}\0\0");
+    let length = u32::try_from(body.len() + 4).map_err(io::Error::other)?;
+    client.write_all(&[b"E", &length.to_be_bytes()[..], body.as_bytes()].concat()).await?;
+    client.shutdown().await?;
+    copy(&mut client, &mut tokio::io::sink()).await.map(drop)
 }
 
 /// Appends bytes to the server's answer, in the same segment.

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
 use self::upstream::Upstream;
@@ -22,6 +22,13 @@ use certificate_trees::Certificate;
 
 /// How long its connections may take to end after Kong has gone.
 const LIMIT: Duration = Duration::from_secs(2);
+
+/// How many connections are served at once. Kong has one or two; others wait, so that a flood exhausts neither memory nor
+/// file descriptors.
+const CONNECTIONS: usize = 64;
+
+/// How long to wait if no connection can be accepted for now, as without a free file descriptor.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A listening proxy.
 pub struct Proxy {
@@ -50,13 +57,24 @@ impl Proxy {
         let task = tokio::spawn(async move {
             // Its connections end with it.
             let mut connections = JoinSet::new();
+            let free = Arc::new(Semaphore::new(CONNECTIONS));
             loop {
-                let accepted = tokio::select! {
-                    accepted = listener.accept() => accepted,
+                let accepting = async { (free.clone().acquire_owned().await, listener.accept().await) };
+                let (place, accepted) = tokio::select! {
+                    accepted = accepting => accepted,
                     _ = &mut end => break,
                 };
-                let Ok((stream, _)) = accepted else { break };
-                connections.spawn(behaviour::serve(behaviour, stream, upstream.clone(), acceptor.clone()));
+                // One that has gone again before it was accepted is no reason to refuse the others.
+                let Ok((stream, _)) = accepted else {
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                };
+                let serving = behaviour::serve(behaviour, stream, upstream.clone(), acceptor.clone());
+                connections.spawn(async move {
+                    serving.await;
+                    drop(place);
+                });
+                while connections.try_join_next().is_some() {}
             }
             while connections.join_next().await.is_some() {}
         });

@@ -1,18 +1,22 @@
 //! The result of a cell as `results.json` and `events.jsonl` keep it. Its verdict can be decided again from it: see
 //! [`CellRecord::evidence`].
 
+use std::fmt;
+
 use indexmap::IndexMap;
 use kong_pg_client::{Stack, Stage};
 use postgres_tls_server::{Major, RuntimeKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::certificates::CertificatesRecord;
 use super::time::{millis, rfc3339};
 use crate::judge::{
     Attempt, Evidence, Expectation, Expected, Judgement, KnownDeviation, KnownDifference, Mismatch, Observation,
     Refusal, TlsSession, Verdict, judge,
 };
-use crate::run::{CellResult, ConfigFiles, EarlierAttempt, Options};
+use crate::leaks::Leak;
+use crate::run::{Allowed, CellResult, ConfigFiles, Options};
 use crate::vocabulary::ClientKind;
 
 /// The result of a cell.
@@ -62,12 +66,25 @@ pub struct CellRecord {
     pub difference: Option<KnownDifference>,
     /// Earlier attempts at the cell, with `--retries` and `--repeat`.
     pub earlier: Vec<EarlierRecord>,
+    /// That it took too long, if it did.
+    #[serde(default)]
+    pub slow: Option<SlowRecord>,
+    /// What it left behind.
+    #[serde(default)]
+    pub leaks: Vec<Leak>,
     /// Why the client may legitimately report something else next time, if it may.
     pub race: Option<String>,
     /// Settings of Kong that are ignored or misread.
     pub remarks: Vec<String>,
-    /// The configuration files of the step, by name, without passwords.
+    /// The configuration files of the step, by name, without passwords. They are there also if the cell did not come to
+    /// its end.
     pub files: IndexMap<String, String>,
+    /// The certificates of the step, if its files have any.
+    #[serde(default)]
+    pub certificates: Option<CertificatesRecord>,
+    /// Where evidence of the cell is kept, below the folder of the results.
+    #[serde(default)]
+    pub evidence: Option<String>,
     /// When the cell began (RFC 3339).
     pub started: String,
     /// How long it took, in milliseconds.
@@ -89,11 +106,40 @@ pub struct EarlierRecord {
     pub duration_ms: u64,
 }
 
-impl From<&EarlierAttempt> for EarlierRecord {
-    fn from(attempt: &EarlierAttempt) -> Self {
-        let EarlierAttempt { verdict, reason, started, duration } = attempt;
+impl From<&CellResult> for EarlierRecord {
+    fn from(result: &CellResult) -> Self {
+        let CellResult { judgement, started, duration, .. } = result;
         let (started, duration_ms) = (rfc3339(*started), millis(*duration));
-        Self { verdict: *verdict, reason: reason.clone(), started, duration_ms }
+        Self { verdict: judgement.verdict, reason: judgement.reason.clone(), started, duration_ms }
+    }
+}
+
+/// That a cell took longer than it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SlowRecord {
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// How long it may take without being slow, in milliseconds.
+    pub limit_ms: u64,
+    /// How long it took in earlier runs, in milliseconds; `null` if there were none.
+    pub usual_ms: Option<u64>,
+}
+
+impl SlowRecord {
+    /// That of one attempt.
+    fn of(attempt: &CellResult) -> Option<Self> {
+        let Allowed { limit, usual } = attempt.slow?;
+        Some(Self { took_ms: millis(attempt.duration), limit_ms: millis(limit), usual_ms: usual.map(millis) })
+    }
+}
+
+impl fmt::Display for SlowRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { took_ms, limit_ms, usual_ms } = self;
+        match usual_ms {
+            Some(usual_ms) => write!(f, "took {took_ms} ms, usually {usual_ms} ms"),
+            None => write!(f, "took {took_ms} ms, more than {limit_ms} ms; it has no earlier run to compare with"),
+        }
     }
 }
 
@@ -131,7 +177,7 @@ pub struct ObservedRecord {
 }
 
 /// A configuration file without the passwords in it.
-fn without_passwords(text: &str) -> String {
+pub(super) fn without_passwords(text: &str) -> String {
     let line = |line: &str| match line.split_once('=') {
         Some((key, _)) if key.trim().to_lowercase().ends_with("password") => format!("{key}= ********\n"),
         _ => format!("{line}\n"),
@@ -150,6 +196,12 @@ impl CellRecord {
     #[must_use]
     pub fn is_flaky(&self) -> bool {
         self.earlier.iter().any(|attempt| attempt.verdict.is_failure() != self.verdict.is_failure())
+    }
+
+    /// What is remarkable about it besides its verdict: each with a word for it.
+    pub fn marks(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let slow = self.slow.iter().map(|slow| ("slow", slow.to_string()));
+        slow.chain(self.leaks.iter().map(|leak| ("leak", leak.to_string())))
     }
 
     /// The scenario on its major, as [`super::RunRecord::scenarios`] names it.
@@ -209,22 +261,13 @@ impl CellRecord {
     /// The record of a result. `may_differ` has the places of the entries of differences.yaml that are about the cell.
     #[must_use]
     pub fn new(result: &CellResult, options: &Options, may_differ: Vec<String>) -> Self {
-        let CellResult {
-            cell,
-            judgement,
-            runtime,
-            server,
-            evidence,
-            difference,
-            remarks,
-            files,
-            started,
-            duration,
-            earlier,
-        } = result;
-        let server = server.as_ref();
+        let CellResult { cell, judgement, runtime, evidence, difference, notes, started, duration, earlier, .. } =
+            result;
+        let attempts = || std::iter::once(result).chain(earlier);
+        let server = notes.server.as_ref();
         let evidence = evidence.as_ref();
-        let files = files.iter().flat_map(ConfigFiles::named);
+        let files = notes.files.iter().flat_map(ConfigFiles::named);
+        let certificates = notes.step.and_then(|step| CertificatesRecord::new(cell, step, &notes.made));
         Self {
             id: cell.id.clone(),
             number: cell.number,
@@ -252,9 +295,13 @@ impl CellRecord {
             may_differ,
             difference: difference.clone(),
             earlier: earlier.iter().map(EarlierRecord::from).collect(),
+            slow: attempts().find_map(SlowRecord::of),
+            leaks: attempts().flat_map(|attempt| attempt.leaks.clone()).collect(),
             race: judgement.race.clone(),
-            remarks: remarks.clone(),
+            remarks: notes.remarks.clone(),
             files: files.map(|(name, text)| (name.to_owned(), without_passwords(text))).collect(),
+            certificates,
+            evidence: None,
             started: rfc3339(*started),
             duration_ms: millis(*duration),
             command: options.command_for(cell, *runtime),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cell::CellRecord;
 use super::run::{FORMAT, Results, RunEnd, RunRecord};
+use crate::leaks::Leak;
 
 /// A line of the log.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -30,14 +31,26 @@ pub enum RunEvent {
         /// Its id.
         id: String,
     },
+    /// A cell that is running has taken too long.
+    CellSlow {
+        /// Its id.
+        id: String,
+        /// How long it may take without being slow, in milliseconds.
+        limit_ms: u64,
+    },
     /// A cell has ended.
     CellFinished(Box<CellRecord>),
     /// The result of a cell was taken over from another run: one that is continued, or a part that is merged.
     CellKept(Box<CellRecord>),
-    /// The run has ended. It is the last line, unless the run was killed.
+    /// The run has ended. It is the last line, unless the run was killed or left something behind.
     RunEnded {
         /// How.
         end: RunEnd,
+    },
+    /// When all servers and clients had been stopped, something was left that no cell had left.
+    LeaksFound {
+        /// What.
+        leaks: Vec<Leak>,
     },
 }
 
@@ -63,12 +76,12 @@ pub enum LogError {
     Format(u32),
 }
 
-/// The results that a log tells of, up to where it ends. A last line that is cut off is left out: the run was killed
+/// The results in a log, up to where it ends. A last line that is cut off is left out: the run was killed
 /// while it was written.
 pub(super) fn replay(log: impl BufRead) -> Result<Results, LogError> {
     let mut lines = log.split(b'\n').enumerate().peekable();
     let mut run: Option<RunRecord> = None;
-    let (mut cells, mut end, mut duration_ms) = (Vec::new(), RunEnd::Unknown, 0);
+    let (mut cells, mut leaks, mut end, mut duration_ms) = (Vec::new(), Vec::new(), RunEnd::Unknown, 0);
     while let Some((number, line)) = lines.next() {
         let line = line?;
         let entry: Entry = match serde_json::from_slice(&line) {
@@ -80,12 +93,14 @@ pub(super) fn replay(log: impl BufRead) -> Result<Results, LogError> {
         match entry.event {
             RunEvent::RunStarted(record) if record.format != FORMAT => return Err(LogError::Format(record.format)),
             RunEvent::RunStarted(record) => run = Some(*record),
-            RunEvent::CellStarted { .. } => {}
+            RunEvent::CellStarted { .. } | RunEvent::CellSlow { .. } => {}
             RunEvent::CellFinished(cell) | RunEvent::CellKept(cell) => cells.push(*cell),
             RunEvent::RunEnded { end: how } => end = how,
+            RunEvent::LeaksFound { leaks: found } => leaks = found,
         }
     }
-    Ok(Results::new(run.ok_or(LogError::NoBeginning)?, cells, end, duration_ms))
+    let run = run.ok_or(LogError::NoBeginning)?;
+    Ok(Results { leaks, ..Results::new(run, cells, end, duration_ms) })
 }
 
 #[cfg(test)]

@@ -58,12 +58,21 @@ fn point(link: &Path, folder: &Path) -> io::Result<()> {
     fs::rename(new, link)
 }
 
-/// Removes the oldest folders. What cannot be removed stays, and so does a run that goes on.
-fn prune(runs: &Path, keep: usize) {
+/// The folders of the runs that are kept, the newest first.
+pub(super) fn newest_runs() -> Vec<PathBuf> {
+    newest_first(&Path::new(ROOT).join("runs"))
+}
+
+fn newest_first(runs: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(runs).into_iter().flatten().filter_map(Result::ok);
     let mut folders: Vec<_> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
-    folders.sort();
-    for folder in folders.iter().rev().skip(keep).filter(|folder| !is_running(folder)) {
+    folders.sort_by(|one, other| other.cmp(one));
+    folders
+}
+
+/// Removes the oldest folders. What cannot be removed stays, and so does a run in progress.
+fn prune(runs: &Path, keep: usize) {
+    for folder in newest_first(runs).iter().skip(keep).filter(|folder| !is_running(folder)) {
         let _ = fs::remove_dir_all(folder);
     }
 }
@@ -101,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_newest_runs_are_kept_and_one_that_goes_on() {
+    fn only_the_newest_runs_and_those_in_progress_are_kept() {
         let root = tempfile::tempdir().expect("a folder");
         let runs: Vec<_> = ["1", "2", "3", "4"].map(|name| create(root.path(), name).expect("a run")).into();
         let log = File::create(runs[0].join(EVENTS)).expect("a log");

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::cell::CellRecord;
 use super::run::{Results, RunEnd, RunRecord};
 use crate::plan::Shard;
-use crate::run::Options;
+use crate::run::{EvidenceRequest, Options};
 
-/// What may be wrong with the parts, and is told to be all right.
+/// What may be wrong with the parts and is accepted on request.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tolerance {
     /// Cells may be in more than one part: the newest result is taken.
@@ -53,10 +53,13 @@ pub fn merge(parts: Vec<Results>, tolerance: Tolerance) -> Result<Results, Merge
     let runs: Vec<_> = parts.iter().map(|part| &part.run).collect();
     let mut run = together(&runs).ok_or(MergeError::Nothing)?;
     let (planned, missing_shards) = (planned(&runs), missing_shards(&runs));
+    let leaks = parts.iter().flat_map(|part| part.leaks.clone()).collect();
     let duration_ms = parts.iter().map(|part| part.duration_ms).max().unwrap_or_default();
     let mut cells = BTreeMap::<String, CellRecord>::new();
     let mut twice = BTreeSet::new();
-    for cell in parts.into_iter().flat_map(|part| part.cells) {
+    // Evidence stays where it was kept.
+    let all = parts.into_iter().flat_map(|part| part.cells).map(|cell| CellRecord { evidence: None, ..cell });
+    for cell in all {
         match cells.get(&cell.id) {
             Some(other) => {
                 twice.insert(cell.id.clone());
@@ -82,7 +85,7 @@ pub fn merge(parts: Vec<Results>, tolerance: Tolerance) -> Result<Results, Merge
         *run.scenarios.entry(cell.scenario_and_major()).or_default() += 1;
     }
     let end = if is_missing { RunEnd::PartsMissing } else { RunEnd::Finished };
-    Ok(Results::new(run, cells.into_values().collect(), end, duration_ms))
+    Ok(Results { leaks, ..Results::new(run, cells.into_values().collect(), end, duration_ms) })
 }
 
 /// The record of all parts: what they share as it is, and what they do not side by side.
@@ -101,6 +104,7 @@ fn together(runs: &[&RunRecord]) -> Option<RunRecord> {
         add(&mut all.releases, &run.releases);
         all.started = all.started.min(run.started.clone());
         all.clients.extend(run.clients.clone());
+        all.claims.extend(run.claims.clone());
         for (place, count) in &run.differences {
             let known = all.differences.entry(place.clone()).or_default();
             *known = (*known).max(*count);
@@ -121,6 +125,7 @@ fn add<T: PartialEq + Clone>(all: &mut Vec<T>, more: &[T]) {
 fn whole(run: &RunRecord) -> Options {
     let mut options = run.options.clone();
     options.cells.shard = None;
+    options.evidence = EvidenceRequest::default();
     options
 }
 
@@ -171,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_that_is_missing_is_named_and_tolerated_only_if_told() {
+    fn a_missing_shard_is_named_and_tolerated_only_on_request() {
         let error = message(vec![shard("1/3", &[0, 3]), shard("3/3", &[1])]);
         assert!(error.starts_with("3 of 4 cells are in the parts; no part is the shard 2/3; "), "{error}");
         let tolerance = Tolerance { missing: true, ..Tolerance::default() };
@@ -187,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_in_two_parts_is_tolerated_only_if_told_and_then_the_newest_counts() {
+    fn a_cell_in_two_parts_is_tolerated_only_on_request_and_then_the_newest_counts() {
         let mut again = shard("1/2", &[0, 3]);
         (again.cells[0].verdict, again.cells[0].started) = (Verdict::Fail, "2026-01-02T00:00:00Z".into());
         let parts = || vec![again.clone(), shard("1/2", &[0, 3]), shard("2/2", &[1, 2])];

@@ -1,9 +1,13 @@
-//! What a run has found out, as it is kept: `events.jsonl` while the run goes on, `results.json` when it has ended.
+//! The record of a run: `events.jsonl` while it is running, `results.json` when it has ended.
 //! `harness/schema` has the schemas of both.
 
 mod agreement;
+mod capture;
 mod cell;
+mod certificates;
+mod durations;
 mod entry;
+mod evidence;
 mod folder;
 mod host;
 mod merge;
@@ -14,8 +18,11 @@ pub(crate) mod sample;
 mod time;
 
 pub use agreement::{Agreement, DifferingCells, SideBySide};
-pub use cell::{CellRecord, EarlierRecord, ObservedRecord, PostgresRecord};
+pub use cell::{CellRecord, EarlierRecord, ObservedRecord, PostgresRecord, SlowRecord};
+pub use certificates::{CertificateRecord, CertificatesRecord, ChainRecord, LinkRecord};
+pub use durations::{DURATIONS, Durations, usual_pace};
 pub use entry::{Entry, LogError, RunEvent};
+pub use evidence::EvidenceFolder;
 pub use folder::{LATEST, ROOT, new_run};
 pub use host::Host;
 pub use merge::{MergeError, Tolerance, merge};

@@ -1,8 +1,8 @@
-//! A run as `results.json` keeps it: what it was to do and where, and what came of it.
+//! A run as `results.json` keeps it: its task, its environment and its results.
 
 use std::collections::BTreeMap;
 
-use postgres_tls_server::RuntimeKind;
+use postgres_tls_server::{Major, RuntimeKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,11 +11,21 @@ use super::cell::CellRecord;
 use super::host::Host;
 use super::time::rfc3339;
 use crate::judge::Verdict;
+use crate::leaks::Leak;
 use crate::run::{Options, RunInfo};
 use crate::vocabulary::ClientKind;
 
 /// The version of the format of `results.json` and `events.jsonl`.
 pub(super) const FORMAT: u32 = 3;
+
+/// Where the server of a major runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MajorRuntime {
+    /// The major.
+    pub major: Major,
+    /// Where it runs.
+    pub runtime: RuntimeKind,
+}
 
 /// What a run is to do, and where.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -38,20 +48,26 @@ pub struct RunRecord {
     pub planned_unsharded: usize,
     /// How many of them are of each scenario on each major: `tls/hba-lines@pg17`.
     pub scenarios: BTreeMap<String, usize>,
-    /// Where servers run.
-    pub runtime: RuntimeKind,
+    /// Where servers run; `null` if not all run in the same way.
+    pub runtime: Option<RuntimeKind>,
+    /// Where the server of each major runs.
+    #[serde(default)]
+    pub runtimes: Vec<MajorRuntime>,
     /// Why there. Not kept: it may name a path of the machine.
     #[serde(skip)]
     pub why: String,
     /// The servers, each with its image or folder. Not kept: it may be a path of the machine.
     #[serde(skip)]
-    pub servers: Vec<String>,
+    pub servers: Vec<(Major, String)>,
     /// The Kong releases.
     pub releases: Vec<String>,
     /// The clients, with their versions.
     pub clients: BTreeMap<ClientKind, String>,
     /// The entries of differences.yaml about these clients, each with the number of cells it is about in a whole run.
     pub differences: BTreeMap<String, usize>,
+    /// The claims that its cells check, and what the documents say.
+    #[serde(default)]
+    pub claims: BTreeMap<String, String>,
 }
 
 impl RunRecord {
@@ -62,13 +78,13 @@ impl RunRecord {
             planned,
             planned_unsharded,
             scenarios,
-            runtime,
             why,
             servers,
             releases,
             clients,
             options,
             differences,
+            claims,
             started,
         } = info;
         Self {
@@ -81,12 +97,20 @@ impl RunRecord {
             planned: *planned,
             planned_unsharded: *planned_unsharded,
             scenarios: scenarios.clone(),
-            runtime: *runtime,
+            runtime: servers
+                .first()
+                .map(|first| first.runtime)
+                .filter(|first| servers.iter().all(|it| it.runtime == *first)),
+            runtimes: servers
+                .iter()
+                .map(|server| MajorRuntime { major: server.major, runtime: server.runtime })
+                .collect(),
             why: why.clone(),
-            servers: servers.clone(),
+            servers: servers.iter().map(|server| (server.major, server.source.clone())).collect(),
             releases: releases.clone(),
             clients: clients.clone(),
             differences: differences.clone(),
+            claims: claims.clone(),
         }
     }
 }
@@ -130,6 +154,9 @@ pub struct Results {
     pub agreement: Vec<Agreement>,
     /// The places of entries in differences.yaml that no cell confirms although all of their cells were run.
     pub stale_differences: Vec<String>,
+    /// What was left when all servers and clients had been stopped, and no cell had left.
+    #[serde(default)]
+    pub leaks: Vec<Leak>,
 }
 
 impl Results {
@@ -139,7 +166,7 @@ impl Results {
         cells.sort_by(|one, other| (one.number, &one.id).cmp(&(other.number, &other.id)));
         let complete = cells.len() >= run.planned;
         let (agreement, stale_differences) = (agreements(&cells), stale(&run, &cells));
-        Self { run, end, duration_ms, complete, cells, agreement, stale_differences }
+        Self { run, end, duration_ms, complete, cells, agreement, stale_differences, leaks: Vec::new() }
     }
 
     /// `158 of 722 cells were run: it was interrupted`, unless all were.
@@ -157,6 +184,31 @@ impl Results {
     /// The cells that needed more than one attempt, or failed in some.
     pub fn flaky(&self) -> impl Iterator<Item = &CellRecord> {
         self.cells.iter().filter(|cell| cell.is_flaky())
+    }
+
+    /// What was left of the run, but for what is known from its cells.
+    #[must_use]
+    pub fn beyond_cells(&self, left: Vec<Leak>) -> Vec<Leak> {
+        let known = |pid| {
+            let mut of_cells = self.cells.iter().flat_map(|cell| &cell.leaks);
+            of_cells.any(|leak| matches!(leak, Leak::Process { pid: known, .. } if *known == pid))
+        };
+        left.into_iter().filter(|leak| !matches!(leak, Leak::Process { pid, .. } if known(*pid))).collect()
+    }
+
+    /// The cells that took too long.
+    pub fn slow(&self) -> impl Iterator<Item = &CellRecord> {
+        self.cells.iter().filter(|cell| cell.slow.is_some())
+    }
+
+    /// The cells that left something behind.
+    pub fn leaky(&self) -> impl Iterator<Item = &CellRecord> {
+        self.cells.iter().filter(|cell| !cell.leaks.is_empty())
+    }
+
+    /// What is remarkable about cells besides their verdicts: the id of each, with a word for it.
+    pub fn marks(&self) -> impl Iterator<Item = (&CellRecord, &'static str, String)> {
+        self.cells.iter().flat_map(|cell| cell.marks().map(move |(word, text)| (cell, word, text)))
     }
 
     /// The cells that need attention.

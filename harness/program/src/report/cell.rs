@@ -32,6 +32,9 @@ pub fn write_cell(out: &mut dyn Write, screen: Screen, cell: &CellRecord) -> io:
     if let Some(reason) = &cell.reason {
         writeln!(out, "{}", screen.prose("  ", "    ", reason))?;
     }
+    for (word, text) in cell.marks() {
+        writeln!(out, "{}", screen.prose("  ", "    ", &format!("{word}: {text}")))?;
+    }
     for remark in &cell.remarks {
         writeln!(out, "{}", screen.prose("  ", "    ", remark))?;
     }
@@ -73,6 +76,7 @@ fn write_messages(out: &mut dyn Write, client: &str, observed: &Observation) -> 
     for (title, log) in [
         ("PostgreSQL's log when it applied the configuration", &observed.reload),
         ("PostgreSQL's log of the connection", &observed.server_log),
+        ("The log of the program between Kong and PostgreSQL", &observed.relay_log),
     ] {
         if !log.is_empty() {
             writeln!(out, "\n  {bold}{title}{bold:#}")?;

@@ -1,13 +1,14 @@
-//! The claims of the documents: which cases hold the products to them, and what came of it in the last run.
+//! The claims of the documents: which cases test them, and the verdicts of the last run.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::path::Path;
 
 use super::reporter::tally;
 use super::table::{align, table, text};
 use crate::judge::Verdict;
 use crate::record::Results;
-use crate::suite::{Proof, Suite};
+use crate::suite::{Proof, ReadFile, Suite};
 
 /// The verdicts of the last run, by the ids of the cases.
 #[derive(Debug, Default)]
@@ -26,13 +27,24 @@ impl Recorded {
 
     /// `24 pass, 2 known-deviation`. A cell that contradicts the documents in something else proves this claim.
     fn tally(&self, proof: &Proof<'_>) -> String {
-        tally(proof.cases.iter().flat_map(|case| {
+        let verdicts = self.verdicts(proof);
+        match proof.needs {
+            Some(needs) if !verdicts.iter().any(|verdict| *verdict != Verdict::Unsupported) => {
+                format!("not tried: needs {needs}")
+            }
+            _ => tally(verdicts.into_iter()),
+        }
+    }
+
+    fn verdicts(&self, proof: &Proof<'_>) -> Vec<Verdict> {
+        let verdicts = proof.cases.iter().flat_map(|case| {
             let of_claim = move |verdict: &Verdict| match verdict {
                 Verdict::KnownDeviation if !case.contradicts(&proof.claim) => Verdict::Pass,
                 other => *other,
             };
             self.0.get(&case.id).into_iter().flatten().map(of_claim)
-        }))
+        });
+        verdicts.collect()
     }
 }
 
@@ -64,11 +76,31 @@ pub fn write_claims(out: &mut dyn Write, suite: &Suite, recorded: &Recorded) -> 
         writeln!(out, "no claim, no source and no reason given for {} ({})", case.id, case.place)?;
     }
     let (claims, cases) = (coverage.claims.len(), suite.cases().count());
-    let covered = claims - uncovered.len();
+    let untried = coverage.claims.iter().filter(|proof| proof.cases.is_empty() && proof.needs.is_some()).count();
+    let covered = claims - uncovered.len() - untried;
     let explained = cases - coverage.without_reason.len();
     writeln!(
         out,
-        "{covered} of {claims} claims have cases; {explained} of {cases} cases have a reason: {} a claim, {} an issue or article, {} another",
+        "{covered} of {claims} claims have cases, {untried} cannot be tried here; {explained} of {cases} cases have a reason: {} a claim, {} an issue or article, {} another",
         coverage.by_claim, coverage.by_source, coverage.by_reason,
     )
+}
+
+/// Writes whether a file is as it was read for the claims, and if not, which of them must be read again.
+///
+/// # Errors
+/// If the output cannot be written.
+pub fn write_comparison(out: &mut dyn Write, path: &Path, found: &ReadFile<'_>) -> io::Result<()> {
+    let ReadFile { document, file, claims, is_same } = found;
+    let path = path.display();
+    let commit = file.commit.get(..7).unwrap_or(&file.commit);
+    let read = format!("{} of {} at {commit}", file.path, file.repository);
+    if *is_same {
+        return writeln!(out, "{path}: unchanged, it is {read}");
+    }
+    writeln!(out, "{path}: changed since {read}. These claims of `{document}` rest on it; read them again:")?;
+    for (id, claim) in claims {
+        writeln!(out, "  {id} ({})\n    {}", claim.under, claim.says)?;
+    }
+    Ok(())
 }

@@ -3,15 +3,38 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use kong_pg_client::{Profile, Releases, Stack};
 use postgres_tls_server::Major;
 use serde::Serialize;
 
+use super::reporter::{Reporter, Write, replace_file};
 use crate::judge::{Attempt, Verdict};
 use crate::record::{CellRecord, Results};
 use crate::vocabulary::ClientKind;
+
+/// The page, beside the results.
+pub(super) const PAGE: &str = "compatibility.md";
+/// The same for programs.
+pub(super) const MATRIX: &str = "matrix.json";
+
+/// The page of a run that has all of the matrix.
+pub(super) struct CompatibilityReport {
+    pub(super) page: PathBuf,
+}
+
+impl Reporter for CompatibilityReport {
+    fn finish(&mut self, run: &Results) -> io::Result<()> {
+        Compatibility::of_run(run).map_or(Ok(()), |matrix| matrix.write(&self.page, replace_file).map(drop))
+    }
+
+    fn file(&self) -> Option<PathBuf> {
+        Some(self.page.clone())
+    }
+}
 
 /// A way to connect, with the cases that show it: of several, the one that is about the release.
 struct Mode {
@@ -77,8 +100,9 @@ pub struct Compatibility {
     /// The last day on which a run began.
     day: String,
     entries: Vec<Entry>,
+    /// The releases, oldest first; those that are not known come last.
     #[serde(skip)]
-    releases: Vec<Profile>,
+    releases: Vec<(String, Option<Profile>)>,
 }
 
 /// The cases that the matrix is made of.
@@ -102,10 +126,30 @@ impl Compatibility {
                 profile.and_then(|profile| Some(profile.postgres_majors()?.contains(&cell.postgres.major.0)));
             entries.push(Entry::new(cell, mode, supported));
         }
-        let used: BTreeSet<_> = entries.iter().map(|entry| entry.kong.as_str()).collect();
-        let releases = known.all().into_iter().filter(|profile| used.contains(profile.to_string().as_str())).collect();
+        let mut used: BTreeSet<_> = entries.iter().map(|entry| entry.kong.clone()).collect();
+        let named = known.all().into_iter().map(|profile| (profile.to_string(), Some(profile)));
+        let mut releases: Vec<_> = named.filter(|(name, _)| used.remove(name)).collect();
+        releases.extend(used.into_iter().map(|name| (name, None)));
         let days = runs.iter().filter_map(|run| run.run.started.split('T').next());
         Self { day: days.max().unwrap_or_default().to_owned(), entries, releases }
+    }
+
+    /// The matrix of one run, if it has several releases and every mode.
+    pub(super) fn of_run(run: &Results) -> Option<Self> {
+        let matrix = Self::new(std::slice::from_ref(run), Releases::built_in());
+        let has = |mode: &Mode| matrix.entries.iter().any(|entry| entry.mode == mode.title);
+        (matrix.releases.len() > 1 && MODES.iter().all(has)).then_some(matrix)
+    }
+
+    /// Writes the page into a file with `write`, and the matrix for programs beside it, whose path is returned.
+    ///
+    /// # Errors
+    /// If one of them cannot be written.
+    pub fn write(&self, page: &Path, write: Write) -> io::Result<PathBuf> {
+        let json = page.with_file_name(MATRIX);
+        write(page, self.page().as_bytes())?;
+        write(&json, (serde_json::to_string_pretty(self)? + "\n").as_bytes())?;
+        Ok(json)
     }
 
     /// Whether it has any entry.
@@ -131,13 +175,13 @@ impl Compatibility {
         let titles: Vec<_> = MODES.iter().map(|mode| mode.title).collect();
         let _ = writeln!(page, "| Kong | PostgreSQL supported | end of life | {} |", titles.join(" | "));
         let _ = writeln!(page, "|{}", "---|".repeat(3 + MODES.len()));
-        for profile in &self.releases {
-            let supported = profile.postgres_majors();
+        for (name, profile) in &self.releases {
+            let supported = profile.as_ref().and_then(Profile::postgres_majors);
             let supported = supported.map(|range| format!("{} to {}", range.start(), range.end()));
-            let modes: Vec<_> = MODES.iter().map(|mode| self.summary(&profile.to_string(), mode, &majors)).collect();
-            let (supported, end) = (supported.as_deref().unwrap_or("not listed"), profile.end_of_life());
-            let _ =
-                writeln!(page, "| {profile} | {supported} | {} | {} |", end.unwrap_or("not known"), modes.join(" | "));
+            let end = profile.as_ref().and_then(Profile::end_of_life).unwrap_or("not known");
+            let modes: Vec<_> = MODES.iter().map(|mode| self.summary(name, mode, &majors)).collect();
+            let supported = supported.as_deref().unwrap_or("not listed");
+            let _ = writeln!(page, "| {name} | {supported} | {end} | {} |", modes.join(" | "));
         }
         let _ = writeln!(page, "\n## Evidence\n\nThe cell of an entry is `CASE@pgMAJOR+kong-RELEASE+kong-STACK`.\n");
         let _ = writeln!(page, "| mode | case |\n|---|---|");
@@ -201,19 +245,21 @@ impl Entry {
 const INTRODUCTION: &str = "\
 # Which Kong connects to which PostgreSQL, and how
 
-<!-- Made by `ci/compatibility`; do not edit. -->
+<!-- Made by kong-pg-tls, for docs by `ci/compatibility`; do not edit. -->
 
-What was proved by running each release of Kong, emulated, on both of its TLS stacks, against real servers. `yes`: it
-connects. `no`: it is refused, as the scenario expects and explains (`kong-pg-tls explain CASE`). Where stacks or majors
-differ, the entry names them. `not run`: the case is not about the release. What Kong's documents list as supported stands
-beside it, and is not the same thing. With SCRAM, the server offers channel
-binding to its certificate, which has an RSA key or an ECDSA key on P-256.
+Each release of Kong, emulated, was run on both of its TLS stacks against real PostgreSQL servers. `yes`: it connects. `no`:
+it is refused, as the scenario expects and explains (`kong-pg-tls explain CASE`). An entry names the stack or the majors if
+they differ. `not run`: the case does not apply to the release. The second column is what Kong's documentation lists as
+supported, whether or not it was run. With SCRAM, the server offers channel binding to its certificate, which has an RSA key
+or an ECDSA key on P-256.
 ";
 
 #[cfg(test)]
 mod tests {
     use super::Shown::{Connects, NotProved, Refused};
     use super::*;
+    use crate::record::RunEnd;
+    use crate::record::sample::{cell, run};
     use crate::suite::Suite;
     use Stack::{Cosocket, Luasec};
 
@@ -222,6 +268,25 @@ mod tests {
         let suite = Suite::built_in().expect("a suite");
         let unknown: Vec<_> = cases().filter(|case| suite.cases().all(|known| known.id != *case)).collect();
         assert_eq!(unknown, [""; 0]);
+    }
+
+    /// One of which the program does not know, as it comes from a file.
+    #[test]
+    fn a_run_of_several_releases_with_every_mode_has_a_page_of_its_own() {
+        let results = |cases: &[&str]| {
+            let at = |kong: &str, case: &str| {
+                let id = format!("{case}@pg17+kong-{kong}+kong-luasec");
+                CellRecord { id, kong: kong.to_owned(), ..cell(0, "pass", "") }
+            };
+            let cells = cases.iter().flat_map(|case| ["3.99-enterprise", "3.9-oss"].map(|kong| at(kong, case)));
+            Results::new(run(2 * cases.len()), cells.collect(), RunEnd::Finished, 1)
+        };
+        let all: Vec<_> = cases().collect();
+        let page = Compatibility::of_run(&results(&all)).expect("a matrix").page();
+        let rows: Vec<_> = page.lines().filter(|line| line.starts_with("| 3.")).collect();
+        assert!(rows[0].starts_with("| 3.9-oss | 13 to 17 |"), "{page}");
+        assert!(rows[1].starts_with("| 3.99-enterprise | not listed | not known |"), "{page}");
+        assert!(Compatibility::of_run(&results(&all[1..])).is_none(), "a mode is missing");
     }
 
     #[test]

@@ -62,8 +62,38 @@ pub fn write_deviations(out: &mut dyn Write, suite: &Suite) -> io::Result<()> {
     writeln!(out, "## Where they are wrong\n")?;
     wrong.iter().try_for_each(|(documented, cases)| write_one(out, suite, documented, cases))?;
     writeln!(out, "## Where they are silent\n")?;
-    silent.iter().try_for_each(|(documented, cases)| write_one(out, suite, documented, cases))
+    silent.iter().try_for_each(|(documented, cases)| write_one(out, suite, documented, cases))?;
+    write_untried(out, suite)
 }
+
+/// What the documents say and this suite cannot try by itself.
+fn write_untried(out: &mut dyn Write, suite: &Suite) -> io::Result<()> {
+    let claims: Vec<_> = suite.claims.claims().filter(|(.., claim)| claim.needs.is_some()).collect();
+    if claims.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "## Not tried\n\n{UNTRIED}")?;
+    for (id, document, claim) in claims {
+        writeln!(out, "### `{id}`\n\n*{}*, {}.\n", document.title, claim.under)?;
+        writeln!(out, "- They say: {}", claim.says)?;
+        writeln!(out, "- Needs: {}", claim.needs.as_deref().unwrap_or_default())?;
+        if let Some(note) = &claim.note {
+            writeln!(out, "- Known otherwise: {note}")?;
+        }
+        let cases = suite.cases().filter(|case| case.claims.contains(&id));
+        let cases: Vec<_> = cases.take(SHOWN).map(|case| format!("`{}`", case.id)).collect();
+        if !cases.is_empty() {
+            writeln!(out, "- Tried by: {}", cases.join(", "))?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+const UNTRIED: &str = "\
+These statements need something that this suite does not have. Where cases are named, they run with it, for example with
+`--kong-image`.
+";
 
 const INTRODUCTION: &str = "\
 # The documents against reality

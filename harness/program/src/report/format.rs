@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::reporter::{Reporter, write_file};
+use super::reporter::{Reporter, replace_file};
 use super::{github, html, junit, markdown, tap};
 use crate::record::{RESULTS, Results};
 
@@ -62,7 +62,7 @@ pub(super) struct FileReport {
 
 impl Reporter for FileReport {
     fn finish(&mut self, run: &Results) -> io::Result<()> {
-        write_file(&self.path, self.format.render(run)?.as_bytes())
+        replace_file(&self.path, self.format.render(run)?.as_bytes())
     }
 
     fn file(&self) -> Option<PathBuf> {

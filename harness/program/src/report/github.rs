@@ -5,7 +5,10 @@ use indexmap::IndexMap;
 use super::reporter::{cells, tally, worst_first};
 use crate::record::{CellRecord, Results};
 
-/// An annotation for each line of a scenario with a cell that needs attention, worst first: GitHub shows ten in a step.
+/// How many annotations of a kind GitHub shows in a step.
+const SHOWN: usize = 10;
+
+/// An annotation for each line of a scenario with a cell that needs attention, worst first.
 pub(super) fn render(run: &Results) -> String {
     let mut places = IndexMap::<&str, Vec<&CellRecord>>::new();
     for cell in worst_first(run) {
@@ -16,7 +19,20 @@ pub(super) fn render(run: &Results) -> String {
         let (file, line) = cell.file_and_line();
         format!("::warning file={},line={line},title=flaky::{}\n", property(file), message(&cell.id))
     });
-    partial.into_iter().chain(places.values().map(|cells| annotation(cells))).chain(flaky).collect()
+    let marks = run.marks().take(SHOWN).map(|(cell, word, text)| {
+        let (file, line) = cell.file_and_line();
+        let text = format!("{}: {text}", cell.id);
+        format!("::warning file={},line={line},title={word}::{}\n", property(file), message(&text))
+    });
+    let left =
+        run.leaks.iter().map(|leak| format!("::warning title=leak of the run::{}\n", message(&leak.to_string())));
+    partial
+        .into_iter()
+        .chain(places.values().map(|cells| annotation(cells)))
+        .chain(flaky)
+        .chain(marks)
+        .chain(left)
+        .collect()
 }
 
 fn annotation(bad: &[&CellRecord]) -> String {

@@ -28,11 +28,21 @@ pub(super) fn render(run: &Results) -> io::Result<String> {
     if let Some(partial) = run.partial() {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
         status.set_message(partial).set_type("partial");
-        let mut suite = TestSuite::new("kong-pg-tls");
-        suite.add_test_case(TestCase::new("the run is complete", status));
-        junit.add_test_suite(suite);
+        junit.add_test_suite(suite_of_run(TestCase::new("the run is complete", status)));
+    }
+    if !run.leaks.is_empty() {
+        let mut case = TestCase::new("what is left of the run", TestCaseStatus::success());
+        case.set_system_out(run.leaks.iter().map(|leak| format!("leak: {leak}")).collect::<Vec<_>>().join("\n"));
+        junit.add_test_suite(suite_of_run(case));
     }
     junit.to_string().map_err(io::Error::other)
+}
+
+/// The suite of a case about the run as a whole.
+fn suite_of_run(case: TestCase) -> TestSuite {
+    let mut suite = TestSuite::new("kong-pg-tls");
+    suite.add_test_case(case);
+    suite
 }
 
 fn test_case(cell: &CellRecord) -> TestCase {
@@ -68,7 +78,8 @@ fn test_case(cell: &CellRecord) -> TestCase {
     case.add_properties(properties(cell));
     // What is no failure has no place but the output for what is said about it.
     let deviation = (cell.verdict == Verdict::KnownDeviation).then_some(format!("known-deviation: {reason}"));
-    let output: Vec<_> = deviation.into_iter().chain(cell.remarks.iter().cloned()).collect();
+    let marks = cell.marks().map(|(word, text)| format!("{word}: {text}"));
+    let output: Vec<_> = deviation.into_iter().chain(marks).chain(cell.remarks.iter().cloned()).collect();
     if !output.is_empty() {
         case.set_system_out(output.join("\n"));
     }
@@ -102,5 +113,6 @@ fn properties(cell: &CellRecord) -> impl Iterator<Item = (String, String)> {
     ]
     .into_iter()
     .filter(|(_, value)| !value.is_empty())
+    .chain(cell.marks())
     .map(|(name, value)| (name.to_owned(), value))
 }

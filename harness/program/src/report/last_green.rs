@@ -16,7 +16,8 @@ pub(super) fn changed(server: &PostgresRecord) -> Option<String> {
 pub(super) fn facts(major: Major) -> ServerFacts {
     let versions = recorded_of(RECORDED, major);
     let openssl = versions.map(|(_, openssl)| openssl.to_owned());
-    ServerFacts { major, version: versions.map_or_else(|| major.to_string(), |(version, _)| version.into()), openssl }
+    let version = versions.map_or_else(|| major.to_string(), |(version, _)| version.into());
+    ServerFacts { major, version, openssl, has_tls: true }
 }
 
 /// The versions of PostgreSQL and OpenSSL that are recorded of a major.

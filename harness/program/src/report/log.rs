@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::reporter::Reporter;
 use crate::record::{EVENTS, Entry, Results};
 
-/// The log in a folder. It is locked as long as the run goes on.
+/// The log in a folder. It is locked while the run lasts.
 pub(super) struct EventLog {
     path: PathBuf,
     file: File,
@@ -18,7 +18,12 @@ pub(super) struct EventLog {
 impl EventLog {
     pub(super) fn create(folder: &Path) -> io::Result<Self> {
         let path = folder.join(EVENTS);
-        let file = File::create(&path)?;
+        // A link is replaced and not followed: others may be able to write to the folder.
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = File::create_new(&path)?;
         // Where the file system has no locks, the oldest runs are removed by age alone.
         let _ = file.try_lock();
         Ok(Self { path, file, failed: None })

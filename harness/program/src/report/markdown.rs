@@ -6,7 +6,9 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::cell::plain;
-use super::reporter::{cells, tally, worst_first};
+use super::compared;
+use super::reporter::{cells, some, tally, worst_first};
+use crate::compare::Run;
 use crate::judge::Verdict;
 use crate::record::{CellRecord, Results};
 
@@ -22,35 +24,44 @@ pub(super) fn render(run: &Results) -> String {
         let reason = cell.reason.as_deref().unwrap_or_default();
         groups.entry((&cell.place, cell.verdict, reason)).or_default().push(cell);
     }
+    let rest = compared::markdown(&Run::from(run).comparisons()) + &deviations(run);
     let mut left = problems.len();
     for cells in groups.values() {
         let section = section(cells);
-        if text.len() + section.len() + deviations(run).len() > LIMIT - 200 {
+        if text.len() + section.len() + rest.len() > LIMIT - 200 {
             let _ = writeln!(text, "... and {left} more; report.html and results.json have them all.\n");
             break;
         }
         text += &section;
         left -= cells.len();
     }
-    text + &deviations(run)
+    text + &rest
 }
 
 fn heading(run: &Results) -> String {
     let bad = run.problems().count();
     let sentence = match (run.partial(), bad) {
-        (Some(partial), _) => format!(":warning: Partial: {partial}; {bad} of them are not as expected"),
+        (Some(partial), _) => format!(":warning: Partial: {partial}; {bad} of them {} not as expected", is_or_are(bad)),
         (None, 0) if run.verdicts().any(Verdict::is_proof) => "All cells that were run are as expected".to_owned(),
         (None, 0) => ":warning: No cell was run to its end: this run proves nothing".to_owned(),
-        (None, bad) => format!("{bad} of {} are not as expected", cells(run.cells.len())),
+        (None, bad) => format!("{bad} of {} {} not as expected", cells(run.cells.len()), is_or_are(bad)),
     };
     let seconds = Duration::from_millis(run.duration_ms).as_secs_f64();
-    let (servers, releases) = (servers(run), run.run.releases.join(", "));
+    let (servers, releases) = (servers(run), some(&run.run.releases));
     let flaky: String = run.flaky().take(IDS).map(|cell| format!("- flaky: `{}`\n", cell.id)).collect();
-    let flaky = if flaky.is_empty() { flaky } else { flaky + "\n" };
+    let marks =
+        run.marks().take(IDS).map(|(cell, word, text)| format!("- {word}: `{}`: {}\n", cell.id, escaped(&text)));
+    let left = run.leaks.iter().take(IDS).map(|leak| format!("- leak of the run: {}\n", escaped(&leak.to_string())));
+    let listed: String = std::iter::once(flaky).chain(marks).chain(left).collect();
+    let listed = if listed.is_empty() { listed } else { listed + "\n" };
     let tally = tally(run.verdicts());
     format!(
-        "### kong-pg-tls: {sentence}\n\n{tally} in {seconds:.1} s; PostgreSQL {servers}; Kong {releases}\n\n{flaky}"
+        "### kong-pg-tls: {sentence}\n\n{tally} in {seconds:.1} s; PostgreSQL {servers}; Kong {releases}\n\n{listed}"
     )
+}
+
+fn is_or_are(count: usize) -> &'static str {
+    if count == 1 { "is" } else { "are" }
 }
 
 fn servers(run: &Results) -> String {
@@ -125,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_comes_first_and_a_partial_run_says_so() {
+    fn the_worst_comes_first_and_a_partial_run_is_marked() {
         let cells =
             vec![cell(0, "blocked", "no root"), cell(1, "fail", "closed"), cell(2, "known-deviation", "they say")];
         let text = render(&Results::new(run(4), cells, RunEnd::Interrupted, 1));

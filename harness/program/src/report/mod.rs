@@ -1,11 +1,13 @@
-//! Reports of a run: on the terminal while it goes on and when it ends, and in files for other programs. Reporters take
+//! Reports of a run: on the terminal while it is running and when it ends, and in files for other programs. Reporters take
 //! events and results, and judge nothing. A new format is a file of its own and a line in [`Format`].
 
 mod agreement;
 mod cell;
 mod claims;
+mod compared;
 mod compatibility;
 mod deviations;
+mod durations;
 mod explain;
 mod format;
 mod github;
@@ -22,26 +24,28 @@ mod reporter;
 mod screen;
 mod seen;
 mod summary;
-mod table;
+pub(crate) mod table;
 mod tap;
 mod vacuity;
 
 use std::io;
 use std::path::Path;
 
-use crate::record::{Entry, Results, RunEvent};
+use crate::leaks::Leak;
+use crate::record::{DURATIONS, Entry, Results, RunEvent};
 
 pub use cell::write_cell;
-pub use claims::{Recorded, write_claims};
+pub use claims::{Recorded, write_claims, write_comparison};
 pub use compatibility::{Compatibility, cases as compatibility_cases};
 pub use deviations::write_deviations;
 pub use explain::{outcome, write_cell_explanation, write_explanation};
 pub use format::Format;
+pub use html::two_runs;
 pub(crate) use paragraph::indent;
-pub use reporter::{Reporter, write_file};
+pub use reporter::{Reporter, Write, replace_file, write_file};
 pub use screen::{Detail, Display, Screen};
 pub use seen::Seen;
-pub use vacuity::write_score;
+pub use vacuity::{write_score, write_text_score};
 
 /// The formats that every run writes.
 const ALWAYS: [Format; 3] = [Format::Json, Format::Junit, Format::Html];
@@ -51,8 +55,9 @@ const ALWAYS: [Format; 3] = [Format::Json, Format::Junit, Format::Html];
 /// # Errors
 /// If the folder cannot be written.
 pub fn reporters(folder: &Path, display: Display, seen: Seen) -> io::Result<Vec<Box<dyn Reporter>>> {
-    for format in ALWAYS {
-        match std::fs::remove_file(folder.join(format.file_name())) {
+    let others = [compatibility::PAGE, compatibility::MATRIX, DURATIONS];
+    for name in ALWAYS.map(Format::file_name).into_iter().chain(others) {
+        match std::fs::remove_file(folder.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
@@ -62,9 +67,23 @@ pub fn reporters(folder: &Path, display: Display, seen: Seen) -> io::Result<Vec<
     for format in ALWAYS {
         reporters.push(Box::new(format::FileReport { format, path: folder.join(format.file_name()) }));
     }
+    reporters.push(Box::new(durations::DurationsReport { folder: folder.to_owned() }));
+    reporters.push(Box::new(compatibility::CompatibilityReport { page: folder.join(compatibility::PAGE) }));
     let (results, screen) = (folder.join(Format::Json.file_name()), Screen::of_output());
     reporters.push(Box::new(summary::Summary { results, display, screen, seen }));
     Ok(reporters)
+}
+
+/// Reports what was left when a run had ended, but for what is known from its cells.
+pub fn report_leaks(reporters: &mut [Box<dyn Reporter>], run: Results, left: Vec<Leak>) -> Results {
+    let leaks = run.beyond_cells(left);
+    if !leaks.is_empty() {
+        let entry = Entry { elapsed_ms: run.duration_ms, event: RunEvent::LeaksFound { leaks: leaks.clone() } };
+        for reporter in reporters {
+            reporter.event(&entry);
+        }
+    }
+    Results { leaks, ..run }
 }
 
 /// A report that could not be written.
@@ -100,7 +119,8 @@ pub fn finish(reporters: &mut [Box<dyn Reporter>], run: &Results) -> Result<(), 
 pub fn report_again(reporters: &mut [Box<dyn Reporter>], run: &Results) -> Result<(), ReportError> {
     let kept = run.cells.iter().map(|cell| RunEvent::CellKept(Box::new(cell.clone())));
     let started = RunEvent::RunStarted(Box::new(run.run.clone()));
-    let events = std::iter::once(started).chain(kept).chain([RunEvent::RunEnded { end: run.end }]);
+    let leaks = (!run.leaks.is_empty()).then(|| RunEvent::LeaksFound { leaks: run.leaks.clone() });
+    let events = std::iter::once(started).chain(kept).chain([RunEvent::RunEnded { end: run.end }]).chain(leaks);
     for event in events {
         let entry = Entry { elapsed_ms: run.duration_ms, event };
         for reporter in reporters.iter_mut() {

@@ -7,11 +7,12 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::reporter::{Reporter, cells, tally};
+use super::reporter::{Reporter, cells, some, tally};
 use super::screen::{Detail, Screen};
 use crate::judge::Verdict;
 use crate::record::{CellRecord, Entry, Results, RunEnd, RunEvent, RunRecord};
 use crate::vocabulary::ClientKind;
+use postgres_tls_server::Major;
 
 /// The progress of a run.
 pub(super) struct Progress {
@@ -37,6 +38,9 @@ impl Progress {
         Self { detail, bar, running: BTreeSet::new(), done: 0, planned: 0, scenarios: BTreeMap::new() }
     }
 }
+
+/// The style of what is remarkable about a cell, but no failure.
+const REMARK: Style = AnsiColor::Yellow.on_default();
 
 /// The style of a verdict.
 pub(super) fn style(verdict: Verdict) -> Style {
@@ -66,6 +70,9 @@ impl Reporter for Progress {
                 self.running.insert(id.clone());
                 self.show_running();
             }
+            RunEvent::CellSlow { id, limit_ms } if self.detail != Detail::Quiet => {
+                self.line(&format!("{REMARK}{:>11}{REMARK:#} [>{limit_ms:>4} ms] {id}", "SLOW"));
+            }
             RunEvent::CellFinished(cell) => {
                 self.done += 1;
                 self.running.remove(&cell.id);
@@ -77,7 +84,12 @@ impl Reporter for Progress {
                 self.done += 1;
                 self.kept(cell);
             }
-            RunEvent::RunEnded { .. } => {}
+            RunEvent::LeaksFound { leaks } if self.detail != Detail::Quiet => {
+                for leak in leaks {
+                    self.line(&format!("{REMARK}{:>11}{REMARK:#} {leak}", "LEAK"));
+                }
+            }
+            RunEvent::CellSlow { .. } | RunEvent::RunEnded { .. } | RunEvent::LeaksFound { .. } => {}
         }
     }
 
@@ -116,6 +128,9 @@ impl Progress {
             let (width, done, planned) = (self.planned.to_string().len(), self.done, self.planned);
             let name = verdict.as_str();
             self.line(&format!("{style}{name:>11}{style:#} [{ms:>5} ms] {done:>width$}/{planned} {id}{reason}"));
+        }
+        for leak in cell.leaks.iter().filter(|_| self.detail != Detail::Quiet) {
+            self.line(&format!("{REMARK}{:>11}{REMARK:#} [{:>5} ms] {}: {leak}", "LEAK", cell.duration_ms, cell.id));
         }
         if let Some(bar) = &self.bar {
             bar.inc(1);
@@ -157,9 +172,14 @@ impl Progress {
 
 /// What is going to be run, where, and why there.
 fn introduction(run: &RunRecord) -> String {
-    let RunRecord { planned, runtime, why, servers, releases, clients, .. } = run;
+    let RunRecord { planned, runtime, runtimes, why, servers, releases, clients, .. } = run;
     let planned = cells(*planned);
-    let (servers, releases) = (servers.join(", "), releases.join(", "));
+    let server = |(major, source): &(Major, String)| match runtimes.iter().find(|of| of.major == *major) {
+        Some(of) if runtime.is_none() => format!("{major} ({}, {source})", of.runtime),
+        _ => format!("{major} ({source})"),
+    };
+    let (servers, releases) = (servers.iter().map(server).collect::<Vec<_>>().join(", "), some(releases));
+    let runtime = runtime.map_or_else(|| "docker and local".to_owned(), |runtime| runtime.to_string());
     let others = clients.iter().filter(|(client, _)| **client != ClientKind::Kong);
     let others: String = others.map(|(client, about)| format!("\n{client}: {about}")).collect();
     format!("{planned}; {runtime}, {why}; PostgreSQL {servers}; Kong {releases}{others}")

@@ -1,10 +1,14 @@
 //! The trait of what reports a run, and what reports have in common.
 
-use std::io;
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::judge::Verdict;
 use crate::record::{CellRecord, Entry, Results};
+
+/// How many names a sentence lists.
+const SHOWN: usize = 6;
 
 /// How many cells have which verdict: `12 pass, 1 fail`.
 pub(super) fn tally(verdicts: impl Iterator<Item = Verdict>) -> String {
@@ -16,12 +20,20 @@ pub(super) fn tally(verdicts: impl Iterator<Item = Verdict>) -> String {
     if counts.is_empty() { "not run".into() } else { counts.join(", ") }
 }
 
+/// A list that may be long, as a part of a sentence.
+pub(super) fn some(names: &[String]) -> String {
+    match names {
+        [first, others @ ..] if names.len() > SHOWN => format!("{first} and {} others", others.len()),
+        names => names.join(", "),
+    }
+}
+
 /// One form in which a run is reported.
 pub trait Reporter {
     /// Something has happened in the run.
     fn event(&mut self, _entry: &Entry) {}
 
-    /// The run goes on with all cells from the beginning, and only the last time counts.
+    /// The run starts over with all cells, and only the last repetition counts.
     fn again(&mut self) {}
 
     /// The run has ended.
@@ -50,20 +62,63 @@ pub(super) fn cells(count: usize) -> String {
     format!("{count} cell{}", if count == 1 { "" } else { "s" })
 }
 
-/// Writes a file completely or not at all.
+/// What writes a file: [`write_file`] or [`replace_file`].
+pub type Write = fn(&Path, &[u8]) -> io::Result<()>;
+
+/// Writes a file named on the command line, completely or not at all.
 ///
 /// # Errors
 /// If it cannot be written.
 pub fn write_file(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".unfinished");
-    std::fs::write(&unfinished, content)?;
-    std::fs::rename(unfinished, path)
+    // A device, a pipe or a link, as /dev/stdout is one, is written to and not replaced.
+    if path.symlink_metadata().is_ok_and(|found| !found.is_file()) {
+        return std::fs::write(path, content);
+    }
+    replace_file(path, content)
+}
+
+/// Writes a file of a folder of results, completely or not at all. A link in its place is replaced and not followed:
+/// others may be able to write to the folder.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // As many may read it as the process's mask says.
+    let permissions = PermissionsExt::from_mode(0o666);
+    let mut unfinished =
+        tempfile::Builder::new().prefix(".unfinished-").permissions(permissions).tempfile_in(folder)?;
+    unfinished.write_all(content)?;
+    unfinished.persist(path).map(drop).map_err(|error| error.error)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_is_written_through_and_not_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [file, link] = ["file", "link"].map(|name| folder.path().join(name));
+        std::os::unix::fs::symlink(&file, &link).expect("a link");
+        for content in ["new", "again"] {
+            write_file(&link, content.as_bytes()).expect("it can be written");
+            assert!(link.is_symlink());
+            assert_eq!(std::fs::read_to_string(&file).expect("a file"), content);
+        }
+    }
+
+    #[test]
+    fn a_link_among_the_results_is_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [file, link] = ["file", "link"].map(|name| folder.path().join(name));
+        std::fs::write(&file, "precious").expect("a file");
+        std::os::unix::fs::symlink(&file, &link).expect("a link");
+        replace_file(&link, b"new").expect("it can be written");
+        assert_eq!(std::fs::read_to_string(&file).expect("a file"), "precious");
+        assert_eq!(std::fs::read_to_string(&link).expect("a file"), "new");
+        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 2);
+    }
 
     #[test]
     fn verdicts_are_counted_from_good_to_bad() {

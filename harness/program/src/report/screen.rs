@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-/// What a run shows while it goes on and when it has ended.
+/// What a run shows while it is running and when it has ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Detail {
     /// Only what is bad, and the last line.

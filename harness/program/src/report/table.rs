@@ -2,14 +2,14 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
-pub(super) fn table(header: impl IntoIterator<Item = String>) -> Table {
+pub(crate) fn table(header: impl IntoIterator<Item = String>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(header);
     table
 }
 
-pub(super) fn align(table: &mut Table, is_right: impl Fn(usize) -> bool) {
+pub(crate) fn align(table: &mut Table, is_right: impl Fn(usize) -> bool) {
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
         if is_right(index) {
@@ -19,6 +19,6 @@ pub(super) fn align(table: &mut Table, is_right: impl Fn(usize) -> bool) {
 }
 
 /// The table without blanks at the ends of its lines.
-pub(super) fn text(table: &Table) -> String {
+pub(crate) fn text(table: &Table) -> String {
     table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }

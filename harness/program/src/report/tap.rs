@@ -6,6 +6,7 @@ use std::io;
 use serde::Serialize;
 
 use crate::judge::{Mismatch, Verdict};
+use crate::leaks::Leak;
 use crate::record::{CellRecord, Results};
 
 /// The report of a run.
@@ -20,9 +21,13 @@ pub(super) fn render(run: &Results) -> io::Result<String> {
         };
         let result = if is_ok { "ok" } else { "not ok" };
         let _ = writeln!(text, "{result} {} - {}{directive}", index + 1, escaped(&cell.id));
-        if !matches!(cell.verdict, Verdict::Pass | Verdict::Unsupported | Verdict::Skipped) {
+        let is_as_usual = matches!(cell.verdict, Verdict::Pass | Verdict::Unsupported | Verdict::Skipped);
+        if !is_as_usual || cell.marks().next().is_some() {
             text += &diagnostic(cell)?;
         }
+    }
+    for leak in &run.leaks {
+        let _ = writeln!(text, "# leak of the run: {}", one_line(&leak.to_string()));
     }
     if let Some(partial) = run.partial() {
         let _ = writeln!(text, "Bail out! {partial}");
@@ -38,6 +43,10 @@ struct Diagnostic<'a> {
     at: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     mismatches: &'a [Mismatch],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slow: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    leaks: Vec<String>,
     command: &'a str,
     duration_ms: u64,
 }
@@ -48,6 +57,8 @@ fn diagnostic(cell: &CellRecord) -> io::Result<String> {
         message: cell.reason.as_deref(),
         at: &cell.place,
         mismatches: &cell.mismatches,
+        slow: cell.slow.map(|slow| slow.to_string()),
+        leaks: cell.leaks.iter().map(Leak::to_string).collect(),
         command: &cell.command,
         duration_ms: cell.duration_ms,
     };

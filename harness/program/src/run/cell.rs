@@ -1,34 +1,31 @@
 //! One cell, step by step, from its certificates to its verdict.
 
 use super::error::CellError;
-use super::materials::{self, ConfigFiles};
+use super::materials::{self, Made};
+use super::notes::Notebook;
 use super::runner::Runner;
-use super::step::{ObservedAttempt, SetUp, StepContext};
-use crate::client::{ClientError, Connection};
+use super::step::{Kept, ObservedAttempt, RunningKong, SetUp, StepContext};
+use crate::client::{ClientError, Task};
 use crate::format::Divergence;
 use crate::judge::{
     Attempt, Evidence, Expected, ExpectedOutcome, Judgement, KnownDifference, Observation, Verdict, judge,
 };
 use crate::plan::Cell;
-use crate::suite::{Change, ClientOutcome, Situation};
+use crate::suite::{Change, ClientOutcome, Only, Situation};
 use crate::vocabulary::{ClientKind, OpenConnection, OpensslRelease};
-use kong_pg_client::Settings;
 use postgres_tls_server::{Configuration, Lease, Major, Server, ServerFacts};
 
 /// A cell that has been judged.
 pub(super) struct JudgedCell {
     pub(super) judgement: Judgement,
-    pub(super) server: Option<ServerFacts>,
     pub(super) evidence: Option<Evidence>,
     pub(super) difference: Option<KnownDifference>,
-    pub(super) remarks: Vec<String>,
-    pub(super) files: Option<ConfigFiles>,
 }
 
 impl JudgedCell {
     pub(super) fn without_evidence(verdict: Verdict, reason: String) -> Self {
         let judgement = Judgement { verdict, reason: Some(reason), mismatches: Vec::new(), race: None };
-        Self { judgement, server: None, evidence: None, difference: None, remarks: Vec::new(), files: None }
+        Self { judgement, evidence: None, difference: None }
     }
 }
 
@@ -36,26 +33,21 @@ impl JudgedCell {
 struct JudgedStep {
     judgement: Judgement,
     evidence: Evidence,
-    remarks: Vec<String>,
-    files: ConfigFiles,
 }
 
 impl Runner {
-    pub(super) async fn cell(&self, cell: &Cell) -> JudgedCell {
+    pub(super) async fn cell(&self, cell: &Cell, notebook: &Notebook) -> JudgedCell {
         if let Some(because) = cell.excluded() {
             return JudgedCell::without_evidence(Verdict::Unsupported, because);
         }
-        let mut facts = None;
-        let judged = match self.steps(cell, &mut facts).await {
-            Ok(JudgedStep { judgement, evidence, remarks, files }) => {
+        match self.steps(cell, notebook).await {
+            Ok(JudgedStep { judgement, evidence }) => {
                 let difference = evidence.difference.clone();
-                let (evidence, files) = (Some(evidence), Some(files));
-                JudgedCell { judgement, server: None, evidence, difference, remarks, files }
+                JudgedCell { judgement, evidence: Some(evidence), difference }
             }
             Err(CellError::Client(ClientError::Unsupported(reason))) => self.client_unsupported(cell, reason),
             Err(error) => JudgedCell::without_evidence(error.verdict(), error.to_string()),
-        };
-        JudgedCell { server: facts, ..judged }
+        }
     }
 
     /// What differences.yaml says about a client that did this.
@@ -66,9 +58,6 @@ impl Runner {
     }
 
     fn difference_of(&self, cell: &Cell, expected: &Expected, attempt: &Attempt) -> Option<KnownDifference> {
-        if cell.client.speaks_as_kong() {
-            return None;
-        }
         let kong: &[String] = match expected.known().and_then(|expected| expected.outcome.as_ref()) {
             Some(ExpectedOutcome::Refused { kong, .. }) => kong,
             _ => &[],
@@ -93,38 +82,57 @@ impl Runner {
         JudgedCell::without_evidence(Verdict::Fail, reason)
     }
 
-    async fn steps(&self, cell: &Cell, facts: &mut Option<ServerFacts>) -> Result<JudgedStep, CellError> {
+    async fn steps(&self, cell: &Cell, notebook: &Notebook) -> Result<JudgedStep, CellError> {
         let first = cell.case.steps.first().ok_or(CellError::NoExpectation)?;
-        let first = self.configuration(&first.situation).await?;
+        notebook.begin(0, &first.situation);
+        let first = self.make(&first.situation, notebook).await?.configuration;
         let mut lease = self.pool.lease(cell.major, &first).await?;
-        *facts = Some(lease.server().facts().clone());
+        // The caller may stop waiting at any time.
+        lease.distrust();
+        notebook.enter(lease.server());
+        notebook.note(|notes| notes.server = Some(lease.server().facts().clone()));
         let result = match check_major(cell.major, lease.server().facts()) {
-            Ok(()) => self.steps_on(cell, lease.server()).await,
+            Ok(()) => self.steps_on(cell, lease.server(), notebook).await,
             Err(error) => Err(error),
         };
-        if result.as_ref().is_err_and(|error| error.verdict() == Verdict::EnvironmentError) {
-            lease.discard();
+        notebook.leave();
+        if !result.as_ref().is_err_and(|error| error.verdict() == Verdict::EnvironmentError) {
+            lease.trust();
         }
         result?.ok_or(CellError::NoExpectation)
     }
 
     /// Goes through the steps up to the first that is not as expected, or the last.
-    async fn steps_on(&self, cell: &Cell, server: &mut Server) -> Result<Option<JudgedStep>, CellError> {
-        check_openssl(cell, server.facts())?;
-        let keeps_open = cell.case.steps.iter().any(|step| step.open_connection.is_some());
-        let mut kept = None;
+    async fn steps_on(
+        &self,
+        cell: &Cell,
+        server: &mut Server,
+        notebook: &Notebook,
+    ) -> Result<Option<JudgedStep>, CellError> {
+        check_build(cell.case.only.as_ref(), server.facts())?;
+        let keeps_first = cell.case.keeps_first_open();
+        let kong_runs_on = cell.case.steps.iter().any(|step| step.change == Change::RunningKong);
+        let mut kept = Kept::default();
         let mut last = None;
         for (number, step) in cell.case.steps.iter().enumerate() {
-            let configuration = self.configuration(&step.situation).await?;
+            notebook.begin(number, &step.situation);
+            let made = self.make(&step.situation, notebook).await?;
             server
-                .can_have(&configuration)
+                .can_have(&made.configuration)
                 .map_err(|error| CellError::Blocked(format!("{error}; run it as root, or with --runtime docker")))?;
-            let context = StepContext { cell, step, number, configuration };
+            let context = StepContext { cell, step, number, made, kong_runs_on, notebook };
             let judged = if step.change == Change::ReadOnly {
-                let mut second = self.pool.lease_beside(cell.major, &context.configuration).await?;
-                self.step(&context, second.server(), false, &mut None).await?
+                let mut second = self.pool.lease_beside(cell.major, &context.made.configuration).await?;
+                second.distrust();
+                notebook.enter(second.server());
+                let judged = self.step(&context, second.server(), false, &mut Kept::default()).await;
+                notebook.leave();
+                let judged = judged?;
+                second.trust();
+                judged
             } else {
-                self.step(&context, server, keeps_open && number == 0, &mut kept).await?
+                let keep_open = keeps_first && number == 0 || step.change == Change::FromPool;
+                self.step(&context, server, keep_open, &mut kept).await?
             };
             let goes_on = judged.as_ref().is_none_or(|judged| {
                 judged.judgement.mismatches.is_empty() && judged.evidence.expected.known().is_some()
@@ -134,16 +142,18 @@ impl Runner {
                 break;
             }
         }
-        if let Some(connection) = kept {
+        if let Some(connection) = kept.connection {
             connection.open.close().await;
         }
         Ok(last)
     }
 
     /// In a thread of its own: certificates may have to be made, and an RSA key takes 100 ms of one core.
-    async fn configuration(&self, situation: &Situation) -> Result<Configuration, CellError> {
+    async fn make(&self, situation: &Situation, notebook: &Notebook) -> Result<Made, CellError> {
         let (authority, situation) = (self.authority.clone(), situation.clone());
-        Ok(tokio::task::spawn_blocking(move || materials::server(&authority, &situation)).await??)
+        let made = tokio::task::spawn_blocking(move || materials::make(&authority, &situation)).await??;
+        notebook.made(&made);
+        Ok(made)
     }
 
     /// One step. Returns nothing if the step only prepares the next.
@@ -152,33 +162,41 @@ impl Runner {
         context: &StepContext<'_>,
         server: &mut Server,
         keep_open: bool,
-        kept: &mut Option<Connection>,
+        kept: &mut Kept,
     ) -> Result<Option<JudgedStep>, CellError> {
-        let StepContext { cell, step, number, configuration } = context;
-        let set_up = self.set_up(context, server).await?;
-        let open_connection = match (&step.open_connection, kept.as_mut()) {
+        let StepContext { cell, step, number, kong_runs_on, .. } = context;
+        let mark = server.mark();
+        let set_up = self.set_up(context, server, kept.kong.take()).await?;
+        let open_connection = match (&step.open_connection, kept.connection.as_mut()) {
             (Some(_), Some(connection)) => Some(match connection.open.ask_again().await {
                 Ok(()) => OpenConnection::Survives,
                 Err(_) => OpenConnection::Broken,
             }),
             _ => None,
         };
-        let open: Vec<_> = kept.iter().map(|connection| connection.pid).collect();
+        let pooled = kept.connection.take_if(|_| step.change == Change::FromPool);
+        let open: Vec<_> = kept.connection.iter().map(|connection| connection.pid).collect();
         let attempted = match (&step.expect, &step.blank) {
-            (Some(_), _) | (_, Some(_)) => Some(self.attempt(context, &set_up, server, &open, keep_open).await?),
+            (Some(_), _) | (_, Some(_)) => {
+                Some(self.attempt(context, &set_up, server, &open, pooled, keep_open).await?)
+            }
             (None, None) => None,
         };
         let (expected, documented) = self.expected(context, server, &set_up, attempted.as_ref());
         let answers = server.answers(step.queries.iter().map(|(question, _)| question.as_str())).await?;
-        let SetUp { reload, remarks, .. } = set_up;
+        let reload = set_up.reload.clone();
+        if *kong_runs_on {
+            kept.kong = RunningKong::of(set_up)?;
+        }
         let mut observed = Observation { reload, open_connection, answers, ..Observation::default() };
         match attempted {
-            Some(ObservedAttempt { attempt, certificate, server, connection }) => {
-                *kept = connection.or(kept.take());
+            Some(ObservedAttempt { attempt, certificate, server, relay_log, connection }) => {
+                kept.connection = connection.or(kept.connection.take());
                 observed.attempt = attempt;
                 observed.certificate = certificate;
                 observed.server_log = server.log;
                 observed.judged_log = server.relevant_lines;
+                observed.relay_log = relay_log;
             }
             None if step.change == Change::First && observed.answers.is_empty() => return Ok(None),
             None => {}
@@ -186,26 +204,42 @@ impl Runner {
         let difference = self.difference_of(cell, &expected, &observed.attempt);
         let (client, stack, step_number) = (cell.client, cell.stack, *number);
         let evidence = Evidence { client, stack, step: step_number, expected, observed, documented, difference };
-        let files = materials::config_files(&step.situation, configuration);
-        Ok(Some(JudgedStep { judgement: judge(&evidence), evidence, remarks, files }))
+        let judgement = judge(&evidence);
+        if !judgement.mismatches.is_empty() {
+            // What a server that was killed makes of an attempt is no finding.
+            server.check_undisturbed(mark).await?;
+        }
+        Ok(Some(JudgedStep { judgement, evidence }))
     }
 
-    /// Applies the first configuration of a cell and returns Kong's settings, to connect more often than once. They
-    /// are valid as long as the lease and the folder.
+    /// Applies the first configuration of a cell, to connect more often than once.
     ///
     /// # Errors
     /// If the server or Kong does not take the configuration.
-    pub async fn prepare_client(&self, cell: &Cell) -> Result<(Lease, Settings, tempfile::TempDir), CellError> {
+    pub async fn prepare_client(&self, cell: &Cell) -> Result<Prepared, CellError> {
         let step = cell.case.steps.first().ok_or(CellError::NoExpectation)?;
-        let configuration = self.configuration(&step.situation).await?;
-        let mut lease = self.pool.lease(cell.major, &configuration).await?;
-        let context = StepContext { cell, step, number: 0, configuration };
-        let SetUp { failed_start, task, folder, .. } = self.set_up(&context, lease.server()).await?;
+        let notebook = &Notebook::default();
+        let made = self.make(&step.situation, notebook).await?;
+        let mut lease = self.pool.lease(cell.major, &made.configuration).await?;
+        let context = StepContext { cell, step, number: 0, made, kong_runs_on: false, notebook };
+        let SetUp { failed_start, task, folder, .. } = self.set_up(&context, lease.server(), None).await?;
         match failed_start {
-            None => Ok((lease, task?.settings, folder)),
+            None => Ok(Prepared { lease, task: task?, configuration: context.made.configuration, folder }),
             Some(log) => Err(CellError::NotStarted(log)),
         }
     }
+}
+
+/// A server that is ready for a client.
+pub struct Prepared {
+    /// The server.
+    pub lease: Lease,
+    /// What the client is asked to do.
+    pub task: Task,
+    /// What the server is configured with.
+    pub configuration: Configuration,
+    /// The folder with Kong's files, which goes with this value.
+    pub folder: tempfile::TempDir,
 }
 
 /// Whether the server's version is of the major that was asked for.
@@ -217,12 +251,21 @@ fn check_major(wanted: Major, facts: &ServerFacts) -> Result<(), CellError> {
     Err(CellError::WrongMajor { wanted, version: facts.version.clone() })
 }
 
-fn check_openssl(cell: &Cell, facts: &ServerFacts) -> Result<(), CellError> {
-    let Some(only) = &cell.case.only else { return Ok(()) };
-    let Some(range) = only.openssl else { return Ok(()) };
+/// Whether the case is about a server that was built like this one.
+fn check_build(only: Option<&Only>, facts: &ServerFacts) -> Result<(), CellError> {
+    let unsupported = |only: &Only, server| Err(CellError::Unsupported(format!("{} ({server})", only.because)));
+    match only.filter(|only| only.built_without_tls) {
+        Some(only) if facts.has_tls => return unsupported(only, "this one is built with TLS".to_owned()),
+        None if !facts.has_tls => {
+            let reason = "PostgreSQL is built without TLS here; install another, or name it with PGBIN";
+            return Err(CellError::Blocked(reason.into()));
+        }
+        _ => {}
+    }
+    let Some((only, range)) = only.and_then(|only| Some((only, only.openssl?))) else { return Ok(()) };
     match OpensslRelease::of(facts) {
         Some(release) if range.contains(release) => Ok(()),
-        Some(release) => Err(CellError::Unsupported(format!("{} (OpenSSL {release})", only.because))),
+        Some(release) => unsupported(only, format!("OpenSSL {release}")),
         None => Err(CellError::Blocked(format!(
             "the case is about OpenSSL {range}, and which OpenSSL the server is linked with could not be found out"
         ))),
@@ -243,7 +286,42 @@ mod tests {
     #[case("180.1", false)]
     #[case("", false)]
     fn a_server_runs_only_as_the_major_that_it_is(#[case] version: &str, #[case] accepted: bool) {
-        let facts = ServerFacts { major: Major(18), version: version.into(), openssl: None };
+        let facts = ServerFacts { major: Major(18), version: version.into(), openssl: None, has_tls: true };
         assert_eq!(check_major(Major(18), &facts).is_ok(), accepted);
+    }
+
+    #[rstest]
+    #[case(true, false, None)]
+    #[case(false, false, Some(Verdict::Blocked))]
+    #[case(true, true, Some(Verdict::Unsupported))]
+    #[case(false, true, None)]
+    fn a_case_runs_only_on_a_server_that_was_built_as_it_needs(
+        #[case] has_tls: bool,
+        #[case] built_without_tls: bool,
+        #[case] expected: Option<Verdict>,
+    ) {
+        let facts = ServerFacts { major: Major(18), version: "18.6".into(), openssl: None, has_tls };
+        let only =
+            Only { postgres: None, openssl: None, built_without_tls, clients: Vec::new(), because: "why".into() };
+        let verdict = check_build(Some(&only), &facts).err().map(|error| error.verdict());
+        assert_eq!(verdict, expected);
+    }
+
+    #[rstest]
+    #[case(Some("3.5.7"), Some(Verdict::Unsupported))]
+    #[case(Some("3.5.9"), None)]
+    #[case(None, Some(Verdict::Blocked))]
+    fn a_case_about_an_openssl_runs_only_on_that(#[case] openssl: Option<&str>, #[case] expected: Option<Verdict>) {
+        let openssl = openssl.map(str::to_owned);
+        let facts = ServerFacts { major: Major(17), version: "17.12".into(), openssl, has_tls: true };
+        let range = Some("3.5.9+".parse().expect("a range"));
+        let only = Only {
+            postgres: None,
+            openssl: range,
+            built_without_tls: false,
+            clients: Vec::new(),
+            because: "why".into(),
+        };
+        assert_eq!(check_build(Some(&only), &facts).err().map(|error| error.verdict()), expected);
     }
 }

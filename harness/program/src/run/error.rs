@@ -9,6 +9,7 @@ use postgres_tls_server::{Major, RuntimeError};
 
 use crate::client::ClientError;
 use crate::judge::Verdict;
+use crate::relay::RelayError;
 
 /// Why a cell ends without an observation.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,9 @@ pub enum CellError {
     /// The certificates could not be made.
     #[error("{}", with_causes(.0))]
     Certificates(#[from] PkiError),
+    /// There is no program between Kong and the server, where the case needs one.
+    #[error(transparent)]
+    Relay(#[from] RelayError),
     /// A task of the harness panicked.
     #[error("the harness failed: {0}")]
     Panic(#[from] tokio::task::JoinError),
@@ -83,10 +87,12 @@ impl CellError {
             Self::Unsupported(_) | Self::Client(ClientError::Unsupported(_)) => Verdict::Unsupported,
             Self::Blocked(_)
             | Self::Certificates(PkiError::RecipeUnavailable { .. })
+            | Self::Relay(RelayError::NotInstalled { .. })
             | Self::Client(ClientError::Blocked(_)) => Verdict::Blocked,
             Self::Client(ClientError::Fault(_)) => Verdict::Fail,
             Self::Server(_)
             | Self::Certificates(_)
+            | Self::Relay(_)
             | Self::Panic(_)
             | Self::Io { .. }
             | Self::Client(ClientError::Environment { .. })

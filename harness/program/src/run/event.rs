@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use super::options::Options;
+use super::pace::Allowed;
 use super::result::CellResult;
 use crate::vocabulary::ClientKind;
-use postgres_tls_server::RuntimeKind;
+use postgres_tls_server::Offer;
 
 /// What a run is about to do, and where.
 #[derive(Debug, Clone)]
@@ -17,12 +18,10 @@ pub struct RunInfo {
     pub planned_unsharded: usize,
     /// How many of them are of each scenario on each major: `tls/hba-lines@pg17`.
     pub scenarios: BTreeMap<String, usize>,
-    /// Where servers run.
-    pub runtime: RuntimeKind,
-    /// Why there.
+    /// Why servers run where they do.
     pub why: String,
-    /// The servers, each with its image or folder: `17 (postgres:17)`.
-    pub servers: Vec<String>,
+    /// The servers.
+    pub servers: Vec<Offer>,
     /// The Kong releases: `3.15-enterprise`.
     pub releases: Vec<String>,
     /// The clients, with their versions.
@@ -31,6 +30,8 @@ pub struct RunInfo {
     pub options: Options,
     /// The entries of differences.yaml about cells of this run, and how many cells each is about in a whole run.
     pub differences: BTreeMap<String, usize>,
+    /// The claims that its cells check, and what the documents say.
+    pub claims: BTreeMap<String, String>,
     /// When it began.
     pub started: SystemTime,
 }
@@ -42,6 +43,13 @@ pub enum Event {
     CellStarted {
         /// Its id.
         id: String,
+    },
+    /// A cell that is running has taken too long.
+    CellSlow {
+        /// Its id.
+        id: String,
+        /// How long it may take.
+        allowed: Allowed,
     },
     /// A cell has ended.
     CellFinished(Box<CellResult>),

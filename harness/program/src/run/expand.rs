@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::format::{Connects, Documented, KongText, ServerLog, Would};
-use crate::judge::{Attempt, Delivery, Expectation, ExpectedOutcome, KnownDeviation, Templates};
+use crate::judge::{Attempt, Delivery, Expectation, ExpectedOutcome, KnownDeviation, Templates, silent};
 use crate::plan::Cell;
 use crate::suite::{Change, Expected, Step, TextContext, TextError, Texts};
 use crate::vocabulary::{TlsVersion, openssl_line_of};
@@ -56,6 +56,29 @@ enum Speaker {
 
 /// Makes the lines of a template.
 type Expander<'a> = dyn Fn(&str, Speaker) -> Result<Vec<String>, TextError> + 'a;
+/// Names a certificate as people tell it from others.
+type Describer<'a> = dyn Fn(&str) -> Result<String, PkiError> + 'a;
+
+/// The expectation of a step on a server, with the names of the values that only the run knows in the place of these.
+///
+/// # Errors
+/// If one of its texts is not there for these versions.
+pub fn unresolved(texts: &Texts, cell: &Cell, facts: &ServerFacts, step: &Step) -> Result<Expectation, ExpandError> {
+    let value = |name: &str| is_value(name).then(|| format!("{{{name}}}"));
+    let server = TextContext { major: cell.major, openssl: openssl_line_of(facts), value: &value };
+    let kong = TextContext { openssl: Some(cell.profile.openssl), ..server };
+    let expand = |template: &str, speaker: Speaker| match speaker {
+        Speaker::Server => texts.expand(template, &server),
+        Speaker::Kong => texts.expand(template, &kong),
+    };
+    expectation(cell, step, &expand, &|file| Ok(format!("{{{file}}}")))
+}
+
+/// Whether a placeholder is one whose value only the run knows.
+fn is_value(name: &str) -> bool {
+    let of_certificate = |(what, _): (&str, &str)| matches!(what, "subject" | "issuer" | "serial");
+    matches!(name, "host" | "datadir" | "kong") || name.split_once(" of ").is_some_and(of_certificate)
+}
 
 /// The text of `texts.yaml` for a TLS connection that the client closes without close_notify.
 const ABRUPT_END: &str = "{TLS connection closed without close_notify}";
@@ -73,7 +96,7 @@ impl Words<'_> {
             Speaker::Server => self.texts.expand(template, &server),
             Speaker::Kong => self.texts.expand(template, &kong),
         };
-        self.expectation(step, &expand)
+        expectation(self.cell, step, &expand, &|file| self.describe(file))
     }
 
     /// The same with the templates as they are, and the values of everything that any version has in their place.
@@ -87,70 +110,29 @@ impl Words<'_> {
             }
             Ok(vec![template.to_owned()])
         };
-        let expectation = self.expectation(step, &collect).ok()?;
+        let expectation = expectation(self.cell, step, &collect, &|file| self.describe(file)).ok()?;
         let openssl = self.cell.profile.openssl.to_string();
         Some(Templates { expectation, values: values.into_inner(), openssl })
     }
 
-    fn expectation(&self, step: &Step, expand: &Expander<'_>) -> Result<Expectation, ExpandError> {
-        let reload = step.log.as_ref().map(|log| expand_log(log, expand)).transpose()?;
-        let (outcome, log) =
-            match step.expect.as_ref().map(|expected| expected.on(self.cell.stack, self.cell.profile.edition)) {
-                None => (None, vec![Vec::new()]),
-                Some(Expected::Hangs { postgres }) => (Some(ExpectedOutcome::Hangs), expand_log(postgres, expand)?),
-                Some(Expected::Connects(connects)) => {
-                    let mut log = expand_log(&connects.postgres, expand)?;
-                    if closes_without_notify(step, connects, self.cell) {
-                        let end = expand(ABRUPT_END, Speaker::Server)?;
-                        // A connection of any kind may be one in plaintext, which has no such end.
-                        let plain = if connects.tls.accepted().is_empty() { log.clone() } else { Vec::new() };
-                        for lines in &mut log {
-                            lines.extend(end.iter().cloned());
-                        }
-                        log.extend(plain);
-                    }
-                    let certificate = connects.certificate.as_deref().filter(|_| self.cell.client.is_transparent());
-                    let certificate = certificate.map(|file| self.describe(file));
-                    let outcome = ExpectedOutcome::Connects {
-                        tls: connects.tls.accepted().iter().map(|version| version.as_str().to_owned()).collect(),
-                        cipher: connects.cipher.clone(),
-                        client_dn: connects.client_dn.clone().filter(|_| self.cell.client.is_transparent()),
-                        certificate: certificate.transpose()?,
-                    };
-                    (Some(outcome), log)
-                }
-                Some(Expected::Refused { stage, kong: says, postgres }) => {
-                    let all = |texts: &[String]| {
-                        let texts = texts.iter().map(|text| Ok(expand(text, Speaker::Kong)?.join("\n")));
-                        texts.collect::<Result<_, TextError>>()
-                    };
-                    let outcome = ExpectedOutcome::Refused {
-                        stage: stage.filter(|_| self.cell.client.is_transparent()),
-                        kong: all(says.text().accepted())?,
-                        raised: says.is_raised(),
-                        raised_instead: all(says.text().raised_instead())?,
-                        because: match says.text() {
-                            KongText::AnyOf(any) => Some(any.because.clone()),
-                            KongText::One(_) => None,
-                        },
-                    };
-                    (Some(outcome), expand_log(postgres, expand)?)
-                }
-            };
-        let open_connection = step.open_connection.clone().filter(|_| !is_kept_out(self.cell));
-        Ok(Expectation { reload, open_connection, outcome, server_log: log, answers: step.queries.clone() })
-    }
-
     /// What was observed, as a scenario would expect it; `None` if that cannot be expected.
-    pub(super) fn would_be(&self, step: &Step, attempt: &Attempt, log: &[String]) -> Option<Value> {
-        let mut log: Vec<_> = log.iter().map(|line| self.as_template(line)).collect::<Option<_>>()?;
+    pub(super) fn would_be(&self, step: &Step, attempt: &Attempt, log: &[String], relay: &[String]) -> Option<Value> {
+        let templates = |log: &[String]| log.iter().map(|line| self.as_template(line)).collect::<Option<Vec<_>>>();
+        let (mut log, relay) = (templates(log)?, templates(relay)?);
+        let relay = (!relay.is_empty()).then(|| ("relay".to_owned(), json!(relay)));
         Some(match attempt {
             Attempt::NotMade | Attempt::Unconfirmed { .. } => return None,
-            Attempt::Hung => json!({ "hangs": { "postgres": log } }),
+            Attempt::Hung => {
+                let mut hangs = json!({ "postgres": log });
+                hangs.as_object_mut()?.extend(relay);
+                json!({ "hangs": hangs })
+            }
             Attempt::Refused(refusal) => {
                 let key = if refusal.delivery == Delivery::Raised { "raises" } else { "kong" };
                 let (stage, text) = (refusal.stage.as_str(), self.as_template(&refusal.text)?);
-                json!({ "refused": { "stage": stage, key: text, "postgres": log } })
+                let mut refused = json!({ "stage": stage, key: text, "postgres": log });
+                refused.as_object_mut()?.extend(relay);
+                json!({ "refused": refused })
             }
             Attempt::Connected(session) => {
                 let mut connects = serde_json::Map::from_iter([("tls".to_owned(), json!(session.version()))]);
@@ -164,6 +146,7 @@ impl Words<'_> {
                     log.truncate(log.strip_suffix(&end[..])?.len());
                 }
                 connects.extend((!log.is_empty()).then(|| ("postgres".to_owned(), json!(log))));
+                connects.extend(relay);
                 json!({ "connects": connects })
             }
         })
@@ -225,7 +208,67 @@ impl Words<'_> {
     }
 }
 
-/// Whether the open-source edition is kept out at first, where Enterprise is let in: it has no connection to keep open.
+fn expectation(
+    cell: &Cell,
+    step: &Step,
+    expand: &Expander<'_>,
+    describe: &Describer<'_>,
+) -> Result<Expectation, ExpandError> {
+    let reload = step.log.as_ref().map(|log| expand_log(log, expand)).transpose()?;
+    let mut relay_log = silent();
+    let (outcome, log) = match step.expect.as_ref().map(|expected| expected.on(cell.stack, cell.profile.edition)) {
+        None => (None, vec![Vec::new()]),
+        Some(Expected::Hangs { postgres, relay }) => {
+            relay_log = expand_log(relay, expand)?;
+            (Some(ExpectedOutcome::Hangs), expand_log(postgres, expand)?)
+        }
+        Some(Expected::Connects(connects)) => {
+            let mut log = expand_log(&connects.postgres, expand)?;
+            relay_log = expand_log(&connects.relay, expand)?;
+            if closes_without_notify(step, connects, cell) {
+                let end = expand(ABRUPT_END, Speaker::Server)?;
+                // A connection of any kind may be one in plaintext, which has no such end.
+                let plain = if connects.tls.accepted().is_empty() { log.clone() } else { Vec::new() };
+                for lines in &mut log {
+                    lines.extend(end.iter().cloned());
+                }
+                log.extend(plain);
+            }
+            let certificate = connects.certificate.as_deref().filter(|_| cell.client.is_transparent());
+            let certificate = certificate.map(describe);
+            let outcome = ExpectedOutcome::Connects {
+                tls: connects.tls.accepted().iter().map(|version| version.as_str().to_owned()).collect(),
+                cipher: connects.cipher.clone(),
+                client_dn: connects.client_dn.clone().filter(|_| cell.client.is_transparent()),
+                certificate: certificate.transpose()?,
+            };
+            (Some(outcome), log)
+        }
+        Some(Expected::Refused { stage, kong: says, postgres, relay }) => {
+            relay_log = expand_log(relay, expand)?;
+            let all = |texts: &[String]| {
+                let texts = texts.iter().map(|text| Ok(expand(text, Speaker::Kong)?.join("\n")));
+                texts.collect::<Result<_, TextError>>()
+            };
+            let outcome = ExpectedOutcome::Refused {
+                stage: stage.filter(|_| cell.client.is_transparent()),
+                kong: all(says.text().accepted())?,
+                raised: says.is_raised(),
+                raised_instead: all(says.text().raised_instead())?,
+                because: match says.text() {
+                    KongText::AnyOf(any) => Some(any.because.clone()),
+                    KongText::One(_) => None,
+                },
+            };
+            (Some(outcome), expand_log(postgres, expand)?)
+        }
+    };
+    let open_connection = step.open_connection.clone().filter(|_| !is_kept_out(cell));
+    let answers = step.queries.clone();
+    Ok(Expectation { reload, open_connection, outcome, server_log: log, relay_log, answers })
+}
+
+/// Whether the open-source edition is rejected at first where Enterprise is accepted: it has no connection to keep open.
 fn is_kept_out(cell: &Cell) -> bool {
     let first = cell.case.steps.first().and_then(|step| step.expect.as_ref());
     let let_in = |edition| first.is_some_and(|expect| matches!(expect.on(cell.stack, edition), Expected::Connects(_)));
@@ -237,9 +280,14 @@ fn is_kept_out(cell: &Cell) -> bool {
 fn closes_without_notify(step: &Step, connects: &Connects, cell: &Cell) -> bool {
     let in_tls = !connects.tls.accepted().contains(&TlsVersion::Off);
     // What stands in between may end it otherwise.
-    let direct = step.situation.kong.proxy.as_ref().is_none_or(|proxy| proxy.does.hands_on());
+    let situation = &step.situation;
+    let direct = situation.kong.proxy.as_ref().is_none_or(|proxy| proxy.does.hands_on())
+        && situation.relay.as_ref().is_none_or(|relay| relay.program.hands_on());
     // A connection that is kept open has not ended.
-    let kept = step.change == Change::First && cell.case.steps.iter().any(|step| step.open_connection.is_some());
+    let kept = match step.change {
+        Change::First => cell.case.keeps_first_open(),
+        change => change == Change::FromPool,
+    };
     in_tls && direct && !kept && cell.stack == Stack::Cosocket && !cell.profile.sends_terminate()
 }
 

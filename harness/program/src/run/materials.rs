@@ -9,10 +9,12 @@ use std::path::Path;
 use postgres_tls_server::Owner;
 
 use crate::client::KongConfFiles;
-use crate::suite::{KongSide, PlannedFile, Situation};
-use certificate_trees::{Authority, PkiError};
+use crate::relay;
+use crate::suite::{Content, KongSide, PlannedFile, RelaySide, Situation};
+use certificate_trees::{Authority, Certificate, PkiError};
 use kong_pg_client::Stack;
 use kong_pg_client::conf::{FILE_KEYS, KongConf, file_names, in_base64, variable};
+use postgres_tls_server::config::HOSTS_FILE;
 use postgres_tls_server::{Configuration, File};
 
 /// The configuration files of a cell, as an operator would write them.
@@ -24,6 +26,8 @@ pub struct ConfigFiles {
     pub pg_hba_conf: String,
     /// pg_ident.conf.
     pub pg_ident_conf: String,
+    /// pg_hosts.conf.
+    pub pg_hosts_conf: String,
     /// kong.conf.
     pub kong_conf: String,
     /// What Kong's environment has in the place of kong.conf.
@@ -37,6 +41,7 @@ impl ConfigFiles {
             ("postgresql.conf", &self.postgresql_conf),
             ("pg_hba.conf", &self.pg_hba_conf),
             ("pg_ident.conf", &self.pg_ident_conf),
+            ("pg_hosts.conf", &self.pg_hosts_conf),
             ("kong.conf", &self.kong_conf),
             ("Kong's environment", &self.environment),
         ]
@@ -44,6 +49,43 @@ impl ConfigFiles {
         .filter(|(_, text)| !text.is_empty())
         .map(|(name, text)| (name, text.as_str()))
     }
+}
+
+/// Everything that is made for a situation.
+#[derive(Debug, Clone)]
+pub(super) struct Made {
+    /// The server's configuration, with its certificates.
+    pub(super) configuration: Configuration,
+    /// Kong's files.
+    pub(super) kong: BTreeMap<String, MadeFile>,
+    /// The certificate of the proxy, if there is one that has a certificate.
+    pub(super) proxy: Option<Certificate>,
+    /// The program between Kong and the server, if there is one.
+    pub(super) relay: Option<relay::Configured>,
+}
+
+/// Makes it.
+///
+/// # Errors
+/// If a certificate cannot be made.
+pub(super) fn make(authority: &Authority, situation: &Situation) -> Result<Made, PkiError> {
+    let (configuration, kong) = (server(authority, situation)?, kong(authority, situation)?);
+    let proxy = situation.kong.proxy.as_ref().and_then(|proxy| proxy.certificate.as_ref());
+    let proxy = proxy.map(|name| authority.certificate(&situation.tree, name)).transpose()?;
+    Ok(Made { configuration, kong, proxy, relay: relay(authority, situation)? })
+}
+
+/// The configuration of the program between Kong and the server with its certificates.
+///
+/// # Errors
+/// If one of them cannot be made.
+pub fn relay(authority: &Authority, situation: &Situation) -> Result<Option<relay::Configured>, PkiError> {
+    let Some(RelaySide { program, settings, files }) = &situation.relay else { return Ok(None) };
+    let content = |(name, planned): (&String, &PlannedFile)| {
+        Ok::<_, PkiError>((name.clone(), planned.content(authority, &situation.tree)?))
+    };
+    let files = files.iter().map(content).collect::<Result<_, _>>()?;
+    Ok(Some(relay::Configured { program: *program, settings: settings.clone(), files }))
 }
 
 /// The server's configuration with its certificates.
@@ -71,7 +113,7 @@ pub fn server(authority: &Authority, situation: &Situation) -> Result<Configurat
 ///
 /// # Errors
 /// If one of them cannot be made.
-pub fn kong(authority: &Authority, situation: &Situation) -> Result<BTreeMap<String, KongFile>, PkiError> {
+pub fn kong(authority: &Authority, situation: &Situation) -> Result<BTreeMap<String, MadeFile>, PkiError> {
     let files = situation.kong.files.iter();
     files
         .map(|(name, planned)| {
@@ -79,17 +121,17 @@ pub fn kong(authority: &Authority, situation: &Situation) -> Result<BTreeMap<Str
             let mode = planned.octal_mode(authority, &situation.tree)?;
             let readable = planned.owner == Owner::DatabaseUser || mode & 0o004 != 0;
             let mode = if readable { mode } else { 0 };
-            Ok((name.clone(), KongFile { content: planned.content(authority, &situation.tree)?, mode }))
+            Ok((name.clone(), MadeFile { content: planned.content(authority, &situation.tree)?, mode }))
         })
         .collect()
 }
 
-/// A file of Kong's.
+/// A file that was made for a cell.
 #[derive(Debug, Clone)]
-pub struct KongFile {
+pub struct MadeFile {
     /// What it holds.
     pub content: Vec<u8>,
-    /// Its mode: `0o600`; 0 where Kong could not read it.
+    /// Its mode: `0o600`; 0 where its reader could not read it.
     pub mode: u32,
 }
 
@@ -97,7 +139,7 @@ pub struct KongFile {
 ///
 /// # Errors
 /// If one of them cannot be written.
-pub fn write(files: &BTreeMap<String, KongFile>, folder: &Path) -> std::io::Result<()> {
+pub fn write(files: &BTreeMap<String, MadeFile>, folder: &Path) -> std::io::Result<()> {
     for (name, file) in files {
         let path = folder.join(name);
         if let Some(directory) = path.parent() {
@@ -110,12 +152,21 @@ pub fn write(files: &BTreeMap<String, KongFile>, folder: &Path) -> std::io::Resu
     Ok(())
 }
 
+/// Writes Kong's files in the place of those of these names, as a rotation of certificates does.
+///
+/// # Errors
+/// If one of them cannot be removed or written.
+pub(super) fn replace(before: &[String], files: &BTreeMap<String, MadeFile>, folder: &Path) -> std::io::Result<()> {
+    before.iter().try_for_each(|name| std::fs::remove_file(folder.join(name)))?;
+    write(files, folder)
+}
+
 /// Kong's files where Kong finds them.
 pub struct Located<'a> {
     /// The folder they are in.
     pub folder: &'a Path,
     /// The files by name.
-    pub files: &'a BTreeMap<String, KongFile>,
+    pub files: &'a BTreeMap<String, MadeFile>,
 }
 
 impl Located<'_> {
@@ -145,10 +196,20 @@ fn kong_conf(settings: &[(String, String)], value: impl Fn(&str, &str) -> String
 /// What Kong reads: kong.conf, the environment, and on the command line what an earlier kong.conf has left in the
 /// prefix.
 pub(super) fn configuration(side: &KongSide, stack: Stack, at: &Located<'_>) -> KongConf {
-    let read = |settings: &[(String, String)]| KongConf::read(&kong_conf(settings, |key, value| at.value(key, value)));
+    read(side, stack, |key, value| at.value(key, value))
+}
+
+/// What Kong reads, its files as the scenario names them.
+#[must_use]
+pub fn written_conf(side: &KongSide, stack: Stack) -> KongConf {
+    read(side, stack, |_, value| value.to_owned())
+}
+
+fn read(side: &KongSide, stack: Stack, value_of: impl Fn(&str, &str) -> String) -> KongConf {
+    let read = |settings: &[(String, String)]| KongConf::read(&kong_conf(settings, &value_of));
     let variables = side.environment.iter();
     let conf =
-        variables.fold(read(&side.settings), |conf, (name, value)| conf.with_variable(name, &at.value(name, value)));
+        variables.fold(read(&side.settings), |conf, (name, value)| conf.with_variable(name, &value_of(name, value)));
     match stack {
         Stack::Cosocket if !side.prefix.is_empty() => conf.with_those_of(&read(&side.prefix), "lua_ssl_"),
         _ => conf,
@@ -172,13 +233,16 @@ pub fn kong_conf_of(side: &KongSide, stack: Stack) -> KongConf {
     configuration(side, stack, &Located { folder: Path::new(""), files: &BTreeMap::new() })
 }
 
-/// All four files as people see them.
-pub(super) fn config_files(situation: &Situation, configuration: &Configuration) -> ConfigFiles {
+/// All configuration files as people see them.
+pub(super) fn config_files(situation: &Situation) -> ConfigFiles {
+    let server = &situation.server;
     let lines = |lines: &[String]| lines.iter().map(|line| format!("{line}\n")).collect();
+    let hosts = server.files.get(HOSTS_FILE).map(|file| &file.content);
     ConfigFiles {
-        postgresql_conf: configuration.postgresql_conf(),
-        pg_hba_conf: lines(&configuration.hba),
-        pg_ident_conf: lines(&configuration.ident),
+        postgresql_conf: Configuration { conf: server.conf.clone(), ..Configuration::default() }.postgresql_conf(),
+        pg_hba_conf: lines(&server.hba),
+        pg_ident_conf: lines(&server.ident),
+        pg_hosts_conf: hosts.and_then(Content::text).unwrap_or_default(),
         kong_conf: kong_conf(&situation.kong.settings, |_, value| value.to_owned()),
         environment: situation.kong.environment.iter().map(|(name, value)| format!("{name}={value}\n")).collect(),
     }
@@ -203,7 +267,7 @@ mod tests {
 
     #[test]
     fn kong_finds_its_files_where_they_are() {
-        let files = BTreeMap::from([("root.crt".to_owned(), KongFile { content: b"PEM".into(), mode: 0o600 })]);
+        let files = BTreeMap::from([("root.crt".to_owned(), MadeFile { content: b"PEM".into(), mode: 0o600 })]);
         let located = Located { folder: Path::new("/k"), files: &files };
         let conf = configuration(&side(), Stack::Luasec, &located);
         let expected = [

@@ -5,7 +5,9 @@ mod error;
 mod event;
 mod expand;
 pub mod materials;
+mod notes;
 mod options;
+mod pace;
 mod rerun;
 mod result;
 mod runner;
@@ -15,32 +17,43 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
+use indexmap::IndexMap;
 use tokio::sync::mpsc::UnboundedSender;
 
 pub use error::CellError;
 pub use event::{Event, RunInfo};
-pub use expand::{ExpandError, Words};
-pub use materials::{ConfigFiles, kong_conf_of};
-pub use options::{CellRequest, ClientRequest, Limits, Options, RuntimeChoice, RuntimeRequest};
-pub use result::{CellResult, EarlierAttempt};
+pub use expand::{ExpandError, Words, unresolved};
+pub use materials::{ConfigFiles, MadeFile, kong_conf_of, written_conf};
+pub use notes::{MadeFiles, Notes, Passed, Recording};
+pub use options::{
+    CellRequest, ClientRequest, EvidenceOf, EvidenceRequest, Limits, Options, RuntimeChoice, RuntimeRequest,
+};
+pub use pace::{Allowed, Pace};
+pub use result::CellResult;
 pub use runner::Runner;
 
+pub use cell::Prepared;
+
 use cell::JudgedCell;
+use notes::Notebook;
 
 use crate::judge::Verdict;
 use crate::plan::Cell;
-use crate::suite::ServerSide;
+use crate::suite::{Case, ServerSide};
 use certificate_trees::Tree;
 
 impl Runner {
     /// Runs one cell. There is a result whatever happens in it.
+    #[expect(clippy::missing_panics_doc, reason = "a session plans the majors that its pool has")]
     pub async fn run_cell(self: &Arc<Self>, cell: Cell) -> CellResult {
         let (started, clock) = (SystemTime::now(), Instant::now());
         let runner = self.clone();
         let running = cell.clone();
+        let notebook = Notebook::new(self.records);
+        let taken = notebook.clone();
         // A task of its own, so that a panic in it becomes a verdict; it is aborted when this future is dropped.
         let mut task = tokio::task::JoinSet::new();
-        task.spawn(async move { runner.cell(&running).await });
+        task.spawn(async move { runner.cell(&running, &taken).await });
         let judged = match tokio::time::timeout(self.limit, task.join_next()).await {
             Ok(Some(Ok(judged))) => judged,
             Ok(Some(Err(error))) => {
@@ -52,28 +65,36 @@ impl Runner {
                 JudgedCell::without_evidence(Verdict::Timeout, reason)
             }
         };
-        let JudgedCell { judgement, server, evidence, difference, remarks, files } = judged;
-        let (runtime, duration) = (self.pool.runtime().kind(), clock.elapsed());
-        let earlier = Vec::new();
-        CellResult {
-            cell,
-            judgement,
-            runtime,
-            server,
-            evidence,
-            difference,
-            remarks,
-            files,
-            started,
-            duration,
-            earlier,
-        }
+        let JudgedCell { judgement, evidence, difference } = judged;
+        let runtime = self.pool.runtime_of(cell.major).expect("only majors that there are are planned");
+        let duration = clock.elapsed();
+        let (notes, slow, leaks, earlier) = (notebook.notes(), None, Vec::new(), Vec::new());
+        CellResult { cell, judgement, runtime, evidence, difference, notes, started, duration, slow, leaks, earlier }
+    }
+
+    /// Runs one cell, says so when it takes too long, and looks for what it leaves behind.
+    async fn watched(self: &Arc<Self>, cell: Cell, pace: &Pace, send: &impl Fn(Event)) -> CellResult {
+        let id = cell.id.clone();
+        let allowed = self.pool.runtime_of(cell.major).map(|runtime| pace.allowed(runtime, &id, self.limit));
+        let say_so = async {
+            if let Some(allowed) = allowed {
+                tokio::time::sleep(allowed.limit).await;
+                send(Event::CellSlow { id: id.clone(), allowed });
+            }
+            std::future::pending().await
+        };
+        let result = tokio::select! {
+            result = self.run_cell(cell) => result,
+            never = say_so => never,
+        };
+        let slow = allowed.filter(|allowed| result.duration > allowed.limit);
+        CellResult { slow, leaks: self.clients.traces().left(&id).await, ..result }
     }
 
     /// Runs a cell as often as the limits say. The result is that of the last attempt, or of the first that failed
     /// where every attempt counts.
-    async fn attempts(self: &Arc<Self>, cell: Cell, limits: &Limits) -> CellResult {
-        let mut result = self.run_cell(cell.clone()).await;
+    async fn attempts(self: &Arc<Self>, cell: Cell, limits: &Limits, pace: &Pace, send: &impl Fn(Event)) -> CellResult {
+        let mut result = self.watched(cell.clone(), pace, send).await;
         let (mut repeated, mut retried) = (1, 0);
         loop {
             let failed = result.verdict().is_failure();
@@ -82,17 +103,17 @@ impl Runner {
                 return result;
             }
             let mut earlier = std::mem::take(&mut result.earlier);
-            let again = self.run_cell(cell.clone()).await;
+            let again = self.watched(cell.clone(), pace, send).await;
             (repeated, retried) = (repeated + 1, retried + u32::from(retry));
             let (result_is, other) = if failed && !retry { (result, again) } else { (again, result) };
-            earlier.push(EarlierAttempt::from(&other));
+            earlier.push(other);
             result = CellResult { earlier, ..result_is };
         }
     }
 
-    /// Runs cells, several at once, and sends what happens. Cells that share a server's configuration go to the same
-    /// worker, one after the other.
-    pub async fn run(self: &Arc<Self>, cells: Vec<Cell>, limits: &Limits, events: UnboundedSender<Event>) {
+    /// Runs cells, several at once, and sends what happens. Cells that share a server's configuration are run one after
+    /// the other, so the order is not that of the plan.
+    pub async fn run(self: &Arc<Self>, cells: Vec<Cell>, limits: &Limits, pace: &Pace, events: UnboundedSender<Event>) {
         let send = |event| {
             // An error means that the receiver is gone.
             let _ = events.send(event);
@@ -104,7 +125,7 @@ impl Runner {
                 let Some(group) = group else { return };
                 for cell in group {
                     send(Event::CellStarted { id: cell.id.clone() });
-                    send(Event::CellFinished(Box::new(self.attempts(cell, limits).await)));
+                    send(Event::CellFinished(Box::new(self.attempts(cell, limits, pace, &send).await)));
                 }
             }
         });
@@ -112,20 +133,76 @@ impl Runner {
     }
 }
 
-/// The server's configuration that a cell begins with.
-fn server_side(cell: &Cell) -> Option<(&ServerSide, &Tree)> {
-    cell.case.steps.first().map(|step| (&step.situation.server, &*step.situation.tree))
+/// How many cells of a group a worker takes at once: a long group at the end would keep one worker busy and the others
+/// waiting.
+const PART: usize = 16;
+
+/// The server's configuration that a case begins with.
+fn server_side(case: &Case) -> Option<(&ServerSide, &Tree)> {
+    case.steps.first().map(|step| (&step.situation.server, &*step.situation.tree))
 }
 
-/// Neighbours that share a major and a server's configuration.
+/// Cells that share a major and a server's configuration, which is then put in force once for all of them.
 fn groups(cells: Vec<Cell>) -> VecDeque<Vec<Cell>> {
-    let mut groups = VecDeque::<Vec<Cell>>::new();
-    for cell in cells {
-        let shares = |other: &Cell| cell.major == other.major && server_side(&cell) == server_side(other);
-        match groups.back_mut() {
-            Some(group) if group.last().is_some_and(shares) => group.push(cell),
-            _ => groups.push_back(vec![cell]),
-        }
+    let cases: Vec<_> = cells.iter().map(|cell| cell.case.clone()).collect();
+    let mut groups = IndexMap::<_, Vec<Cell>>::new();
+    let mut last = None;
+    for (cell, case) in cells.into_iter().zip(&cases) {
+        let place = match last {
+            // Comparing trees of certificates takes long, and the cells of a case are neighbours.
+            Some((of, major, place)) if Arc::ptr_eq(of, case) && major == cell.major => place,
+            _ => {
+                let group = groups.entry((cell.major, server_side(case)));
+                let place = group.index();
+                group.or_default();
+                place
+            }
+        };
+        last = Some((case, cell.major, place));
+        groups[place].push(cell);
     }
-    groups
+    let part = |group: Vec<Cell>| group.chunks(PART).map(<[Cell]>::to_vec).collect::<Vec<_>>();
+    groups.into_values().flat_map(part).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Axes, Selection, plan};
+    use crate::suite::Suite;
+    use kong_pg_client::Stack;
+    use postgres_tls_server::Major;
+
+    /// Of two cases with one configuration of the server and one between them with another, on two majors.
+    #[test]
+    fn cells_that_share_a_servers_configuration_are_run_together() {
+        const SCENARIO: &str = "\
+title: a scenario
+pki: root-only
+kong: { pg_ssl: off }
+cases:
+  - { name: one, postgres: { hba: [host all all all trust] }, expect: { connects: { tls: off } } }
+  - { name: other, postgres: { hba: [host all all all reject] }, expect: { connects: { tls: off } } }
+  - { name: same, postgres: { hba: [host all all all trust] }, expect: { connects: { tls: off } } }
+";
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("a.yaml"), SCENARIO).expect("a file");
+        let suite = Suite::of_folder(folder.path()).unwrap_or_else(|faults| panic!("{faults:?}"));
+        let (releases, clients) = (Vec::new(), vec![crate::vocabulary::ClientKind::Kong]);
+        let axes = Axes { majors: vec![Major(15), Major(17)], releases, clients, stacks: Stack::ALL.to_vec() };
+        let cells = plan(&suite, &axes, &Selection::default());
+        let mut grouped = Vec::new();
+        for group in groups(cells.clone()) {
+            let mut names: Vec<_> = group.iter().map(|cell| (cell.major.0, cell.case.name.clone())).collect();
+            names.dedup();
+            grouped.push(names);
+        }
+        let of = |major| {
+            [&["one", "same"][..], &["other"]]
+                .map(|names| names.iter().map(|name| (major, (*name).to_owned())).collect::<Vec<_>>())
+        };
+        assert_eq!(grouped, [of(15), of(17)].concat());
+        let many = vec![cells[0].clone(); 2 * PART + 1];
+        assert_eq!(groups(many).iter().map(Vec::len).collect::<Vec<_>>(), [PART, PART, 1]);
+    }
 }

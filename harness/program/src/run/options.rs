@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Shard;
-use crate::vocabulary::ClientKind;
+use crate::vocabulary::{ClientKind, KongImage};
 
 /// What to run, and how.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +22,9 @@ pub struct Options {
     pub clients: ClientRequest,
     /// How much at once, and for how long.
     pub limits: Limits,
+    /// What is kept of cells beside their results.
+    #[serde(default)]
+    pub evidence: EvidenceRequest,
 }
 
 /// Which cells are asked for.
@@ -79,7 +82,7 @@ impl Default for CellRequest {
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum RuntimeChoice {
-    /// In containers if an engine answers and has an image, otherwise as local processes.
+    /// Each major in containers if an engine answers and has an image of it, otherwise as local processes.
     #[default]
     Auto,
     /// In containers.
@@ -100,16 +103,44 @@ pub struct RuntimeRequest {
 /// Options of clients.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientRequest {
-    /// The image of the client `kong-image`.
-    pub kong_image: Option<String>,
+    /// The images of the client `kong-image`, each of another release.
+    pub kong_images: Vec<KongImage>,
+    /// The checkouts of the client `pgmoon`.
+    #[serde(default)]
+    pub pgmoon: Vec<PathBuf>,
+    /// The image in which the clients `openresty` and `pgmoon` run, instead of the programs of this machine.
+    #[serde(default)]
+    pub openresty_image: Option<String>,
     /// The command line of the client `command`.
     pub command: Option<String>,
+}
+
+/// What is kept of cells beside their results.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EvidenceRequest {
+    /// Of which cells evidence is kept; of none, if not given.
+    pub of: Option<EvidenceOf>,
+    /// Whether the private keys of both sides are kept, too.
+    pub keys: bool,
+}
+
+/// Of which cells evidence is kept.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, strum::EnumString, strum::VariantNames,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum EvidenceOf {
+    /// Of those that need attention.
+    Failed,
+    /// Of all.
+    All,
 }
 
 /// How much a run does at once, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Limits {
-    /// How many servers are used at once; as many as there are processors, if not given.
+    /// How many servers are used at once; two for each processor, if not given.
     pub jobs: Option<u32>,
     /// How long a cell may take, in seconds.
     pub timeout_s: u64,
@@ -143,11 +174,12 @@ impl Options {
 }
 
 impl Limits {
-    /// How many servers are used at once.
+    /// How many servers are used at once. A cell spends half its time waiting for the other side, so one for each
+    /// processor would leave them idle.
     #[must_use]
     pub fn jobs(&self) -> u32 {
         let processors = || std::thread::available_parallelism().map_or(2, |count| count.get().try_into().unwrap_or(2));
-        self.jobs.unwrap_or_else(processors)
+        self.jobs.unwrap_or_else(|| 2 * processors())
     }
 
     /// How long a cell may take.

@@ -27,11 +27,22 @@ impl Options {
         if !self.cells.releases.is_empty() {
             option("--kong", cell.release.clone());
         }
-        match (cell.client, &self.clients.kong_image, &self.clients.command) {
+        let release = cell.profile.to_string();
+        let image = self.clients.kong_images.iter().find(|image| image.release.as_ref() == Some(&release));
+        match (cell.client, image, &self.clients.command) {
             (ClientKind::Kong, ..) => {}
-            (ClientKind::KongImage, Some(image), _) => option("--kong-image", image.clone()),
+            (ClientKind::KongImage, Some(image), _) => option("--kong-image", image.to_string()),
             (ClientKind::Command, _, Some(command)) => option("--client-command", command.clone()),
+            (ClientKind::Pgmoon, ..) => {
+                for checkout in &self.clients.pgmoon {
+                    option("--pgmoon", checkout.display().to_string());
+                }
+            }
             (client, ..) => option("--client", client.to_string()),
+        }
+        if let (ClientKind::Openresty | ClientKind::Pgmoon, Some(image)) = (cell.client, &self.clients.openresty_image)
+        {
+            option("--openresty-image", image.clone());
         }
         words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
     }

@@ -2,10 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::materials::ConfigFiles;
+use super::notes::Notes;
+use super::pace::Allowed;
 use crate::judge::{Evidence, Expectation, Judgement, KnownDifference, Observation, Verdict};
+use crate::leaks::Leak;
 use crate::plan::Cell;
-use postgres_tls_server::{RuntimeKind, ServerFacts};
+use postgres_tls_server::RuntimeKind;
 
 /// A cell that has been run, or could not be.
 #[derive(Debug, Clone)]
@@ -16,43 +18,22 @@ pub struct CellResult {
     pub judgement: Judgement,
     /// Where the server ran.
     pub runtime: RuntimeKind,
-    /// The server, if the cell came that far.
-    pub server: Option<ServerFacts>,
     /// What the verdict was derived from; nothing if the cell ended before anything was observed.
     pub evidence: Option<Evidence>,
     /// The entry of differences.yaml that the cell confirms.
     pub difference: Option<KnownDifference>,
-    /// Settings of Kong that are ignored or misread.
-    pub remarks: Vec<String>,
-    /// The configuration files of the step that was judged.
-    pub files: Option<ConfigFiles>,
+    /// What is known of it however it ended.
+    pub notes: Notes,
     /// When it began.
     pub started: SystemTime,
     /// How long it took.
     pub duration: Duration,
+    /// How long it could have taken, if it took longer.
+    pub slow: Option<Allowed>,
+    /// What it left behind.
+    pub leaks: Vec<Leak>,
     /// Other attempts at the cell, before this one or after it.
-    pub earlier: Vec<EarlierAttempt>,
-}
-
-/// An attempt at a cell that is not its result.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EarlierAttempt {
-    /// Its verdict.
-    pub verdict: Verdict,
-    /// Why, unless it is `pass`.
-    pub reason: Option<String>,
-    /// When it began.
-    pub started: SystemTime,
-    /// How long it took.
-    pub duration: Duration,
-}
-
-impl From<&CellResult> for EarlierAttempt {
-    fn from(result: &CellResult) -> Self {
-        let CellResult { judgement, started, duration, .. } = result;
-        let (verdict, reason) = (judgement.verdict, judgement.reason.clone());
-        Self { verdict, reason, started: *started, duration: *duration }
-    }
+    pub earlier: Vec<CellResult>,
 }
 
 impl CellResult {

@@ -1,10 +1,13 @@
 //! What running a cell needs.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::options::Options;
 use crate::client::Clients;
+use crate::runfolder::RunFolder;
 use crate::suite::{Difference, Suite, Texts};
 use certificate_trees::Authority;
 use postgres_tls_server::Pool;
@@ -17,16 +20,30 @@ pub struct Runner {
     pub(super) clients: Clients,
     pub(super) differences: Vec<Arc<Difference>>,
     pub(super) folder: PathBuf,
+    /// The folder of the run, in which relays have folders of their own.
+    pub(super) run_folder: PathBuf,
     pub(super) limit: Duration,
+    pub(super) records: bool,
 }
 
 impl Runner {
-    /// A runner that keeps Kong's files below a private folder, and gives up on a cell after the limit.
-    #[must_use]
-    pub fn new(pool: Arc<Pool>, suite: &Suite, clients: Clients, folder: PathBuf, limit: Duration) -> Arc<Self> {
+    /// A runner that keeps Kong's files in a private folder below that of the run, and works within limits. It records
+    /// logs and traffic if evidence is requested.
+    ///
+    /// # Errors
+    /// That folder cannot be made.
+    pub fn new(
+        pool: Arc<Pool>,
+        suite: &Suite,
+        clients: Clients,
+        run: &RunFolder,
+        options: &Options,
+    ) -> io::Result<Arc<Self>> {
+        let (folder, run_folder) = (run.private("kong")?, run.path().to_owned());
         let authority = Arc::new(Authority::new(folder.join("guide")));
         let (texts, differences) = (suite.texts.clone(), suite.differences.clone());
-        Arc::new(Self { pool, authority, texts, clients, differences, folder, limit })
+        let (limit, records) = (options.limits.timeout(), options.evidence.of.is_some());
+        Ok(Arc::new(Self { pool, authority, texts, clients, differences, folder, run_folder, limit, records }))
     }
 
     /// The clients.

@@ -28,8 +28,8 @@ pub enum SessionError {
     /// A file of releases cannot be used.
     #[error(transparent)]
     Releases(#[from] ReleasesError),
-    /// The image of Kong contains a release that the program does not know.
-    #[error("the release in the image of --kong-image cannot be emulated: {0}; name one that is close with --kong")]
+    /// An image of Kong contains a release that the program does not know.
+    #[error("the release in the image of --kong-image is not known: {0}; describe it in a file for --kong-release")]
     ImageRelease(#[source] ReleaseError),
     /// The folder of the run could not be made.
     #[error("cannot make a folder for the run: {0}")]

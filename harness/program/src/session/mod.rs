@@ -4,41 +4,49 @@
 mod bless;
 mod commit;
 mod error;
+mod images;
 mod request;
 mod runtime;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::Future;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use indexmap::IndexSet;
 use tokio::sync::mpsc::unbounded_channel;
+use tokio::task::JoinSet;
 
 pub use bless::{BlessError, Blessed, bless, is_open};
 pub use error::SessionError;
 pub use request::{load_causes, load_releases, load_suite};
 pub use runtime::{Chosen, with_advice};
 
-pub use crate::run::{CellRequest, ClientRequest, Limits, Options, RuntimeChoice, RuntimeRequest};
+pub use crate::run::{
+    CellRequest, ClientRequest, EvidenceOf, EvidenceRequest, Limits, Options, RuntimeChoice, RuntimeRequest,
+};
 
 use crate::client::{ClientOptions, Clients};
+use crate::leaks::{Leak, left_of_run};
 use crate::plan::Cell;
-use crate::record::{CellRecord, Entry, Results, RunEnd, RunEvent, RunRecord};
+use crate::record::{CellRecord, Entry, EvidenceFolder, Results, RunEnd, RunEvent, RunRecord};
 use crate::report::Reporter;
 use crate::roles;
-use crate::run::{CellResult, Event, RunInfo, Runner};
+use crate::run::{CellResult, Event, Pace, RunInfo, Runner};
 use crate::runfolder::RunFolder;
 use crate::suite::Difference;
 use crate::vocabulary::ClientKind;
-use postgres_tls_server::Pool;
+use postgres_tls_server::{Offer, Pool, RuntimeKind};
 
 impl ClientRequest {
     /// With the folder of a run, and whether an image that is missing may be built.
     #[must_use]
     pub fn options(&self, run: &Arc<RunFolder>, may_build: bool) -> ClientOptions {
-        let (kong_image, command) = (self.kong_image.clone(), self.command.clone());
-        ClientOptions { run: run.clone(), kong_image, may_build, command }
+        let Self { kong_images, pgmoon, openresty_image, command } = self.clone();
+        let (run, traces) = (run.clone(), Arc::default());
+        ClientOptions { run, traces, kong_images, may_build, pgmoon, openresty_image, command }
     }
 }
 
@@ -56,10 +64,15 @@ pub struct Session {
     commit: Option<String>,
     /// The entries of differences.yaml about cells of this run, and how many cells each is about in a whole run.
     differences: Vec<(Arc<Difference>, usize)>,
+    /// What the documents say, by claim.
+    claims: BTreeMap<String, String>,
     // The last to be dropped: servers keep their data in it.
     folder: Arc<RunFolder>,
     /// How many cells there are if the run is not a shard.
     planned_unsharded: usize,
+    evidence: Option<EvidenceFolder>,
+    /// How long cells usually take.
+    pace: Pace,
 }
 
 impl Session {
@@ -68,28 +81,67 @@ impl Session {
     /// # Errors
     /// If one of these is not possible, or nothing matches.
     pub async fn open(options: &Options) -> Result<Self, SessionError> {
-        let Options { cells: request, runtime, clients, limits } = options;
+        let Options { cells: request, runtime, clients, limits, .. } = options;
         let mut request = request.clone();
         let suite = request.suite()?;
         // Bad globs are reported before anything is searched for.
         request.selection()?;
-        let folder = Arc::new(RunFolder::create()?);
+        let copies = !clients.kong_images.is_empty();
+        let folder = Arc::new(if copies { RunFolder::create_for_copies() } else { RunFolder::create() }?);
         let Chosen { runtime, why } = runtime.find(&request.majors, &folder).await?;
         let majors = request.majors_of(&*runtime)?;
         // So is a request that matches nothing, before clients are built.
         let mut cells = request.cells(&suite, &majors)?;
         let clients = Clients::ready(&request.clients, &clients.options(&folder, true)).await?;
-        if let (Some(release), true) = (clients.release(), request.releases.is_empty()) {
-            suite.releases.find(&release).map_err(SessionError::ImageRelease)?;
-            request.releases = vec![release];
-            cells = request.cells(&suite, &majors)?;
+        let mut options = options.clone();
+        if let Some(exact) = clients.releases() {
+            let inside = images::releases(&exact, &suite.releases)?;
+            if request.releases.is_empty() {
+                request.releases = inside.iter().map(|(_, release)| release.clone()).collect();
+                cells = request.cells(&suite, &majors)?;
+            }
+            options.clients.kong_images =
+                images::named(options.clients.kong_images, &inside, &cells, &clients.about())?;
         }
         let planned_unsharded = CellRequest { shard: None, ..request.clone() }.cells(&suite, &majors)?.len();
         let differences = request.differences(&suite, &majors);
+        let claims = suite.claims.claims().map(|(id, _, claim)| (id.clone(), claim.says.clone())).collect();
         let pool = Pool::new(runtime, limits.jobs(), roles::statements_for(&suite));
-        let runner = Runner::new(pool, &suite, clients, folder.private("kong")?, limits.timeout());
+        let runner = Runner::new(pool, &suite, clients, &folder, &options)?;
         let commit = commit::commit(request.scenarios.as_deref()).await;
-        Ok(Self { cells, runner, why, options: options.clone(), commit, differences, folder, planned_unsharded })
+        Ok(Self {
+            cells,
+            runner,
+            why,
+            options,
+            commit,
+            differences,
+            claims,
+            folder,
+            planned_unsharded,
+            evidence: None,
+            pace: Pace::default(),
+        })
+    }
+
+    /// Keeps the evidence that is asked for beside the results.
+    ///
+    /// # Errors
+    /// If its folder cannot be made, or what an earlier run has left there cannot be removed.
+    pub fn keep_evidence(&mut self, results: &Path) -> io::Result<()> {
+        self.evidence = EvidenceFolder::new(results, self.options.evidence)?;
+        Ok(())
+    }
+
+    /// Measures how long cells take against what they usually take.
+    pub fn expect_pace(&mut self, pace: Pace) {
+        self.pace = pace;
+    }
+
+    /// Why evidence is missing, if some could not be kept.
+    #[must_use]
+    pub fn missing_evidence(&self) -> Option<String> {
+        self.evidence.as_ref().and_then(EvidenceFolder::failure)
     }
 
     /// What is to be run to continue a run: what failed in it, was not run, or is new; and the results that are kept.
@@ -131,16 +183,20 @@ impl Session {
         };
         take(RunEvent::RunStarted(Box::new(run.clone())));
         for cell in kept {
-            take(RunEvent::CellKept(Box::new(cell)));
+            // Evidence stays where it was kept.
+            take(RunEvent::CellKept(Box::new(CellRecord { evidence: None, ..cell })));
         }
         let (sender, mut events) = unbounded_channel();
-        let mut running = std::pin::pin!(self.runner.run(cells, &self.options.limits, sender));
+        let (runner, limits, pace) = (self.runner.clone(), self.options.limits.clone(), self.pace.clone());
+        let fail_fast = limits.fail_fast;
+        // A task of its own: the next cells run while this one records those before.
+        let mut running = JoinSet::new();
+        running.spawn(async move { runner.run(cells, &limits, &pace, sender).await });
         let mut cancelled = std::pin::pin!(cancelled);
-        let fail_fast = self.options.limits.fail_fast;
         let end = loop {
             tokio::select! {
-                () = &mut running => break RunEnd::Finished,
-                Some(event) = events.recv() => {
+                event = events.recv() => {
+                    let Some(event) = event else { break RunEnd::Finished };
                     let event = self.record(event);
                     let failed = matches!(&event, RunEvent::CellFinished(cell) if cell.verdict.is_failure());
                     take(event);
@@ -151,6 +207,12 @@ impl Session {
                 () = &mut cancelled => break RunEnd::Interrupted,
             }
         };
+        running.abort_all();
+        if let Some(Err(error)) = running.join_next().await
+            && let Ok(panic) = error.try_into_panic()
+        {
+            std::panic::resume_unwind(panic);
+        }
         while let Ok(event) = events.try_recv() {
             take(self.record(event));
         }
@@ -161,7 +223,14 @@ impl Session {
     fn record(&self, event: Event) -> RunEvent {
         match event {
             Event::CellStarted { id } => RunEvent::CellStarted { id },
-            Event::CellFinished(result) => RunEvent::CellFinished(Box::new(self.record_of(&result))),
+            Event::CellSlow { id, allowed } => RunEvent::CellSlow { id, limit_ms: millis(allowed.limit) },
+            Event::CellFinished(result) => {
+                let mut record = self.record_of(&result);
+                if let Some(evidence) = &self.evidence {
+                    evidence.keep(&result, &mut record);
+                }
+                RunEvent::CellFinished(Box::new(record))
+            }
         }
     }
 
@@ -174,12 +243,15 @@ impl Session {
 
     /// What is going to be run, and where.
     fn info(&self, cells: &[Cell], kept: &[CellRecord]) -> RunInfo {
-        let runtime = self.runner.pool().runtime();
         let used = |major| cells.iter().any(|cell| cell.major == major);
-        let offers = runtime.offers().into_iter().filter(|offer| used(offer.major));
+        let servers = self.runner.pool().offers().into_iter().filter(|offer| used(offer.major)).collect();
         let releases: IndexSet<_> = cells.iter().map(|cell| cell.profile.to_string()).collect();
         let mut scenarios = BTreeMap::new();
         let planned = cells.iter().map(|cell| format!("{}@pg{}", cell.case.scenario, cell.major));
+        let checked: HashSet<_> = cells.iter().flat_map(|cell| &cell.case.claims).collect();
+        let checked = checked.into_iter().chain(kept.iter().flat_map(|cell| &cell.claims));
+        let claims =
+            checked.filter_map(|id| self.claims.get_key_value(id)).map(|(id, says)| (id.clone(), says.clone()));
         for scenario in planned.chain(kept.iter().map(CellRecord::scenario_and_major)) {
             *scenarios.entry(scenario).or_default() += 1;
         }
@@ -187,15 +259,26 @@ impl Session {
             planned: cells.len() + kept.len(),
             planned_unsharded: self.planned_unsharded,
             scenarios,
-            runtime: runtime.kind(),
             why: self.why.clone(),
-            servers: offers.map(|offer| format!("{} ({})", offer.major, offer.source)).collect(),
+            servers,
             releases: releases.into_iter().collect(),
             clients: self.runner.clients().about(),
             options: self.options.clone(),
             differences: self.differences.iter().map(|(known, count)| (known.place.clone(), *count)).collect(),
+            claims: claims.collect(),
             started: SystemTime::now(),
         }
+    }
+
+    /// Stops the servers and the clients, removes everything, and looks for what is left nevertheless. For a process that
+    /// has adopted its descendants and does nothing else.
+    pub async fn close_and_look(self) -> Vec<Leak> {
+        let folder = self.folder.path().to_owned();
+        let in_containers = |offer: &Offer| offer.runtime == RuntimeKind::Docker;
+        let has_containers =
+            self.runner.pool().offers().iter().any(in_containers) || self.runner.clients().may_be_contained();
+        self.close().await;
+        left_of_run(&folder, has_containers).await
     }
 
     /// Stops the servers and the clients, and removes everything.
@@ -211,12 +294,13 @@ fn millis(duration: std::time::Duration) -> u64 {
     duration.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
-/// The clients to use: those named, and those that are given an image or a command; `kong` if there are none.
+/// The clients to use: those named, and those that are given an image, checkouts or a command; `kong` if there are none.
 #[must_use]
 pub fn clients_of(named: &[ClientKind], request: &ClientRequest) -> Vec<ClientKind> {
-    let image = request.kong_image.iter().map(|_| ClientKind::KongImage);
+    let image = request.kong_images.iter().map(|_| ClientKind::KongImage);
+    let pgmoon = request.pgmoon.iter().map(|_| ClientKind::Pgmoon);
     let command = request.command.iter().map(|_| ClientKind::Command);
-    let clients: IndexSet<_> = named.iter().copied().chain(image).chain(command).collect();
+    let clients: IndexSet<_> = named.iter().copied().chain(image).chain(pgmoon).chain(command).collect();
     if clients.is_empty() { vec![ClientKind::Kong] } else { clients.into_iter().collect() }
 }
 
@@ -225,6 +309,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::vocabulary::KongImage;
 
     #[rstest]
     #[case::none(&[], None, None, &[ClientKind::Kong])]
@@ -239,14 +324,16 @@ mod tests {
         #[case] command: Option<&str>,
         #[case] expected: &[ClientKind],
     ) {
-        let request = ClientRequest { kong_image: image.map(str::to_owned), command: command.map(str::to_owned) };
+        let images = image.into_iter().map(|image| KongImage { release: None, image: image.to_owned() });
+        let (kong_images, command) = (images.collect(), command.map(str::to_owned));
+        let request = ClientRequest { kong_images, command, ..ClientRequest::default() };
         assert_eq!(clients_of(named, &request), expected);
     }
 
     #[test]
-    fn as_many_servers_as_processors_unless_a_number_is_given() {
+    fn two_servers_for_each_processor_unless_a_number_is_given() {
         let processors = std::thread::available_parallelism().expect("a number").get();
-        assert_eq!(usize::try_from(Limits::default().jobs()), Ok(processors));
+        assert_eq!(usize::try_from(Limits::default().jobs()), Ok(2 * processors));
         assert_eq!(Limits { jobs: Some(3), ..Limits::default() }.jobs(), 3);
     }
 

@@ -66,7 +66,7 @@ impl CellRequest {
     /// The cells on these majors.
     ///
     /// # Errors
-    /// If a glob is not one, a release is not known, or nothing matches.
+    /// If a glob is not one, a release is not known, or nothing matches: not one of several globs, which may be misspelt.
     pub fn cells(&self, suite: &Suite, majors: &[Major]) -> Result<Vec<Cell>, SessionError> {
         let axes = Axes {
             majors: majors.to_vec(),
@@ -74,19 +74,31 @@ impl CellRequest {
             clients: self.clients.clone(),
             stacks: self.stacks.clone(),
         };
-        let cells = plan(suite, &axes, &self.selection()?);
+        let mut cells = plan(suite, &axes, &Selection::new(&self.globs, None)?);
+        let mut unmatched = Vec::new();
+        for glob in &self.globs {
+            let selection = Selection::new(std::slice::from_ref(glob), None)?;
+            if !cells.iter().any(|cell| selection.contains(cell)) {
+                unmatched.push(glob.as_str());
+            }
+        }
+        if !unmatched.is_empty() {
+            return Err(SessionError::NothingMatched(unmatched.join(" ")));
+        }
+        let selection = self.selection()?;
+        cells.retain(|cell| selection.contains(cell));
         if cells.is_empty() { Err(SessionError::NothingMatched(self.globs.join(" "))) } else { Ok(cells) }
     }
 
     /// The majors to run on: those asked for, which must be there, or all there are.
     pub(super) fn majors_of(&self, runtime: &dyn Runtime) -> Result<Vec<Major>, RuntimeError> {
-        let offered: Vec<_> = runtime.offers().into_iter().map(|offer| offer.major).collect();
+        let offered = runtime.offers();
         if self.majors.is_empty() {
-            return Ok(offered);
+            return Ok(offered.into_iter().map(|offer| offer.major).collect());
         }
-        match self.majors.iter().find(|major| !offered.contains(major)) {
+        match self.majors.iter().find(|major| offered.iter().all(|offer| offer.major != **major)) {
             None => Ok(self.majors.clone()),
-            Some(&major) => Err(RuntimeError::MajorUnavailable { major, runtime: runtime.kind(), offered }),
+            Some(&major) => Err(RuntimeError::MajorUnavailable { major, offered }),
         }
     }
 

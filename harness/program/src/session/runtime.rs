@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use postgres_tls_server::{Docker, DockerOptions, Local, Major, Runtime, RuntimeError};
+use postgres_tls_server::{Combined, Docker, DockerOptions, Local, Major, Runtime, RuntimeError};
 
 use crate::run::{RuntimeChoice, RuntimeRequest};
 use crate::runfolder::{RunFolder, announce_pull};
@@ -37,6 +37,9 @@ pub fn with_advice(error: &RuntimeError) -> String {
         RuntimeError::NoEngine(_) => "start one, or use --runtime local",
         RuntimeError::NoImages => {
             "build one with ci/postgres-image, name one with --image 17=REF, or ask for a major that can be pulled"
+        }
+        RuntimeError::MajorUnavailable { .. } => {
+            "build an image with ci/postgres-image, or fetch programs with ci/postgres-wheel and name them in PGBIN"
         }
         RuntimeError::ImageUnavailable { .. } => "build one with ci/postgres-image, or name another with --image",
         _ => return error.to_string(),
@@ -75,18 +78,30 @@ impl RuntimeRequest {
         majors: &[Major],
         folder: &RunFolder,
     ) -> Result<Chosen, RuntimeError> {
-        let docker = Docker::find(DockerOptions { port, ..self.docker(majors, folder) });
+        let docker = |majors: &[Major]| Docker::find(DockerOptions { port, ..self.docker(majors, folder) });
         let local = || Local::find(folder.path()).map(|local| local.on_port(port));
         Ok(match self.choice {
-            RuntimeChoice::Docker => Chosen::new(docker.await?, "as requested"),
+            RuntimeChoice::Docker => Chosen::new(docker(majors).await?, "as requested"),
             RuntimeChoice::Local => Chosen::new(local()?, "as requested"),
-            RuntimeChoice::Auto => match (docker.await, local()) {
-                (Ok(docker), _) => Chosen::new(docker, "an engine answers and has an image"),
-                (Err(docker), Ok(local)) => Chosen::new(local, format!("since {docker}")),
-                (Err(docker), Err(local)) => {
-                    return Err(RuntimeError::NoRuntime { local: Box::new(local), docker: Box::new(docker) });
+            RuntimeChoice::Auto => {
+                let local = local();
+                let installed = local.iter().flat_map(Runtime::offers).map(|offer| offer.major);
+                let installed: Vec<_> = installed.collect();
+                // What is installed need not be pulled.
+                let lacking: Vec<_> = majors.iter().filter(|major| !installed.contains(major)).copied().collect();
+                match (docker(&lacking).await, local) {
+                    (Ok(docker), Ok(local)) => {
+                        let both = Combined(vec![Box::new(docker), Box::new(local)]);
+                        Chosen::new(both, "the first of image and installed programs")
+                    }
+                    (Ok(docker), Err(_)) => Chosen::new(docker, "an engine answers and has an image"),
+                    (Err(docker @ RuntimeError::ImageUnavailable { .. }), Ok(_)) => return Err(docker),
+                    (Err(docker), Ok(local)) => Chosen::new(local, format!("since {docker}")),
+                    (Err(docker), Err(local)) => {
+                        return Err(RuntimeError::NoRuntime { local: Box::new(local), docker: Box::new(docker) });
+                    }
                 }
-            },
+            }
         })
     }
 }

@@ -16,7 +16,7 @@ pub enum ArgumentError {
         /// The arguments it has.
         known: String,
     },
-    /// There is none of that name.
+    /// Nothing has that name.
     #[error("`{of}` has no argument `{name}`")]
     Unknown {
         /// The outcome or text.

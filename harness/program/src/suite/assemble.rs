@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::case::Case;
 use super::compile::{self, Shared};
 use super::differences::{self, Difference};
+use super::documents;
 use super::outcomes::Outcomes;
 use super::texts::Texts;
 use super::trees::Trees;
@@ -90,23 +91,7 @@ impl Suite {
     }
 
     fn of(library: &Library, releases: Releases) -> Result<Self, Vec<Fault>> {
-        let trees = Trees::read(&library.pki);
-        let texts = read::<TextsFile>(&library.texts);
-        let outcomes = read::<OutcomesFile>(&library.outcomes);
-        let claims = read::<ClaimsFile>(&library.claims);
-        let shared = match (trees, texts, outcomes, claims) {
-            (Ok(trees), Ok(texts), Ok(outcomes), Ok(claims)) => {
-                let (texts, mut outcomes) = (Texts(texts.texts), Outcomes(outcomes.outcomes));
-                if library.is_of_folder && !library.has_outcomes {
-                    outcomes.accept_any_connection();
-                }
-                Shared { trees, texts, outcomes, claims, releases, is_of_folder: library.is_of_folder }
-            }
-            (trees, texts, outcomes, claims) => {
-                let faults = [trees.err(), texts.err(), outcomes.err(), claims.err()];
-                return Err(faults.into_iter().flatten().flatten().collect());
-            }
-        };
+        let shared = shared(library, releases)?;
         let mut scenarios = Vec::new();
         let mut faults = Vec::new();
         let format = Format::<ScenarioFile>::new();
@@ -164,5 +149,30 @@ impl Suite {
     /// All cases, in order.
     pub fn cases(&self) -> impl Iterator<Item = &Arc<Case>> {
         self.scenarios.iter().flat_map(|scenario| &scenario.cases)
+    }
+}
+
+/// What the scenarios of a suite share.
+pub(super) fn shared(library: &Library, releases: Releases) -> Result<Shared, Vec<Fault>> {
+    let trees = Trees::read(&library.pki);
+    let texts = read::<TextsFile>(&library.texts);
+    let outcomes = read::<OutcomesFile>(&library.outcomes);
+    let claims = read::<ClaimsFile>(&library.claims);
+    match (trees, texts, outcomes, claims) {
+        (Ok(trees), Ok(texts), Ok(outcomes), Ok(claims)) => {
+            let problems = documents::check_files(&claims);
+            if !problems.is_empty() {
+                return Err(problems.into_iter().map(|problem| library.claims.fault(problem)).collect());
+            }
+            let (texts, mut outcomes) = (Texts(texts.texts), Outcomes(outcomes.outcomes));
+            if library.is_of_folder && !library.has_outcomes {
+                outcomes.accept_any_connection();
+            }
+            Ok(Shared { trees, texts, outcomes, claims, releases, is_of_folder: library.is_of_folder })
+        }
+        (trees, texts, outcomes, claims) => {
+            let faults = [trees.err(), texts.err(), outcomes.err(), claims.err()];
+            Err(faults.into_iter().flatten().flatten().collect())
+        }
     }
 }

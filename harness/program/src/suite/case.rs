@@ -7,7 +7,7 @@ use super::expectation::Expectation;
 use super::situation::Situation;
 use crate::format::{Documented, ServerLog};
 use crate::load::Position;
-use crate::vocabulary::{OpenConnection, OpensslReleases, PostgresRange};
+use crate::vocabulary::{ClientKind, OpenConnection, OpensslReleases, PostgresRange};
 use kong_pg_client::Profile;
 
 /// A situation, and what must happen in it.
@@ -45,6 +45,18 @@ pub struct Case {
 }
 
 impl Case {
+    /// Whether Kong keeps its first connection open for a later step.
+    #[must_use]
+    pub fn keeps_first_open(&self) -> bool {
+        self.uses_pool() || self.steps.iter().any(|step| step.open_connection.is_some())
+    }
+
+    /// Whether a later step takes a connection from Kong's pool.
+    #[must_use]
+    pub fn uses_pool(&self) -> bool {
+        self.steps.iter().any(|step| step.change == Change::FromPool)
+    }
+
     /// Whether it shows that a claim is wrong, on some of the stacks and versions at least.
     #[must_use]
     pub fn contradicts(&self, claim: &str) -> bool {
@@ -59,6 +71,10 @@ pub struct Only {
     pub postgres: Option<PostgresRange>,
     /// Release lines of the OpenSSL that the server is linked with.
     pub openssl: Option<OpensslReleases>,
+    /// Whether PostgreSQL must have been built without TLS.
+    pub built_without_tls: bool,
+    /// The only clients that can show it; all, if none is named.
+    pub clients: Vec<ClientKind>,
     /// Why not elsewhere.
     pub because: String,
 }
@@ -102,6 +118,18 @@ pub enum Change {
     Reload,
     /// By a restart of the server.
     Restart,
+    /// By a reload of the running server, beside a Kong that is not reloaded.
+    RunningKong,
     /// It is that of a second server, which Kong's read-only connection goes to.
     ReadOnly,
+    /// It is that of Kong's read-only connection to the same server, while the main one is in Kong's pool.
+    FromPool,
+}
+
+impl Change {
+    /// Whether it is about Kong's read-only connection, and nothing that comes after it.
+    #[must_use]
+    pub fn is_of_read_only_connection(self) -> bool {
+        matches!(self, Self::ReadOnly | Self::FromPool)
+    }
 }

@@ -262,19 +262,23 @@ impl<'a> Compiler<'a> {
         let changes = [
             ("reload", Change::Reload, &step.reload),
             ("restart", Change::Restart, &step.restart),
+            ("running_kong", Change::RunningKong, &step.running_kong),
             ("read_only", Change::ReadOnly, &step.read_only),
+            ("from_pool", Change::FromPool, &step.from_pool),
         ];
-        let mut given = changes.iter().filter_map(|(name, change, setup)| Some((*name, *change, setup.as_ref()?)));
-        let (Some((name, change, setup)), None) = (given.next(), given.next()) else {
-            let help = "expected one of `reload`, `restart` and `read_only`";
-            self.problem(Problem::value(inside.to_vec(), "a step is one change", help));
+        let given = changes.iter().filter_map(|(name, change, setup)| Some((*name, *change, setup.as_ref()?)));
+        let given: Vec<_> = given.collect();
+        let [(name, change, setup)] = given[..] else {
+            let message = if given.is_empty() { "the step changes nothing" } else { "the step makes several changes" };
+            let help = "expected one of `reload`, `restart`, `running_kong`, `read_only` and `from_pool`";
+            self.problem(Problem::value(inside.to_vec(), message, help));
             return None;
         };
         let mut with = layers.clone();
         with.push(Layer { path: path(name), setup });
         let (log_path, expect_path) = (path("postgres"), path("expect"));
         let situation = self.situation(&with)?;
-        if change != Change::ReadOnly {
+        if !change.is_of_read_only_connection() {
             *layers = with;
         }
         let problems = expectation::check_log(&step.postgres, self.vocabulary(&situation, tls));
@@ -322,9 +326,15 @@ impl<'a> Compiler<'a> {
 
 /// The versions that a case has a meaning on, if it names any.
 fn only(applies_to: &AppliesTo) -> Option<Only> {
-    let AppliesTo { postgres, openssl, because, .. } = applies_to;
-    let because = because.clone().filter(|_| postgres.is_some() || openssl.is_some())?;
-    Some(Only { postgres: *postgres, openssl: *openssl, because })
+    let AppliesTo { postgres, openssl, built_without_tls, clients, because, .. } = applies_to;
+    let because = because.clone().filter(|_| applies_to.is_limited())?;
+    Some(Only {
+        postgres: *postgres,
+        openssl: *openssl,
+        built_without_tls: *built_without_tls,
+        clients: clients.clone(),
+        because,
+    })
 }
 
 /// A name as a part of an id: lower-case words with hyphens between them.

@@ -23,15 +23,17 @@ pub struct Coverage<'s> {
 pub struct Proof<'s> {
     /// The claim's id.
     pub claim: String,
+    /// What it takes to try it, where this suite does not have it.
+    pub needs: Option<&'s str>,
     /// The cases.
     pub cases: Vec<&'s Case>,
 }
 
 impl Proof<'_> {
-    /// Whether nothing proves the claim. Cases that cannot run at their point prove nothing.
+    /// Whether nothing proves the claim, and nothing says why. Cases that cannot run at their point prove nothing.
     #[must_use]
     pub fn is_missing(&self) -> bool {
-        self.cases.is_empty()
+        self.cases.is_empty() && self.needs.is_none()
     }
 }
 
@@ -48,10 +50,10 @@ impl Suite {
     #[must_use]
     pub fn coverage(&self) -> Coverage<'_> {
         let cases: Vec<_> = self.cases().map(AsRef::as_ref).collect();
-        let claims = self.claims.claims().map(|(claim, ..)| {
+        let claims = self.claims.claims().map(|(claim, _, stated)| {
             let proves = |case: &&Case| case.excluded.is_none() && case.claims.contains(&claim);
             let cases = cases.iter().copied().filter(proves).collect();
-            Proof { claim, cases }
+            Proof { claim, needs: stated.needs.as_deref(), cases }
         });
         let claims = claims.collect();
         let mut coverage = Coverage { claims, by_claim: 0, by_source: 0, by_reason: 0, without_reason: Vec::new() };

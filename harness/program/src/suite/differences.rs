@@ -49,11 +49,16 @@ impl Difference {
 
 /// Reads the file; an entry for no case at all is a fault.
 pub(super) fn read_differences(source: &Source, cases: &[Arc<Case>]) -> Result<Vec<Arc<Difference>>, Vec<Fault>> {
-    let DifferencesFile { libpq, rustls, command } = read(source)?;
+    let DifferencesFile { pgmoon, libpq, rustls, command } = read(source)?;
+    let of_clients = [
+        (ClientKind::Pgmoon, pgmoon),
+        (ClientKind::Libpq, libpq),
+        (ClientKind::Rustls, rustls),
+        (ClientKind::Command, command),
+    ];
     let mut differences = Vec::new();
     let mut faults = Vec::new();
-    for (client, entries) in [(ClientKind::Libpq, libpq), (ClientKind::Rustls, rustls), (ClientKind::Command, command)]
-    {
+    for (client, entries) in of_clients {
         for (number, entry) in entries.into_iter().enumerate() {
             let path = [key(client.as_str()), Segment::Index(number)];
             match globs(&entry, cases) {

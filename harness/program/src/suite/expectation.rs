@@ -14,14 +14,14 @@ use certificate_trees::Tree;
 use kong_pg_client::{Edition, Stack, Stage};
 
 /// What must happen on either of Kong's stacks.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expectation {
     luasec: ByEdition,
     cosocket: ByEdition,
 }
 
 /// What must happen with either edition.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct ByEdition {
     enterprise: Expected,
     /// What happens with the open-source edition, where that is something else.
@@ -29,7 +29,7 @@ struct ByEdition {
 }
 
 /// What must happen on one stack.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expected {
     /// Kong connects.
     Connects(Connects),
@@ -41,11 +41,15 @@ pub enum Expected {
         kong: KongSays,
         /// What the server logs.
         postgres: ServerLog,
+        /// What the program between Kong and the server logs.
+        relay: ServerLog,
     },
     /// Kong waits without end.
     Hangs {
         /// What the server logs.
         postgres: ServerLog,
+        /// What the program between Kong and the server logs.
+        relay: ServerLog,
     },
 }
 
@@ -71,7 +75,7 @@ impl<'e> From<&'e SpelledExpect> for Forms<'e> {
 }
 
 /// How Kong's driver reports a refusal.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KongSays {
     /// It returns an error, and Kong puts its prefix before it.
     Returns(KongText),
@@ -111,7 +115,11 @@ impl Expectation {
     /// The same, with something else for the open-source edition.
     fn with_oss(self, oss: Option<Self>) -> Self {
         let Some(oss) = oss else { return self };
-        let of = |enterprise: Expected, oss: ByEdition| ByEdition { enterprise, oss: Some(oss.enterprise) };
+        // What is expected of it may itself differ between the editions, as the TLS version of LuaSec does.
+        let of = |enterprise: Expected, oss: ByEdition| ByEdition {
+            enterprise,
+            oss: Some(oss.oss.unwrap_or(oss.enterprise)),
+        };
         Self { luasec: of(self.luasec.enterprise, oss.luasec), cosocket: of(self.cosocket.enterprise, oss.cosocket) }
     }
 
@@ -296,7 +304,9 @@ impl Check<'_> {
             (None, Some(refused), None) => self.refused(refused, &[path, &["refused"]].concat()),
             (None, None, Some(hangs)) => {
                 self.log(&hangs.postgres, &[path, &["hangs", "postgres"]].concat());
-                Some(Expected::Hangs { postgres: hangs.postgres.clone() })
+                self.log(&hangs.relay, &[path, &["hangs", "relay"]].concat());
+                let Hangs { postgres, relay } = hangs.clone();
+                Some(Expected::Hangs { postgres, relay })
             }
             (None, None, None) => self.wrong(path, "the expectation says nothing", ONE_OF),
             (Some(_), Some(_), _) => {
@@ -322,11 +332,13 @@ impl Check<'_> {
             self.wrong::<()>(&[path, &["certificate"]].concat(), message, &help);
         }
         self.log(&connects.postgres, &[path, &["postgres"]].concat());
+        self.log(&connects.relay, &[path, &["relay"]].concat());
         Expected::Connects(connects.clone())
     }
 
     fn refused(&mut self, refused: &Refused, path: &[&str]) -> Option<Expected> {
         self.log(&refused.postgres, &[path, &["postgres"]].concat());
+        self.log(&refused.relay, &[path, &["relay"]].concat());
         let (key, kong) = match (&refused.kong, &refused.raises) {
             (Some(text), None) => ("kong", KongSays::Returns(text.clone())),
             (None, Some(text)) => ("raises", KongSays::Raises(text.clone())),
@@ -349,7 +361,8 @@ impl Check<'_> {
         for text in accepted.iter().chain(raised) {
             self.template(text, &path);
         }
-        Some(Expected::Refused { stage: refused.stage, kong, postgres: refused.postgres.clone() })
+        let (postgres, relay) = (refused.postgres.clone(), refused.relay.clone());
+        Some(Expected::Refused { stage: refused.stage, kong, postgres, relay })
     }
 
     fn log(&mut self, log: &ServerLog, path: &[&str]) {
@@ -371,8 +384,8 @@ impl Check<'_> {
 
     fn template(&mut self, text: &str, path: &[&str]) {
         if let Err(error) = self.vocabulary.texts.check(text, &|name| is_value(name, self.vocabulary.tree)) {
-            let help = "expected a text of texts.yaml, or {host}, {datadir}, {kong}, {subject of CERTIFICATE}";
-            self.wrong::<()>(path, error.to_string(), help);
+            let help = error.help(self.vocabulary.texts);
+            self.wrong::<()>(path, error.to_string(), &help);
         }
     }
 }

@@ -103,8 +103,7 @@ fn check_versions(applies_to: Option<&AppliesTo>, releases: &Releases) -> Vec<Pr
         Some(Problem::value(path(&[key("releases"), Segment::Index(number)]), message, help))
     });
     let mut problems: Vec<_> = unknown.collect();
-    let limited = applies_to.postgres.is_some() || applies_to.openssl.is_some();
-    if limited && applies_to.because.is_none() {
+    if applies_to.is_limited() && applies_to.because.is_none() {
         let help = "expected `because` beside it";
         problems.push(Problem::value(path(&[]), "`applies_to` does not say why not elsewhere", help));
     }

@@ -77,6 +77,16 @@ impl PlannedFile {
 }
 
 impl Content {
+    /// The text, if nothing of the tree is in it.
+    #[must_use]
+    pub fn text(&self) -> Option<String> {
+        match self {
+            Self::Between(before, parts, behind) if parts.is_empty() => Some(format!("{before}{behind}")),
+            Self::Own(_, bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+            Self::Between(..) | Self::Artifacts(..) => None,
+        }
+    }
+
     /// A file beside a scenario.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use postgres_tls_server::config::{KEYS as POSTGRES_KEYS, RESERVED as POSTGRES_RE
 
 use crate::format::Settings;
 use crate::load::{Problem, Segment, closest, key, some_of};
+use crate::vocabulary::RelayProgram;
 
 /// The settings of kong.conf that the suite gives Kong itself, and why.
 const KONG_RESERVED: [(&str, &str); 2] = [
@@ -23,6 +24,13 @@ pub(super) fn kong(settings: &Settings) -> Vec<Problem> {
 pub(super) fn postgres(settings: &Settings) -> Vec<Problem> {
     let known: Vec<_> = POSTGRES_KEYS.iter().map(|(key, _)| (*key).to_owned()).collect();
     check(settings, &known, POSTGRES_RESERVED, &|name| name.starts_with("ssl"))
+}
+
+/// The settings of a program between Kong and the server that are the suite's. The program itself rejects unknown ones.
+pub(super) fn relay(program: RelayProgram, settings: &Settings) -> Vec<Problem> {
+    let reserved = settings.keys().filter(|name| program.reserved_keys().contains(&name.as_str()));
+    let help = "the suite says where the program listens, what it connects to and where it logs; leave it out";
+    reserved.map(|name| Problem::key(vec![key(name)], format!("`{name}` is the suite's own"), help)).collect()
 }
 
 /// Whether postgresql.conf has a setting that may need a restart: all that are not about TLS and logins may.

@@ -12,10 +12,11 @@ use postgres_tls_server::{ApplyMode, Owner};
 use super::planned::{Content, FileMode, PlannedFile};
 use super::settings;
 use super::trees::{Trees, files_help};
-use crate::format::{FileDetails, FileSpec, Proxy, Settings, Setup};
+use crate::format::{FileDetails, FileSpec, Proxy, Relay, Settings, Setup};
 use crate::load::{Problem, Segment, key};
+use crate::vocabulary::RelayProgram;
 use kong_pg_client::conf::{FILE_KEYS as KONG_FILE_KEYS, file_names, is_variable, variable};
-use postgres_tls_server::config::FILE_KEYS as POSTGRES_FILE_KEYS;
+use postgres_tls_server::config::{FILE_KEYS as POSTGRES_FILE_KEYS, HOSTS_FILE, files_of_hosts};
 
 /// Both sides' configuration, as a case has them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -26,6 +27,19 @@ pub struct Situation {
     pub server: ServerSide,
     /// Kong's side.
     pub kong: KongSide,
+    /// The real program between the two.
+    pub relay: Option<RelaySide>,
+}
+
+/// The configuration of a program between Kong and the server before its certificates are made.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RelaySide {
+    /// The program.
+    pub program: RelayProgram,
+    /// Its settings, its files by name.
+    pub settings: Vec<(String, String)>,
+    /// The files they name.
+    pub files: BTreeMap<String, PlannedFile>,
 }
 
 /// The server's configuration before its certificates are made.
@@ -115,6 +129,7 @@ struct Merged<'s> {
     by: Option<ApplyMode>,
     security_level: Option<u32>,
     proxy: Option<Proxy>,
+    relay: Option<(RelayProgram, Placed<String>)>,
     problems: Vec<Problem>,
 }
 
@@ -138,7 +153,7 @@ fn overlay<'v, V, T>(
 
 impl<'s> Merged<'s> {
     fn add(&mut self, trees: &Trees, layer: &Layer<'s>) {
-        let Setup { pki, files, postgres, kong, kong_prefix, kong_security_level, proxy } = layer.setup;
+        let Setup { pki, files, postgres, kong, kong_prefix, kong_security_level, proxy, relay } = layer.setup;
         let at = |keys: &[&str]| below(&layer.path, keys);
         if let Some(pki) = pki {
             match trees.resolve(pki) {
@@ -180,6 +195,36 @@ impl<'s> Merged<'s> {
             self.proxy = Some(proxy.clone());
             self.check_certificate(proxy, at(&["proxy"]));
         }
+        if let Some(relay) = relay {
+            self.add_relay(relay, &at(&["relay"]));
+        }
+        if self.proxy.is_some() && self.relay.is_some() {
+            let help = "keep `proxy` or `relay`";
+            self.problems.push(Problem::value(at(&[]), "there is a proxy and a program between", help));
+        }
+    }
+
+    /// The settings of another program take the place of all; those of the same one change it.
+    fn add_relay(&mut self, relay: &'s Relay, path: &[Segment]) {
+        let program = relay.program();
+        let path = below(path, &[program.into()]);
+        let problems = settings::relay(program, relay.settings());
+        self.problems.extend(problems.into_iter().map(|problem| problem.below(&path)));
+        let (_, mut all) =
+            self.relay.take().filter(|(before, _)| *before == program).unwrap_or((program, Placed::new()));
+        overlay(&mut all, relay.settings(), &path, |value| value.0.clone());
+        self.relay = Some((program, all));
+    }
+
+    fn finish_relay(&mut self, tree: &Tree, used: &mut Vec<String>) -> Option<RelaySide> {
+        let (program, all) = self.relay.take()?;
+        let mut files = BTreeMap::new();
+        for (_, (name, path)) in all.iter().filter(|(key, _)| program.file_keys().contains(&key.as_str())) {
+            files.extend(self.planned(tree, name, path).and_then(|planned| planned.into_file(name)));
+            used.push(name.clone());
+        }
+        let settings = all.into_iter().map(|(key, (value, _))| (key, value)).collect();
+        Some(RelaySide { program, settings, files })
     }
 
     /// `last` is the path of the last layer.
@@ -208,10 +253,11 @@ impl<'s> Merged<'s> {
                 used.push(name.to_owned());
             }
         }
+        let relay = self.finish_relay(&tree, &mut used);
         // Files of a scenario or an axis may be of use to some cases only, and those of a case to an earlier step only.
         let is_new = |path: &[Segment]| path.starts_with(last) && path.starts_with(&[key("cases")]);
         for (name, (_, path)) in self.files.iter().filter(|(name, (_, path))| is_new(path) && !used.contains(name)) {
-            let help = "name it in postgres.conf or in kong, or take it out";
+            let help = "name it in postgres.conf, in kong or in relay, or take it out";
             self.problems.push(Problem::key(path.clone(), format!("no setting names the file `{name}`"), help));
         }
         server.conf = self.conf.into_iter().map(|(key, (value, _))| (key, value)).collect();
@@ -222,7 +268,7 @@ impl<'s> Merged<'s> {
             // One is enough: the answer to all is the same.
             self.problems.truncate(1);
         }
-        if self.problems.is_empty() { Ok(Situation { tree, server, kong }) } else { Err(self.problems) }
+        if self.problems.is_empty() { Ok(Situation { tree, server, kong, relay }) } else { Err(self.problems) }
     }
 
     /// The values of Kong's settings that name files, wherever they are set.
@@ -242,13 +288,18 @@ impl<'s> Merged<'s> {
         }
     }
 
-    /// The files that the server looks for: those its settings name, those in the folder that one of them names, and
-    /// where TLS is on the two default names.
+    /// The files that the server looks for: those its settings name, those in the folder that one of them names,
+    /// pg_hosts.conf with those that it names, and where TLS is on the two default names.
     fn server_files(&self) -> Vec<(String, Vec<Segment>)> {
         let folder = self.conf.get("ssl_crl_dir").map(|(folder, _)| format!("{folder}/"));
         let is_inside = |name: &str| folder.as_ref().is_some_and(|folder| name.starts_with(folder));
         let inside = self.files.iter().filter(|(name, _)| is_inside(name));
         let mut files: Vec<_> = inside.map(|(name, (_, path))| (name.clone(), path.clone())).collect();
+        if let Some((hosts, path)) = self.files.get(HOSTS_FILE) {
+            let text = if let FileSpec::Detailed(details) = hosts { details.text.as_deref() } else { None };
+            let named = files_of_hosts(text.unwrap_or_default()).chain([HOSTS_FILE]);
+            files.extend(named.map(|name| (name.to_owned(), path.clone())));
+        }
         let tls = self.conf.get("ssl").is_some_and(|(value, _)| value == "on");
         for (key, default) in POSTGRES_FILE_KEYS {
             match (self.conf.get(*key), default) {

@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::arguments::{ArgumentError, bind};
 use super::template::{Piece, TemplateError, call, pieces, substitute};
 use crate::format::{Text, Wording};
+use crate::load::closest;
 use crate::vocabulary::{OpensslRange, PostgresRange};
 use kong_pg_client::OpensslLine;
 use postgres_tls_server::Major;
@@ -20,7 +21,7 @@ pub enum TextError {
     #[error(transparent)]
     Template(#[from] TemplateError),
     /// Its arguments are wrong.
-    #[error("{source}; {}", source.help())]
+    #[error("{source}")]
     Arguments {
         /// What is wrong.
         #[from]
@@ -40,6 +41,26 @@ pub enum TextError {
     /// The OpenSSL that it depends on is not known.
     #[error("`{0}` depends on an OpenSSL that is not known")]
     NoOpenssl(String),
+}
+
+impl TextError {
+    /// What was expected, where `texts` are known.
+    pub(super) fn help(&self, texts: &Texts) -> String {
+        match self {
+            Self::Template(TemplateError::Brace(_)) => "close it with a `}`".into(),
+            Self::Template(TemplateError::Parenthesis(_)) => "close it with a `)`".into(),
+            Self::Template(TemplateError::Unnamed { .. }) => "an argument is written `NAME = VALUE`".into(),
+            Self::Arguments { source } => source.help(),
+            Self::Unknown(name) => {
+                let known: Vec<_> = texts.0.keys().cloned().collect();
+                closest(name, &known).map_or_else(
+                    || "expected a text of texts.yaml, or {host}, {datadir}, {kong}, {subject of CERTIFICATE}".into(),
+                    |close| format!("did you mean `{{{close}}}`?"),
+                )
+            }
+            Self::NoWording { .. } | Self::NoOpenssl(_) => "add the version to texts.yaml".into(),
+        }
+    }
 }
 
 /// A version that the wording of a text depends on.
@@ -230,17 +251,19 @@ mod tests {
     }
 
     #[rstest]
-    #[case("{nobody}", "no text is called `{nobody}`")]
-    #[case("{refused (who = client)}", "`refused` needs the argument `depth`; its arguments are who, depth")]
-    #[case("{refused (who = a, depth = 0, why = b)}", "`refused` has no argument `why`; its arguments are who, depth")]
+    #[case("{nobody}", "no text is called `{nobody}`: expected a text of texts.yaml")]
+    #[case("{refusd (who = a, depth = 0)}", "no text is called `{refusd}`: did you mean `{refused}`?")]
+    #[case("{refused (who = client)}", "`refused` needs the argument `depth`: its arguments are who, depth")]
+    #[case("{refused (who = a, depth = 0, why = b)}", "`refused` has no argument `why`: its arguments are who, depth")]
     #[case("{refused (who = a, depth = 0, who = b)}", "the argument `who` of `refused` is given twice")]
     #[case("{refused (client, 0)}", "the argument `client, 0` of `refused` has no name; expected `NAME = client, 0`")]
-    #[case("{no encryption (now = x)}", "`no encryption` has no argument `now`; it takes no arguments")]
+    #[case("{no encryption (now = x)}", "`no encryption` has no argument `now`: it takes no arguments")]
     #[case("{refused (who = {nobody}, depth = 0)}", "no text is called `{nobody}`")]
-    #[case("{no encryption", "a { that is not closed")]
+    #[case("{no encryption", "a { that is not closed: close it with a `}`")]
     fn a_placeholder_that_means_nothing_is_refused(#[case] template: &str, #[case] why: &str) {
-        let error = texts().check(template, &|name| name == "host").expect_err("an error").to_string();
-        assert!(error.contains(why), "{error}");
+        let error = texts().check(template, &|name| name == "host").expect_err("an error");
+        let text = format!("{error}: {}", error.help(&texts()));
+        assert!(text.contains(why), "{text}");
     }
 
     #[test]

@@ -8,10 +8,18 @@ use certificate_trees::{CertificateSpec, Tree};
 use crate::format::{Pki, PkiFile, TreeSpec};
 use crate::load::{Fault, Problem, Source, key, read, some_of};
 
-/// The trees that have names, with their likenesses still open: in a tree that is based on another, what is like
-/// `server` is like its own `server`.
+/// The trees that have names.
 #[derive(Debug, Default)]
-pub(super) struct Trees(BTreeMap<String, Tree>);
+pub(super) struct Trees(BTreeMap<String, Named>);
+
+#[derive(Debug)]
+struct Named {
+    /// With its likenesses still open: in a tree that is based on this one, what is like `server` is like its own
+    /// `server`.
+    open: Tree,
+    /// As scenarios use it.
+    resolved: Arc<Tree>,
+}
 
 impl Trees {
     /// Reads `pki.yaml`. A tree may be based on those written before it.
@@ -26,7 +34,10 @@ impl Trees {
             let stuck = ready.is_empty();
             for (name, spec) in if stuck { &waiting } else { &ready } {
                 match trees.spelled(spec) {
-                    Ok(tree) => drop(trees.0.insert((*name).clone(), tree)),
+                    Ok(open) => {
+                        let resolved = Arc::new(flattened(&open));
+                        trees.0.insert((*name).clone(), Named { open, resolved });
+                    }
                     Err(problems) => {
                         let path = [key("trees"), key(name)];
                         faults.extend(problems.into_iter().map(|problem| source.fault(problem.below(&path))));
@@ -45,16 +56,13 @@ impl Trees {
 
     /// The tree that a scenario means.
     pub(super) fn resolve(&self, pki: &Pki) -> Result<Arc<Tree>, Vec<Problem>> {
-        let mut tree = match pki {
-            Pki::Named(name) => self.named(name).map_err(|problem| vec![problem])?.clone(),
-            Pki::Spelled(spec) => self.spelled(spec)?,
-        };
-        let flat = tree.certificates.iter().map(|(name, spec)| (name.clone(), flatten(spec, &tree.certificates)));
-        tree.certificates = flat.collect();
-        Ok(Arc::new(tree))
+        match pki {
+            Pki::Named(name) => self.named(name).map(|tree| tree.resolved.clone()).map_err(|problem| vec![problem]),
+            Pki::Spelled(spec) => self.spelled(spec).map(|tree| Arc::new(flattened(&tree))),
+        }
     }
 
-    fn named(&self, name: &str) -> Result<&Tree, Problem> {
+    fn named(&self, name: &str) -> Result<&Named, Problem> {
         self.0.get(name).ok_or_else(|| {
             let known: Vec<_> = self.0.keys().cloned().collect();
             let help = some_of(name, &known, "pki.yaml has all");
@@ -65,7 +73,7 @@ impl Trees {
     fn spelled(&self, spec: &TreeSpec) -> Result<Tree, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut tree = match spec.tree.as_ref().map(|base| self.named(base)).transpose() {
-            Ok(base) => base.cloned().unwrap_or_default(),
+            Ok(base) => base.map(|base| base.open.clone()).unwrap_or_default(),
             Err(problem) => return Err(vec![problem.below(&[key("tree")])]),
         };
         tree.recipe = spec.guide.or(tree.recipe);
@@ -76,8 +84,12 @@ impl Trees {
         let mut complain = |group: &str, name: &str, field: &str, missing: &str, tree: &Tree| {
             let path = [group, name, field].into_iter().filter(|part| !part.is_empty()).map(key).collect();
             let message = format!("no certificate of this tree is called `{missing}`");
-            problems.push(Problem::value(path, message, files_help(missing, tree)));
+            let files = tree.files().into_iter();
+            let names: Vec<_> = files.filter_map(|file| Some(file.strip_suffix(".key")?.to_owned())).collect();
+            let help = some_of(missing, &names, "they are those of the tree");
+            problems.push(Problem::value(path, message, help));
         };
+        let mut incomplete = Vec::new();
         for (name, certificate) in &spec.certificates {
             if let Some(like) = certificate.like.as_deref().filter(|like| !tree.certificates.contains_key(*like)) {
                 complain("certificates", name, "like", like, &tree);
@@ -96,9 +108,11 @@ impl Trees {
         }
         for (name, parts) in &spec.bundles {
             for part in parts.iter().filter(|part| tree.artifact(part).is_none()) {
-                complain("bundles", name, "", part, &tree);
+                let message = format!("no certificate of this tree makes the file `{part}`");
+                incomplete.push(Problem::value(vec![key("bundles"), key(name)], message, files_help(part, &tree)));
             }
         }
+        problems.append(&mut incomplete);
         if problems.is_empty() { Ok(tree) } else { Err(problems) }
     }
 }
@@ -110,6 +124,12 @@ pub(super) fn files_help(missing: &str, tree: &Tree) -> String {
         return "the case has no certificates: add `pki`, a tree of pki.yaml such as root-only".into();
     }
     some_of(missing, &files, "they are those of the tree in `pki`")
+}
+
+/// The tree without likenesses.
+fn flattened(tree: &Tree) -> Tree {
+    let flat = tree.certificates.iter().map(|(name, spec)| (name.clone(), flatten(spec, &tree.certificates)));
+    Tree { certificates: flat.collect(), ..tree.clone() }
 }
 
 /// A certificate with the fields of those it is like filled in.

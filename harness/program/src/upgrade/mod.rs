@@ -71,7 +71,7 @@ pub struct Tried {
     pub fix: Option<String>,
 }
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Outcome {
     /// The cell.

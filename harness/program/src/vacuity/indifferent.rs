@@ -1,4 +1,4 @@
-//! The cells that are meant to pass whatever is broken, each with the reason.
+//! The cells that are meant to pass whatever is broken, and the texts that no cell depends on, each with the reason.
 
 use std::path::Path;
 
@@ -6,21 +6,34 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::load::{Fault, Source, read};
-use crate::vocabulary::{BadGlob, Globs};
+use crate::vocabulary::Globs;
 
 /// The file of this program.
 const BUILT_IN: &str = include_str!("indifferent.yaml");
 
 /// The entries of `indifferent.yaml`.
 #[derive(Debug, Default)]
-pub struct Indifferent(Vec<(Entry, Globs)>);
+pub struct Indifferent {
+    cells: Vec<(CellEntry, Globs)>,
+    texts: Vec<(TextEntry, Globs)>,
+}
 
 /// Cells that no mutation makes fail.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+struct CellEntry {
     /// A glob for their ids, without what comes after `@`.
     cases: String,
+    /// Why that is right.
+    because: String,
+}
+
+/// Passages of outcomes.yaml and texts.yaml of which no cell notices a changed word.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct TextEntry {
+    /// A glob for them, as they are listed.
+    texts: String,
     /// Why that is right.
     because: String,
 }
@@ -28,7 +41,9 @@ struct Entry {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct IndifferentFile {
-    indifferent: Vec<Entry>,
+    indifferent: Vec<CellEntry>,
+    #[serde(default)]
+    texts: Vec<TextEntry>,
 }
 
 impl Indifferent {
@@ -44,19 +59,31 @@ impl Indifferent {
     pub(super) fn parse(text: &str) -> Result<Self, Vec<Fault>> {
         let source = Source::new(Path::new("indifferent.yaml").to_owned(), text.to_owned());
         let file: IndifferentFile = read(&source)?;
-        let with_globs = |entry: Entry| Ok((entry.clone(), Globs::new(&[entry.cases])?));
-        let entries: Result<_, BadGlob> = file.indifferent.into_iter().map(with_globs).collect();
-        Ok(Self(entries.expect("the globs of indifferent.yaml are globs")))
+        let globs =
+            |glob: &String| Globs::new(std::slice::from_ref(glob)).expect("the globs of indifferent.yaml are globs");
+        let cells = file.indifferent.into_iter().map(|entry| (entry.clone(), globs(&entry.cases)));
+        let texts = file.texts.into_iter().map(|entry| (entry.clone(), globs(&entry.texts)));
+        Ok(Self { cells: cells.collect(), texts: texts.collect() })
     }
 
     /// Why the cells of a case may pass whatever is broken.
     pub(super) fn reason(&self, case: &str) -> Option<&str> {
-        self.0.iter().find(|(_, globs)| globs.is_match(case)).map(|(entry, _)| entry.because.as_str())
+        self.cells.iter().find(|(_, globs)| globs.is_match(case)).map(|(entry, _)| entry.because.as_str())
     }
 
-    /// The globs of entries.
+    /// Why no cell needs to notice a changed word of a passage.
+    pub(super) fn reason_for_text(&self, passage: &str) -> Option<&str> {
+        self.texts.iter().find(|(_, globs)| globs.is_match(passage)).map(|(entry, _)| entry.because.as_str())
+    }
+
+    /// The globs of the entries about cells.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&str, &Globs)> {
-        self.0.iter().map(|(entry, globs)| (entry.cases.as_str(), globs))
+        self.cells.iter().map(|(entry, globs)| (entry.cases.as_str(), globs))
+    }
+
+    /// The globs of the entries about texts.
+    pub(super) fn text_entries(&self) -> impl Iterator<Item = (&str, &Globs)> {
+        self.texts.iter().map(|(entry, globs)| (entry.texts.as_str(), globs))
     }
 }
 

@@ -77,7 +77,7 @@ impl Mutation {
     }
 
     fn mutate(self, situation: &mut Situation) {
-        let Situation { tree, server, kong } = situation;
+        let Situation { tree, server, kong, .. } = situation;
         match self {
             Self::ServerTlsOff => set(&mut server.conf, "ssl", "off"),
             Self::KongTlsOff => replace(kong, TLS, "off"),

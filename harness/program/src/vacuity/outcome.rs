@@ -1,8 +1,8 @@
-//! What became of a mutant.
+//! The outcome of a mutant.
 
 use crate::judge::Verdict;
 
-/// What became of a mutant.
+/// The outcome of a mutant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// It failed, as it should.

@@ -9,7 +9,7 @@ use super::indifferent::Indifferent;
 use super::mutation::Mutation;
 use super::outcome::Outcome;
 
-/// A cell that passes, with what became of its mutants.
+/// A cell that passes, with the outcomes of its mutants.
 #[derive(Debug, Clone)]
 pub struct ScoredCell {
     /// The id.

@@ -10,7 +10,7 @@ use super::score::{Score, ScoredCell};
 use crate::plan::Cell;
 use crate::record::CellRecord;
 
-/// The cells that pass, and what became of their mutants.
+/// The cells that pass, and the outcomes of their mutants.
 #[derive(Debug, Default)]
 pub struct Trial {
     cells: Vec<Cell>,
@@ -37,7 +37,7 @@ impl Trial {
         self.cells.iter().filter_map(mutant).collect()
     }
 
-    /// Takes down what became of the mutants of one kind.
+    /// Records the outcomes of the mutants of one kind.
     pub fn record(&mut self, mutation: Mutation, records: &[CellRecord]) {
         for CellRecord { id, verdict, .. } in records {
             self.outcomes.entry(id.clone()).or_default().insert(mutation, (*verdict).into());

@@ -35,7 +35,9 @@ pub enum Behaviour {
     RoutesByName,
     /// Terminates TLS and re-encrypts to the server.
     EndsTls,
-    /// The same for clients that begin with a TLS handshake, without an SSLRequest.
+    /// Terminates TLS and answers the startup message as Azure's gateway does a client whose TLS version is too old.
+    RefusesTheVersionInsideTls,
+    /// As `ends-tls`, for clients that begin with a TLS handshake, without an SSLRequest.
     TakesTlsAtOnce,
     /// Forwards what the server sends, one byte a second.
     Dribbles,
@@ -51,6 +53,6 @@ impl Behaviour {
     /// Whether Kong and the server share one TLS session, end to end.
     #[must_use]
     pub fn hands_on(self) -> bool {
-        !matches!(self, Self::EndsTls | Self::RoutesByName | Self::TakesTlsAtOnce)
+        !matches!(self, Self::EndsTls | Self::RoutesByName | Self::TakesTlsAtOnce | Self::RefusesTheVersionInsideTls)
     }
 }

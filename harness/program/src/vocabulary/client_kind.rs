@@ -29,6 +29,8 @@ pub enum ClientKind {
     Kong,
     /// Kong's own TLS stacks, nginx with Lua and LuaSec, driven by this program's Lua code.
     Openresty,
+    /// The same stacks, driven by Kong's real driver: checkouts of pgmoon.
+    Pgmoon,
     /// PostgreSQL's own client library, through psql.
     Libpq,
     /// A strict modern client: tokio-postgres over rustls.
@@ -52,13 +54,13 @@ impl ClientKind {
     /// Whether its texts and stages are compared with those expected of Kong, and not only the outcome.
     #[must_use]
     pub fn speaks_as_kong(self) -> bool {
-        matches!(self, Self::Kong | Self::Openresty | Self::KongImage)
+        matches!(self, Self::Kong | Self::Openresty | Self::Pgmoon | Self::KongImage)
     }
 
     /// Whether its TLS stacks are Kong's own, which lose races that the emulated ones do not have.
     #[must_use]
     pub(crate) fn is_kong_itself(self) -> bool {
-        matches!(self, Self::Openresty | Self::KongImage)
+        matches!(self, Self::Openresty | Self::Pgmoon | Self::KongImage)
     }
 
     /// Whether it is a program that connects once with the main settings and ends: it keeps no connection open and has no

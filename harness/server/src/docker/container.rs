@@ -13,6 +13,7 @@ use tokio_postgres::{Client, Config, NoTls};
 
 use super::engine::{self, Label};
 use super::shell::{LIMIT, Shell};
+use super::tunnel::Tunnel;
 use crate::config::{File, INITDB};
 use crate::error::{OwnerUnavailable, RuntimeError, within};
 use crate::log::LogBook;
@@ -23,6 +24,9 @@ use crate::words::Owner;
 const HOME: &str = "/postgres-tls-server";
 const DATA: &str = "/postgres-tls-server/data";
 
+/// Where a server is reached, wherever its container is.
+const HOST: &str = "127.0.0.1";
+
 /// PostgreSQL refuses to run as root, which the shell does. All images of it have this user.
 const AS_DATABASE_USER: &str = "su postgres -s /bin/sh -c";
 
@@ -31,8 +35,10 @@ pub(super) struct Container {
     inner: ContainerAsync<GenericImage>,
     shell: Shell,
     password: String,
-    host: String,
+    /// On this machine.
     port: u16,
+    /// To the container, if it is on another machine.
+    _tunnel: Option<Tunnel>,
     /// Those of the database user in the container.
     uid: u64,
     gid: u64,
@@ -60,7 +66,8 @@ impl Container {
             .with_host_config_modifier(move |host| {
                 // Only this machine shall reach the server, unless the engine is on another one.
                 let host_ip = is_local.then(|| "127.0.0.1".to_owned());
-                let binding = PortBinding { host_ip, host_port: port.map(|port| port.to_string()) };
+                let host_port = port.filter(|_| is_local).map(|port| port.to_string());
+                let binding = PortBinding { host_ip, host_port };
                 host.publish_all_ports = Some(false);
                 host.port_bindings = Some(HashMap::from([("5432/tcp".to_owned(), Some(vec![binding]))]));
                 host.tmpfs = Some(HashMap::from([(HOME.to_owned(), String::new())]));
@@ -69,12 +76,18 @@ impl Container {
             });
         let failed = RuntimeError::failing("create a container");
         let inner = request.start().await.map_err(failed)?;
-        let host = inner.get_host().await.map_err(failed)?.to_string();
-        let host = if host == "localhost" { "127.0.0.1".to_owned() } else { host };
-        let port = inner.get_host_port_ipv4(5432.tcp()).await.map_err(failed)?;
+        let published = inner.get_host_port_ipv4(5432.tcp()).await.map_err(failed)?;
+        let (port, tunnel) = if is_local {
+            (published, None)
+        } else {
+            let host = inner.get_host().await.map_err(failed)?.to_string();
+            let tunnel = Tunnel::open(port, (host, published)).await;
+            let tunnel = tunnel.map_err(RuntimeError::failing("open a port to another machine"))?;
+            (tunnel.port, Some(tunnel))
+        };
         let mut shell = Shell::attach(engine, inner.id()).await?;
         let (uid, gid) = initialise(&mut shell, &password).await?;
-        Ok(Self { inner, shell, password, host, port, uid, gid })
+        Ok(Self { inner, shell, password, port, _tunnel: tunnel, uid, gid })
     }
 
     /// The files as a tar archive, with numeric owners.
@@ -170,13 +183,13 @@ END"
     }
 
     fn address(&self) -> (String, u16) {
-        (self.host.clone(), self.port)
+        (HOST.to_owned(), self.port)
     }
 
     async fn control(&self) -> Result<Client, RuntimeError> {
         let action = "reach the server in the container";
         let mut config = Config::new();
-        config.host(&self.host).port(self.port).user("postgres").password(&self.password).dbname("postgres");
+        config.host(HOST).port(self.port).user("postgres").password(&self.password).dbname("postgres");
         let connected = within(LIMIT, action, config.connect(NoTls)).await?;
         let (client, connection) = connected.map_err(RuntimeError::failing(action))?;
         tokio::spawn(connection);

@@ -45,6 +45,15 @@ pub(super) async fn labelled(engine: &bollard::Docker, key: &str) -> Result<Vec<
     Ok(listed.into_iter().filter_map(label).collect())
 }
 
+/// The ids of the containers that have a label, running or not.
+///
+/// # Errors
+/// The engine does not list them.
+pub async fn containers_with(engine: &bollard::Docker, label: &Label) -> Result<Vec<String>, RuntimeError> {
+    let all = labelled(engine, &label.key).await?;
+    Ok(all.into_iter().filter(|(_, value)| *value == label.value).map(|(id, _)| id).collect())
+}
+
 /// Removes a container, running or not, with its volumes. One that is gone, or that another program is just removing, is
 /// no error.
 ///
@@ -60,11 +69,9 @@ pub async fn remove(engine: &bollard::Docker, id: &str) -> Result<(), RuntimeErr
 
 /// Removes the containers that have a label.
 pub async fn remove_labelled(engine: &bollard::Docker, label: &Label) {
-    for (id, value) in labelled(engine, &label.key).await.unwrap_or_default() {
-        if value == label.value {
-            // Nobody is left to be told of an error.
-            let _ = remove(engine, &id).await;
-        }
+    for id in containers_with(engine, label).await.unwrap_or_default() {
+        // Nobody is left to report an error to.
+        let _ = remove(engine, &id).await;
     }
 }
 
@@ -102,10 +109,20 @@ pub fn name_and_tag(image: &str) -> (&str, &str) {
     }
 }
 
-/// Whether the engine is on this machine, so that containers can share its loopback interface and its files.
+/// Whether the engine is on this machine, which then reaches the ports that it publishes on 127.0.0.1.
 #[must_use]
 pub fn is_local() -> bool {
     std::env::var("DOCKER_HOST").map_or(true, |host| host.starts_with("unix://"))
+}
+
+/// Whether containers can share this machine's loopback interface and its files as they are: a rootless engine, too, has
+/// a network of its own and other users.
+pub async fn shares_this_machine(engine: &bollard::Docker) -> bool {
+    let is_rootless = async || {
+        let info = engine.info().await.ok()?;
+        Some(info.security_options?.iter().any(|option| option == "name=rootless"))
+    };
+    is_local() && is_rootless().await != Some(true)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ pub mod engine;
 mod images;
 mod options;
 mod shell;
+mod tunnel;
 
 use std::collections::BTreeMap;
 
@@ -15,8 +16,8 @@ pub use self::options::DockerOptions;
 
 use self::engine::Label;
 use crate::error::RuntimeError;
-use crate::runtime::{Host, Offer, Runtime};
-use crate::words::{Major, RuntimeKind};
+use crate::runtime::{Host, Runtime};
+use crate::words::{Major, Offer, RuntimeKind};
 
 /// A Docker engine, and its images of PostgreSQL.
 pub struct Docker {
@@ -40,20 +41,13 @@ impl Docker {
 
 #[async_trait]
 impl Runtime for Docker {
-    fn kind(&self) -> RuntimeKind {
-        RuntimeKind::Docker
-    }
-
     fn offers(&self) -> Vec<Offer> {
-        self.images.iter().map(|(major, image)| Offer { major: *major, source: image.clone() }).collect()
+        let runtime = RuntimeKind::Docker;
+        self.images.iter().map(|(major, image)| Offer { major: *major, runtime, source: image.clone() }).collect()
     }
 
     async fn host(&self, major: Major) -> Result<Box<dyn Host>, RuntimeError> {
-        let unavailable = || RuntimeError::MajorUnavailable {
-            major,
-            runtime: self.kind(),
-            offered: self.images.keys().copied().collect(),
-        };
+        let unavailable = || RuntimeError::MajorUnavailable { major, offered: self.offers() };
         let image = self.images.get(&major).ok_or_else(unavailable)?;
         Ok(Box::new(container::Container::create(&self.engine, image, &self.label, self.port).await?))
     }

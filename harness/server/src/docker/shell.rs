@@ -28,7 +28,7 @@ pub(super) struct Shell {
     input: Mutex<Pin<Box<dyn AsyncWrite + Send>>>,
     /// The lines of standard output.
     output: mpsc::UnboundedReceiver<String>,
-    /// How many times commands were run, so that the end of some that took too long is not taken for that of the next.
+    /// How many times commands were run, so that the end of one that took too long is not mistaken for the end of the next.
     count: u64,
     /// The server's.
     pub(super) log: LogBook,

@@ -5,11 +5,12 @@ use std::process::Command;
 
 use crate::words::Major;
 
-/// The folders that may have PostgreSQL's programs: the one that the environment variable `PGBIN` names, the usual ones
-/// of Debian, Red Hat, Homebrew and source installations, and those of `PATH`.
+/// The folders that may have PostgreSQL's programs: those that the environment variable `PGBIN` names, separated by
+/// colons, the usual ones of Debian, Red Hat, Homebrew and source installations, and those of `PATH`.
 #[must_use]
 pub fn folders_of_binaries() -> Vec<PathBuf> {
-    let mut folders: Vec<_> = std::env::var_os("PGBIN").map(PathBuf::from).into_iter().collect();
+    let named = std::env::var_os("PGBIN").unwrap_or_default();
+    let mut folders: Vec<_> = std::env::split_paths(&named).filter(|folder| !folder.as_os_str().is_empty()).collect();
     let families = ["/usr/lib/postgresql", "/usr/local/pgsql", "/opt/homebrew/opt", "/usr/local/opt"];
     for family in families.map(Path::new) {
         let entries = std::fs::read_dir(family).into_iter().flatten().filter_map(Result::ok);

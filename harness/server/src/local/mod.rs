@@ -19,10 +19,10 @@ pub use self::binaries::folders_of_binaries;
 use self::host::LocalHost;
 pub use self::process::stop_abandoned;
 use self::template::{copy, initialise};
-use self::user::DatabaseUser;
+pub use self::user::DatabaseUser;
 use crate::error::RuntimeError;
-use crate::runtime::{Host, Offer, Runtime};
-use crate::words::{Major, RuntimeKind};
+use crate::runtime::{Host, Runtime};
+use crate::words::{Major, Offer, RuntimeKind};
 
 /// The installed PostgreSQL versions.
 pub struct Local {
@@ -116,21 +116,18 @@ impl Local {
 
 #[async_trait]
 impl Runtime for Local {
-    fn kind(&self) -> RuntimeKind {
-        RuntimeKind::Local
-    }
-
     fn offers(&self) -> Vec<Offer> {
-        let offer = |(major, folder): (&Major, &PathBuf)| Offer { major: *major, source: folder.display().to_string() };
+        let runtime = RuntimeKind::Local;
+        let offer = |(major, folder): (&Major, &PathBuf)| Offer {
+            major: *major,
+            runtime,
+            source: folder.display().to_string(),
+        };
         self.installed.iter().map(offer).collect()
     }
 
     async fn host(&self, major: Major) -> Result<Box<dyn Host>, RuntimeError> {
-        let unavailable = || RuntimeError::MajorUnavailable {
-            major,
-            runtime: self.kind(),
-            offered: self.installed.keys().copied().collect(),
-        };
+        let unavailable = || RuntimeError::MajorUnavailable { major, offered: self.offers() };
         let binaries = self.installed.get(&major).ok_or_else(unavailable)?;
         let template = self.template(major, binaries).await?;
         let folder = self.new_folder(&format!("pg{major}"))?;
@@ -227,7 +224,7 @@ mod tests {
     async fn a_major_that_is_not_installed_is_an_error_that_names_those_that_are() {
         let (_folder, local) = fake("");
         let error = local.host(Major(15)).await.err().expect("an error");
-        assert_eq!(error.to_string(), "PostgreSQL 15 is not available here; the runtime local has 17");
+        assert_eq!(error.to_string(), "PostgreSQL 15 is not available here, only 17 (local)");
     }
 
     #[test]

@@ -49,6 +49,8 @@ impl Postmaster {
 impl Drop for Postmaster {
     fn drop(&mut self) {
         self.signal(Signal::QUIT);
+        // One that is stopped would not notice.
+        self.signal(Signal::CONT);
         let deadline = Instant::now() + STOP_LIMIT;
         while let Ok(None) = self.0.try_wait() {
             if Instant::now() > deadline {

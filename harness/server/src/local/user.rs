@@ -14,7 +14,7 @@ const USERS: [&str; 2] = ["postgres", "nobody"];
 
 /// This process' own user, or, since PostgreSQL refuses to run as root, one without privileges.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct DatabaseUser {
+pub struct DatabaseUser {
     pub(super) uid: u32,
     pub(super) gid: u32,
     /// Whether this process is root.
@@ -23,7 +23,10 @@ pub(super) struct DatabaseUser {
 
 impl DatabaseUser {
     /// Finds it.
-    pub(super) fn find() -> Result<Self, RuntimeError> {
+    ///
+    /// # Errors
+    /// [`RuntimeError::NoDatabaseUser`] if this process is root and there is no such user.
+    pub fn find() -> Result<Self, RuntimeError> {
         let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
         if !uid.is_root() {
             return Ok(Self { uid: uid.as_raw(), gid: gid.as_raw(), is_root: false });
@@ -37,7 +40,8 @@ impl DatabaseUser {
     }
 
     /// A program that runs as this user, in a folder of its own: PostgreSQL complains about one that it cannot enter.
-    pub(super) fn command(self, program: &Path, folder: &Path) -> Command {
+    #[must_use]
+    pub fn command(self, program: &Path, folder: &Path) -> Command {
         let mut command = Command::new(program);
         // None of the caller's settings of PostgreSQL, OpenSSL or the locale may reach the servers.
         command.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C").stdin(Stdio::null()).current_dir(folder);
@@ -48,7 +52,10 @@ impl DatabaseUser {
     }
 
     /// Gives a file or a folder to this user.
-    pub(super) fn own(self, path: &Path) -> std::io::Result<()> {
+    ///
+    /// # Errors
+    /// The file is not there, or cannot be given away.
+    pub fn own(self, path: &Path) -> std::io::Result<()> {
         if self.is_root { chown(path, Some(self.uid), Some(self.gid)) } else { Ok(()) }
     }
 }

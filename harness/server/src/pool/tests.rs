@@ -104,7 +104,7 @@ async fn a_failed_start_is_kept_for_the_next_lease_of_the_same_configuration() {
 #[tokio::test]
 async fn a_discarded_server_is_gone_and_its_place_is_free() {
     let (runtime, pool) = pool(1);
-    pool.lease(MAJOR, &by_reload("a")).await.expect("a server").discard();
+    pool.lease(MAJOR, &by_reload("a")).await.expect("a server").distrust();
     assert_eq!(dropped(&runtime), 1);
     pool.lease(MAJOR, &by_reload("a")).await.expect("another server");
     assert_eq!(made(&runtime), 2);

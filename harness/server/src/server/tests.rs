@@ -1,5 +1,7 @@
 use std::time::Instant;
 
+use futures_util::FutureExt;
+
 use super::*;
 use crate::fake::{BROKEN, FATAL, FakeRuntime, configuration};
 use crate::runtime::Runtime;
@@ -29,6 +31,16 @@ async fn after_a_reload_that_logs_something_no_configuration_is_known_to_be_in_f
     server.reload(&good).await.expect("a reload");
     assert_eq!(server.reload(&bad).await.expect("a reload"), ["LOG:  SSL configuration was not reloaded"]);
     assert!(!server.has(&good) && !server.has(&bad));
+}
+
+#[tokio::test]
+async fn after_a_reload_that_is_no_longer_waited_for_no_configuration_is_known_to_be_in_force() {
+    let mut server = server().await;
+    let (first, second) = (configuration("a", ApplyMode::Reload, &[]), configuration("b", ApplyMode::Reload, &[]));
+    server.reload(&first).await.expect("a reload");
+    // A timeout of zero is not short enough: a timer ends up to a millisecond late.
+    assert!(server.reload(&second).now_or_never().is_none(), "the server has answered");
+    assert!(!server.has(&first) && !server.has(&second));
 }
 
 #[tokio::test]

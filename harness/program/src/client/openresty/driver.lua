@@ -4,7 +4,8 @@
 -- an error where it asserts, and for messages that it does not know.
 
 local crypto = require "crypto"
-local char, floor = string.char, math.floor
+local message = require "message"
+local char, floor, to_int = string.char, math.floor, message.to_int
 
 local driver = {}
 driver.__index = driver
@@ -19,18 +20,10 @@ local function int32(number)
     return char(floor(number / 16777216) % 256, floor(number / 65536) % 256, floor(number / 256) % 256, number % 256)
 end
 
-local function to_int(bytes)
-    local a, b, c, d = bytes:byte(1, 4)
-    return ((a * 256 + b) * 256 + c) * 256 + d
-end
-
 -- Formats an ErrorResponse: severity, message and position, and the detail on a line of its own.
 local function server_error(self, body)
     if not body then error("attempt to get length of local 'err_msg' (a nil value)", 0) end
-    local fields = {}
-    for kind, value in body:gmatch "(%Z)(%Z*)%z" do
-        fields[kind] = value
-    end
+    local fields = message.fields(body)
     self.sqlstate = fields.C
     local text = tostring(fields.S) .. ": " .. tostring(fields.M)
     if fields.P then text = text .. " (" .. fields.P .. ")" end
@@ -46,8 +39,11 @@ function driver:connect()
     local settings = self.settings
     self.sock = self.stack.new(settings)
     self.stage = "connect"
-    local ok, err = self.sock:connect(settings.host, tonumber(settings.port))
+    -- Nothing about TLS is in the name of the pool.
+    local pool = ("%s:%s:%s:%s"):format(settings.host, settings.port, settings.database, settings.user)
+    local ok, err = self.sock:connect(settings.host, tonumber(settings.port), pool)
     if not ok then return nil, err end
+    if self.sock.is_reused and self.sock:is_reused() then return self:go_on() end
     self.reached = true
     if settings.ssl then
         ok, err = self:request_tls()
@@ -66,6 +62,15 @@ function driver:connect()
     schema = (type(schema) == "string" and schema or "public"):gsub("'", "''")
     ok, err = self:query("SET SCHEMA '" .. schema .. "';\nSET TIME ZONE 'UTC';")
     if not ok then return nil, err end
+    return self:version()
+end
+
+-- A connection out of the pool is used as it is.
+function driver:go_on()
+    self.stage = "query"
+    local pid, err = self:query "SELECT pg_backend_pid()"
+    if not pid then return nil, err end
+    self.pid = pid
     return self:version()
 end
 
@@ -164,7 +169,12 @@ function driver:scram(password, request)
     local mechanism, header, channel
     if request:find("SCRAM-SHA-256-PLUS", 1, true) then
         mechanism, header = "SCRAM-SHA-256-PLUS", "p=tls-server-end-point,,"
-        channel = crypto.end_point(self.sock:certificate(), self.settings)
+        local certificate = self.sock:certificate()
+        if not certificate then
+            error(self.stack.type == "nginx" and "attempt to index local 'ssl' (a nil value)"
+                or "attempt to call method 'getpeercertificate' (a nil value)", 0)
+        end
+        channel = crypto.end_point(certificate, self.settings)
     elseif request:find("SCRAM-SHA-256", 1, true) then
         mechanism, header, channel = "SCRAM-SHA-256", "n,,", ""
     else
@@ -247,6 +257,16 @@ end
 function driver:version()
     self.stage = "query"
     return self:query "SHOW server_version_num;"
+end
+
+-- Kong keeps idle cosockets in a pool, and closes sockets of LuaSocket.
+function driver:keep()
+    if not self.sock.keep then return self:close() end
+    assert(self.sock:keep())
+end
+
+function driver:drop()
+    if self.sock.drop then self.sock:drop() end
 end
 
 function driver:close()

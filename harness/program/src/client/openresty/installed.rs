@@ -13,16 +13,17 @@ use futures_util::StreamExt;
 use postgres_tls_server::engine;
 use testcontainers::core::Mount;
 use testcontainers::runners::{AsyncBuilder, AsyncRunner};
-use testcontainers::{ContainerAsync, GenericBuildableImage, GenericImage, ImageExt};
+use testcontainers::{ContainerAsync, GenericBuildableImage, GenericImage, Image, ImageExt};
 
+use super::conf::{Surroundings, arguments};
 use super::program::{Invocation, Program};
 use crate::client::{ClientOptions, Unavailable};
 use crate::runfolder::CONTAINER_LABEL;
 
 /// The packages of Debian that have all of it.
-const PACKAGES: &str = "nginx libnginx-mod-http-lua lua-sec lua-socket luajit2";
+const PACKAGES: &str = "nginx libnginx-mod-http-lua lua-sec lua-socket lua-luaossl lua-penlight lua-filesystem";
 
-/// The name and the tag of an image that has them, and the image it is built on.
+/// The name and the tag of the default image that has them, and the image it is built on.
 const IMAGE: (&str, &str) = ("kong-pg-tls/openresty", "bookworm");
 const BASE: &str = "debian:bookworm-slim";
 
@@ -36,7 +37,6 @@ pub(super) struct Installed {
     pub(super) nginx: PathBuf,
     /// The folder of nginx's modules.
     pub(super) modules: PathBuf,
-    pub(super) luajit: PathBuf,
     /// For display.
     pub(super) versions: String,
 }
@@ -48,45 +48,66 @@ enum Host {
 }
 
 impl Installed {
-    /// Looks for the programs on this machine, or else starts a container that has them.
+    /// Looks for the programs on this machine, unless an image was named, or else starts a container that has them.
+    /// `libraries` are the Lua modules that are needed besides LuaSec and LuaSocket. `folder` is one of the run's.
     ///
     /// # Errors
     /// What is missing, and what to install.
-    pub(super) async fn find(needs: &ClientOptions) -> Result<Self, Unavailable> {
-        let missing = match Self::probe(Host::Machine).await {
+    pub(super) async fn find(needs: &ClientOptions, libraries: &[&str], folder: &Path) -> Result<Self, Unavailable> {
+        if let Some(image) = &needs.openresty_image {
+            let (name, tag) = image.rsplit_once(':').unwrap_or((image, "latest"));
+            let stacks = existing(&engine().await?, name, tag).await;
+            let stacks = stacks.ok_or_else(|| Unavailable::missing(format!("there is no image {image} here")))?;
+            return Self::contained(stacks, needs, libraries, folder).await;
+        }
+        let missing = match Self::probe(Host::Machine, libraries, folder).await {
             Ok(installed) => return Ok(installed),
             Err(missing) => missing,
         };
-        let container = container(needs).await.map_err(|why| Unavailable::Stacks {
+        let stacks = default_image(needs).await.map_err(|why| Unavailable::Stacks {
             installed: Box::new(missing),
             packages: PACKAGES,
             container: Box::new(why),
         })?;
-        let mut installed = Self::probe(container).await?;
-        installed.versions = format!("{} (in a container of {})", installed.versions, image());
+        Self::contained(stacks, needs, libraries, folder).await
+    }
+
+    async fn contained(
+        image: GenericImage,
+        needs: &ClientOptions,
+        libraries: &[&str],
+        folder: &Path,
+    ) -> Result<Self, Unavailable> {
+        let name = format!("{}:{}", image.name(), image.tag());
+        let mut installed = Self::probe(container(image, needs).await?, libraries, folder).await?;
+        installed.versions = format!("{} (in a container of {name})", installed.versions);
         Ok(installed)
     }
 
-    async fn probe(host: Host) -> Result<Self, Unavailable> {
-        let find = |name| host.program(name).ok_or_else(|| Unavailable::missing(format!("there is no {name} here")));
-        let (nginx, luajit) = (find("nginx")?, find("luajit")?);
+    async fn probe(host: Host, libraries: &[&str], folder: &Path) -> Result<Self, Unavailable> {
+        let nginx = host.program("nginx").ok_or_else(|| Unavailable::missing("there is no nginx here"))?;
+        let failed = |source| Unavailable::Io { what: "nginx".into(), source };
         // nginx prints its version and its build options on stderr.
-        let build = host.output(&nginx, &["-V"]).await;
-        let build = build.map_err(|source| Unavailable::Io { what: "nginx".into(), source })?.text;
+        let build = host.output(&nginx, &["-V".as_ref()]).await.map_err(failed)?.text;
         let modules = build.split_whitespace().find_map(|word| word.strip_prefix("--modules-path="));
         let modules = PathBuf::from(modules.ok_or_else(|| Unavailable::missing("nginx has no modules"))?);
         if matches!(host, Host::Machine) && !modules.join("ngx_http_lua_module.so").exists() {
             return Err(Unavailable::missing("nginx has no Lua module"));
         }
-        let libraries = "print('LuaSec ' .. require('ssl')._VERSION .. ', ' .. require('socket')._VERSION)";
-        let libraries = host.output(&luajit, &["-e", libraries]).await;
-        let libraries = libraries.ok().filter(|output| output.is_success);
-        let libraries = libraries.ok_or_else(|| Unavailable::missing("luajit has no LuaSec and LuaSocket"))?.text;
+        let surroundings = Surroundings { folder: folder.to_owned(), modules: modules.clone(), libraries: Vec::new() };
+        let (conf, log) = (folder.join("versions.conf"), surroundings.log("versions"));
+        std::fs::write(&conf, surroundings.in_init("versions", &versions_of(libraries))).map_err(failed)?;
+        let lua = host.output(&nginx, &arguments(&conf, folder, &log)).await;
+        let lua = lua.ok().filter(|output| output.is_success).map(|output| output.text);
+        let lua = lua.ok_or_else(|| {
+            let all = [&["LuaSec", "LuaSocket"], libraries].concat();
+            Unavailable::missing(format!("nginx's Lua does not have all of {}", all.join(", ")))
+        })?;
         let after = |what: &str| build.split_once(what).and_then(|(_, rest)| rest.split_whitespace().next());
         let openssl = after("running with OpenSSL ").or_else(|| after("built with OpenSSL ")).unwrap_or("of its own");
         let nginx_version = after("nginx/").unwrap_or_default();
-        let versions = format!("nginx {nginx_version}, {}, OpenSSL {openssl}", libraries.trim());
-        Ok(Self { host, nginx, modules, luajit, versions })
+        let versions = format!("nginx {nginx_version}, {}, OpenSSL {openssl}", lua.trim());
+        Ok(Self { host, nginx, modules, versions })
     }
 
     /// Starts one of its programs, with this environment and nothing of the caller's.
@@ -114,6 +135,14 @@ impl Installed {
     }
 }
 
+/// Lua code that prints versions, and ends the process.
+fn versions_of(libraries: &[&str]) -> String {
+    let others: String = libraries.iter().map(|library| format!("require '{library}'\n")).collect();
+    format!(
+        "{others}io.write('LuaSec ', require('ssl')._VERSION, ', ', require('socket')._VERSION)\nio.flush()\nos.exit(true)"
+    )
+}
+
 /// What a program has printed on stdout and stderr, and whether it has succeeded.
 struct Output {
     text: String,
@@ -121,18 +150,21 @@ struct Output {
 }
 
 impl Host {
-    /// A program of the `PATH`, or of the folder where Debian has those of administrators.
+    /// A program of the `PATH`, or of the folder where Debian has those of administrators, which their `PATH` alone names.
     fn program(&self, name: &str) -> Option<PathBuf> {
         if let Self::Container(..) = self {
             return Some(name.into());
         }
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
-        folders.map(|folder| folder.join(name)).find(|program| program.is_file())
+        let mut folders: Vec<_> = std::env::split_paths(&path).collect();
+        if folders.iter().any(|folder| folder == Path::new("/usr/bin")) {
+            folders.push("/usr/sbin".into());
+        }
+        folders.into_iter().map(|folder| folder.join(name)).find(|program| program.is_file())
     }
 
     /// Runs a program to its end.
-    async fn output(&self, program: &Path, arguments: &[&str]) -> io::Result<Output> {
+    async fn output(&self, program: &Path, arguments: &[&OsStr]) -> io::Result<Output> {
         match self {
             Self::Machine => {
                 let mut command = Command::new(program);
@@ -152,9 +184,9 @@ async fn contained_output(
     engine: &bollard::Docker,
     container: &str,
     program: &Path,
-    arguments: &[&str],
+    arguments: &[&OsStr],
 ) -> Result<Output, bollard::errors::Error> {
-    let arguments = arguments.iter().map(|argument| (*argument).to_owned());
+    let arguments = arguments.iter().map(|argument| argument.to_string_lossy().into_owned());
     let options = CreateExecOptions {
         attach_stdout: Some(true),
         attach_stderr: Some(true),
@@ -174,22 +206,36 @@ async fn contained_output(
     Ok(Output { text, is_success: state.exit_code == Some(0) })
 }
 
-fn image() -> String {
-    format!("{}:{}", IMAGE.0, IMAGE.1)
+/// The engine, which must be this machine's.
+async fn engine() -> Result<bollard::Docker, Unavailable> {
+    let engine = engine::connect().await?;
+    if engine::shares_this_machine(&engine).await {
+        return Ok(engine);
+    }
+    let why =
+        "a container of a rootless engine, or of one on another machine, does not have this one's folders and network";
+    Err(Unavailable::missing(why))
+}
+
+/// An image, if the engine has it.
+async fn existing(engine: &bollard::Docker, name: &str, tag: &str) -> Option<GenericImage> {
+    engine.inspect_image(&format!("{name}:{tag}")).await.is_ok().then(|| GenericImage::new(name, tag))
+}
+
+/// The image that is used where nothing else was asked for; it is built if it is missing.
+async fn default_image(needs: &ClientOptions) -> Result<GenericImage, Unavailable> {
+    match existing(&engine().await?, IMAGE.0, IMAGE.1).await {
+        Some(image) => Ok(image),
+        None => build(needs).await,
+    }
 }
 
 /// Starts a container in which the programs can be run.
-async fn container(needs: &ClientOptions) -> Result<Host, Unavailable> {
-    let engine = engine::connect().await?;
-    if !engine::is_local() {
-        let why = "a container of an engine on another machine has neither this one's folders nor its network";
-        return Err(Unavailable::missing(why));
-    }
-    let found = engine.inspect_image(&image()).await;
-    let stacks = if found.is_ok() { GenericImage::new(IMAGE.0, IMAGE.1) } else { build(needs).await? };
+async fn container(image: GenericImage, needs: &ClientOptions) -> Result<Host, Unavailable> {
+    let name = format!("{}:{}", image.name(), image.tag());
     let run = needs.run.path().to_string_lossy().into_owned();
     let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
-    let request = stacks
+    let request = image
         .with_entrypoint("sleep")
         .with_cmd(["infinity"])
         .with_network("host")
@@ -201,23 +247,24 @@ async fn container(needs: &ClientOptions) -> Result<Host, Unavailable> {
         .with_label(CONTAINER_LABEL, run)
         .with_startup_timeout(START_LIMIT);
     let container = request.start().await;
-    let started = |source| Unavailable::Image { what: format!("{} does not start", image()), source };
+    let started = |source| Unavailable::Image { what: format!("{name} does not start"), source };
     let container = container.map_err(started)?;
-    Ok(Host::Container(engine, Box::new(container)))
+    Ok(Host::Container(engine().await?, Box::new(container)))
 }
 
 /// Builds the image, which is kept for later runs.
 async fn build(needs: &ClientOptions) -> Result<GenericImage, Unavailable> {
+    let image = format!("{}:{}", IMAGE.0, IMAGE.1);
     if !needs.may_build {
-        return Err(Unavailable::missing(format!("an engine answers; `run` builds {} on {BASE}", image())));
+        return Err(Unavailable::missing(format!("an engine answers; `run` builds {image} on {BASE}")));
     }
-    eprintln!("building {} on {BASE}, which takes a minute, once", image());
+    eprintln!("building {image} on {BASE}, which takes a minute, once");
     let dockerfile = format!(
         "FROM {BASE}\nRUN apt-get update && apt-get install -y --no-install-recommends {PACKAGES} && rm -rf /var/lib/apt/lists/*\n"
     );
     let building = GenericBuildableImage::new(IMAGE.0, IMAGE.1).with_dockerfile_string(dockerfile).build_image();
     let built = tokio::time::timeout(BUILD_LIMIT, building)
         .await
-        .map_err(|_| Unavailable::missing(format!("{} was not built within {} s", image(), BUILD_LIMIT.as_secs())))?;
-    built.map_err(|source| Unavailable::Image { what: format!("{} cannot be built on {BASE}", image()), source })
+        .map_err(|_| Unavailable::missing(format!("{image} was not built within {} s", BUILD_LIMIT.as_secs())))?;
+    built.map_err(|source| Unavailable::Image { what: format!("{image} cannot be built on {BASE}"), source })
 }

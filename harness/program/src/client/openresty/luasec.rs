@@ -1,17 +1,20 @@
-//! LuaSec in processes that are kept for the next attempt. One that waits without end is killed.
+//! LuaSec where Kong uses it: in an nginx that starts and never gets further, one process for each attempt at a time. They
+//! are kept for the next attempt; one that waits without end is killed.
 
-use std::ffi::OsStr;
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, Write as _};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::channel::Channel;
+use super::conf::{Surroundings, arguments};
 use super::installed::Installed;
 use super::program::Program;
-use crate::client::translate;
+use crate::client::{ClientOptions, translate};
+use crate::leaks::{Trace, Traces};
+use crate::runfolder::RunFolder;
 
 /// How long a process may take to close its Lua VM.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -19,7 +22,9 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// The idle processes.
 pub(super) struct Workers {
     installed: Arc<Installed>,
-    folder: PathBuf,
+    surroundings: Surroundings,
+    run: Arc<RunFolder>,
+    traces: Arc<Traces>,
     idle: Mutex<Vec<Worker>>,
 }
 
@@ -27,6 +32,7 @@ pub(super) struct Workers {
 pub(super) struct Worker {
     pub(super) channel: Channel,
     security_level: u32,
+    trace: Trace,
     /// The process itself, or the program that started it in its container.
     process: Program,
     pid: Option<Pid>,
@@ -74,24 +80,29 @@ require "serve" (require "luasec", {
     read = function() return harness:read "*l" end,
     write = function(text) return io.write(text) and io.flush() end,
 })
+os.exit(true, true)
 "#;
 
 impl Workers {
-    pub(super) fn new(installed: Arc<Installed>, folder: PathBuf) -> Arc<Self> {
-        Arc::new(Self { installed, folder, idle: Mutex::default() })
+    pub(super) fn new(installed: Arc<Installed>, surroundings: Surroundings, needs: &ClientOptions) -> Arc<Self> {
+        let (run, traces) = (needs.run.clone(), needs.traces.clone());
+        Arc::new(Self { installed, surroundings, run, traces, idle: Mutex::default() })
     }
 
-    /// An idle process, or a new one.
-    pub(super) async fn take(&self, security_level: u32) -> io::Result<Worker> {
+    /// An idle process for a cell, or a new one.
+    pub(super) async fn take(&self, cell: &str, security_level: u32) -> io::Result<Worker> {
         let idle = {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
             let fits = idle.iter().position(|worker| worker.security_level == security_level);
             fits.map(|place| idle.swap_remove(place))
         };
-        match idle {
-            Some(worker) => Ok(worker),
-            None => self.start(security_level).await,
+        if let Some(worker) = idle {
+            self.traces.uses(cell, worker.trace.now(None));
+            return Ok(worker);
         }
+        let worker = self.start(security_level).await?;
+        self.traces.uses(cell, worker.trace.alone(worker.pid.map_or(0, Pid::as_raw_pid)));
+        Ok(worker)
     }
 
     pub(super) fn put_back(&self, worker: Worker) {
@@ -99,17 +110,30 @@ impl Workers {
     }
 
     async fn start(&self, security_level: u32) -> io::Result<Worker> {
+        let Surroundings { folder, .. } = &self.surroundings;
         // Kong's OpenSSL has its level by default; LuaSec loads certificates before a level could be set.
-        let conf = self.folder.join(format!("openssl-{security_level}.cnf"));
-        std::fs::write(&conf, translate::openssl_conf(security_level))?;
-        let lua = format!("{}/?.lua;;", self.folder.display());
-        let environment = [("OPENSSL_CONF", conf.display().to_string()), ("LUA_PATH", lua)];
-        let arguments = ["-e", MAIN].map(OsStr::new);
-        let mut process = self.installed.start(&self.installed.luajit, &arguments, &environment, &self.folder).await?;
+        let openssl = folder.join(format!("openssl-{security_level}.cnf"));
+        write_whole(&openssl, &translate::openssl_conf(security_level))?;
+        let conf = folder.join("luasec.conf");
+        write_whole(&conf, &self.surroundings.in_init("luasec", MAIN))?;
+        let log = self.surroundings.log("luasec");
+        let arguments = arguments(&conf, folder, &log);
+        let trace = Trace::new(&self.run)?;
+        let (variable, own) = trace.environment();
+        let environment = [("OPENSSL_CONF", openssl.display().to_string()), (variable, own.display().to_string())];
+        let mut process = self.installed.start(&self.installed.nginx, &arguments, &environment, folder).await?;
         let pipes = process.stdout.take().zip(process.stdin.take());
         let (stdout, stdin) = pipes.ok_or(io::ErrorKind::BrokenPipe)?;
         let mut channel = Channel::new(stdout, stdin);
         let pid = channel.line().await?.parse().ok().and_then(Pid::from_raw);
-        Ok(Worker { channel, security_level, process, pid })
+        Ok(Worker { channel, security_level, trace, process, pid })
     }
+}
+
+/// Writes a file that another process may be reading.
+fn write_whole(path: &Path, content: &str) -> io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(path))?;
+    file.write_all(content.as_bytes())?;
+    file.persist(path)?;
+    Ok(())
 }

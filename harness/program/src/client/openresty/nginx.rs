@@ -12,6 +12,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 
 use super::channel::Channel;
+use super::conf::{Surroundings, arguments};
 use super::installed::Installed;
 use super::program::Program;
 use kong_pg_client::Refusal;
@@ -59,8 +60,7 @@ impl From<io::Error> for StartFailure {
 /// A running nginx. It does not outlive this value, nor this process.
 pub(super) struct Nginx {
     process: Program,
-    folder: PathBuf,
-    modules: PathBuf,
+    surroundings: Surroundings,
     /// The latest last.
     locations: Vec<Location>,
     /// The number of locations so far; number 0 only shows that nginx runs.
@@ -68,18 +68,14 @@ pub(super) struct Nginx {
 }
 
 impl Nginx {
-    /// Starts it in a folder that has the Lua files.
-    pub(super) async fn start(installed: &Installed, folder: &Path) -> Result<Self, StartFailure> {
-        let modules = &installed.modules;
-        let conf = folder.join("nginx.conf");
-        std::fs::write(&conf, configuration(folder, modules, &[]))?;
-        let log = folder.join("error.log");
-        let arguments =
-            ["-c".as_ref(), conf.as_os_str(), "-p".as_ref(), folder.as_os_str(), "-e".as_ref(), log.as_ref()];
+    /// Starts it.
+    pub(super) async fn start(installed: &Installed, surroundings: &Surroundings) -> Result<Self, StartFailure> {
+        let Surroundings { folder, .. } = surroundings;
+        let (conf, log) = (folder.join("nginx.conf"), log_file(folder));
+        std::fs::write(&conf, configuration(surroundings, &[]))?;
         // nginx ends when its standard input does.
-        let process = installed.start(&installed.nginx, &arguments, &[], folder).await?;
-        let (folder, modules) = (folder.to_owned(), modules.to_owned());
-        let mut nginx = Self { process, folder, modules, locations: Vec::new(), count: 0 };
+        let process = installed.start(&installed.nginx, &arguments(&conf, folder, &log), &[], folder).await?;
+        let mut nginx = Self { process, surroundings: surroundings.clone(), locations: Vec::new(), count: 0 };
         nginx.reach(0, 0).await?;
         Ok(nginx)
     }
@@ -91,7 +87,7 @@ impl Nginx {
         directives: &Directives,
         trusted: Option<&Path>,
     ) -> Result<Channel, StartFailure> {
-        let mark = end_of_log(&self.folder);
+        let mark = end_of_log(&self.surroundings.folder);
         let known = self.locations.iter().position(|location| location.directives == *directives);
         let mut location = match known {
             Some(place) => self.locations.remove(place),
@@ -100,7 +96,7 @@ impl Nginx {
         let channel = self.reach(location.number, mark).await?;
         if let (None, Some(content)) = (known, &directives.trusted) {
             // Kong's own goes with its folder.
-            let copy = self.folder.join(format!("trusted-{}.pem", location.number));
+            let copy = self.surroundings.folder.join(format!("trusted-{}.pem", location.number));
             std::fs::write(&copy, content)?;
             location.trusted = Some(copy);
         }
@@ -117,7 +113,7 @@ impl Nginx {
         self.count += 1;
         let new = Location { number: self.count, directives: directives.clone(), trusted: trusted.map(Path::to_owned) };
         let all: Vec<_> = self.locations.iter().chain([&new]).collect();
-        std::fs::write(self.folder.join("nginx.conf"), configuration(&self.folder, &self.modules, &all))?;
+        std::fs::write(self.surroundings.folder.join("nginx.conf"), configuration(&self.surroundings, &all))?;
         self.signal(Signal::HUP);
         Ok(new)
     }
@@ -136,7 +132,7 @@ impl Nginx {
             if let Some(channel) = self.try_reach(location).await {
                 return Ok(channel);
             }
-            let log = log_from(&self.folder, mark);
+            let log = log_from(&self.surroundings.folder, mark);
             if let Some((_, why)) = log.lines().find_map(|line| line.split_once("[emerg] ")) {
                 let why = why.split_once(": ").filter(|(process, _)| process.contains('#')).map_or(why, |(_, why)| why);
                 // A fault of the configuration ends with its place in a file that is not Kong's.
@@ -155,7 +151,7 @@ impl Nginx {
     }
 
     async fn try_reach(&self, location: u32) -> Option<Channel> {
-        let mut stream = UnixStream::connect(self.folder.join("socket")).await.ok()?;
+        let mut stream = UnixStream::connect(self.surroundings.folder.join("socket")).await.ok()?;
         stream.write_all(format!("GET /{location} HTTP/1.0\r\n\r\n").as_bytes()).await.ok()?;
         let (reader, writer) = stream.into_split();
         let mut channel = Channel::new(reader, writer);
@@ -163,7 +159,7 @@ impl Nginx {
     }
 
     fn signal(&mut self, signal: Signal) {
-        let pid = std::fs::read_to_string(self.folder.join("nginx.pid"));
+        let pid = std::fs::read_to_string(self.surroundings.folder.join("nginx.pid"));
         let pid = pid.ok().and_then(|pid| Pid::from_raw(pid.trim().parse().ok()?));
         // After its end, another process may have its id.
         if let (false, Some(pid)) = (self.process.has_ended(), pid) {
@@ -192,24 +188,23 @@ impl Drop for Nginx {
     }
 }
 
+fn log_file(folder: &Path) -> PathBuf {
+    folder.join("nginx.log")
+}
+
 /// Where nginx's log ends.
 pub(super) fn end_of_log(folder: &Path) -> u64 {
-    std::fs::metadata(folder.join("error.log")).map_or(0, |data| data.len())
+    std::fs::metadata(log_file(folder)).map_or(0, |data| data.len())
 }
 
 fn log_from(folder: &Path, from: u64) -> String {
-    let log = std::fs::read(folder.join("error.log")).unwrap_or_default();
+    let log = std::fs::read(log_file(folder)).unwrap_or_default();
     let from = usize::try_from(from).unwrap_or_default();
     String::from_utf8_lossy(log.get(from..).unwrap_or_default()).into_owned()
 }
 
-fn configuration(folder: &Path, modules: &Path, all: &[&Location]) -> String {
-    let (here, modules) = (folder.display(), modules.display());
-    // Kong's files belong to the user who runs the harness.
-    let user = if rustix::process::geteuid().is_root() { "user root;\n" } else { "" };
-    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .map(|name| format!("  {name}_temp_path {here}/temporary;\n"))
-        .concat();
+fn configuration(surroundings: &Surroundings, all: &[&Location]) -> String {
+    let here = surroundings.folder.display();
     let mut locations = String::new();
     for Location { number, directives, trusted } in all {
         let Directives { verify_depth, protocols, security_level, .. } = directives;
@@ -226,25 +221,54 @@ fn configuration(folder: &Path, modules: &Path, all: &[&Location]) -> String {
     }}"
         );
     }
-    format!(
-        "daemon off;
-{user}worker_processes 1;
-pid {here}/nginx.pid;
-error_log {here}/error.log info;
-load_module {modules}/ndk_http_module.so;
-load_module {modules}/ngx_http_lua_module.so;
-events {{ worker_connections 512; }}
-http {{
-  access_log off;
-  log_not_found off;
-{temporary}  lua_package_path \"{here}/?.lua;;\";
-  init_by_lua_block {{ require \"process\".leave_terminal() }}
+    let http = format!(
+        "  init_by_lua_block {{ require \"process\".leave_terminal() }}
   init_worker_by_lua_block {{ require \"worker\".begin() }}
   server {{
     listen unix:{here}/socket;
     location = /0 {{ content_by_lua_block {{ require \"worker\".serve() }} }}
 {locations}  }}
-}}
 "
-    )
+    );
+    surroundings.configuration("nginx", &http)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::signal::unix::{SignalKind, signal};
+
+    use super::*;
+    use crate::client::ClientOptions;
+    use crate::client::openresty::OpenResty;
+    use crate::runfolder::RunFolder;
+
+    #[tokio::test]
+    async fn a_worker_without_its_master_ends_and_signals_no_other_parent() {
+        let run = Arc::new(RunFolder::create().expect("a folder"));
+        let options = ClientOptions {
+            run,
+            traces: Arc::default(),
+            kong_images: Vec::new(),
+            may_build: false,
+            pgmoon: Vec::new(),
+            openresty_image: None,
+            command: None,
+        };
+        let Ok(OpenResty { installed, surroundings, .. }) = OpenResty::find(&options).await else {
+            return eprintln!("not run: nginx with Lua is not installed");
+        };
+        // Orphans become children of this process, as they do in the program.
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid())).expect("Linux");
+        let mut signals = signal(SignalKind::terminate()).expect("a handler");
+        let Ok(mut nginx) = Nginx::start(&installed, &surroundings).await else { panic!("nginx does not start") };
+        nginx.signal(Signal::KILL);
+        nginx.process.wait().await;
+        drop(nginx);
+        let reached = async { while UnixStream::connect(surroundings.folder.join("socket")).await.is_ok() {} };
+        tokio::time::timeout(LIMIT, reached).await.expect("the worker ends");
+        let signalled = tokio::time::timeout(Duration::from_millis(100), signals.recv()).await;
+        assert!(signalled.is_err(), "the worker has signalled this process");
+    }
 }

@@ -23,6 +23,9 @@ local CAPABILITY_VERSION_3 = 0x20080522
 local DAC_OVERRIDE_AND_READ_SEARCH = 0x6
 local SIGTERM, POLLHUP = 15, 16
 
+-- nginx's master loads this before it starts a worker.
+local master = ffi.C.getpid()
+
 local process = {}
 
 -- The process id.
@@ -59,9 +62,11 @@ function process.harness_has_ended()
     return ffi.C.poll(harness, 1, 0) == 1 and bit.band(harness.revents, POLLHUP) ~= 0
 end
 
--- Stops nginx from one of its workers.
+-- Stops nginx from one of its workers. A worker whose master has been killed has another parent, such as the harness or
+-- init, and only ends itself.
 function process.stop_nginx()
-    ffi.C.kill(ffi.C.getppid(), SIGTERM)
+    local parent = ffi.C.getppid()
+    ffi.C.kill(parent == master and parent or ffi.C.getpid(), SIGTERM)
 end
 
 return process

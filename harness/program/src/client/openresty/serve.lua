@@ -1,7 +1,9 @@
 -- Reads commands of the harness and writes answers. Both are lines of a name and a percent-encoded value, ended by an
 -- empty line.
+--
+-- The driver is ours or, if the command names a checkout of it, the real one.
 
-local driver = require "driver"
+local process = require "process"
 
 local function decode(text)
     return (text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
@@ -54,13 +56,20 @@ return function(stack, channel)
         -- The end of the program closes the VM, and its sockets with it.
         if command.verb == "end" then break end
         local answer = {}
-        if command.verb == "connect" then
-            attempt = driver.new(stack, command)
+        local idle
+        if command.verb == "connect-from-pool" then
+            idle = attempt
+            idle:keep()
+        end
+        if command.verb == "connect" or idle then
+            attempt = require(command.pgmoon and "pgmoon_driver" or "driver").new(stack, command)
             answer = run(attempt, attempt.connect)
+            answer.process = process.id()
             answer.certificate = attempt.sock and attempt.sock:certificate()
             -- After a raised error the driver does not close the socket: nginx does at the end of the request, LuaSec
             -- when the Lua VM is closed.
             if answer.outcome == "returned" then attempt.sock:close() end
+            if idle and attempt.reached then idle:drop() end
         elseif command.verb == "ask" then
             answer = run(attempt, attempt.version)
         elseif command.verb == "close" then

@@ -231,7 +231,7 @@ impl Connection {
             read.or_else(|_| Settings::read(&KongConf::default(), profile, role, ("127.0.0.1", 5432), PathBuf::new()));
         let Ok(settings) = read else { unreachable!("a release can read its own defaults") };
         Self {
-            // With one that is no whole number nginx does not start, which is a fault of its own.
+            // nginx does not start with one that is not a whole number; a separate rule reports that.
             depth: settings.verify_depth().unwrap_or(u32::MAX),
             ssl: settings.ssl,
             required: settings.ssl_required,

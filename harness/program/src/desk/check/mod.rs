@@ -128,7 +128,7 @@ fn kongs(request: &Request) -> Result<Kongs, InputError> {
     for path in &request.env_files {
         inputs.push(path.display().to_string());
         let (kind, sources) = input::read(path, Some(Kind::EnvFile).filter(|_| input::is_lines(path)))?;
-        debug_assert!(kind != Kind::KongConf, "lines are taken for variables");
+        debug_assert!(kind != Kind::KongConf, "lines are read as variables");
         variables.extend(sources);
     }
     let mut faults: Vec<_> = variables.iter().flat_map(|source| source.faults.clone()).collect();

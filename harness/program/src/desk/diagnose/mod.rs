@@ -60,7 +60,7 @@ pub struct Suspect {
     pub tls: bool,
     /// Cases in which it shows.
     pub failing: Vec<String>,
-    /// Cases in which it is mended.
+    /// Cases in which it is fixed.
     pub passing: Vec<String>,
     /// Where it is known from, if no case shows it.
     pub source: Option<String>,

@@ -55,7 +55,7 @@ fn suspect_lines(out: &mut dyn Write, suspect: &Suspect, width: usize) -> io::Re
     row("if", &suspect.tell_apart)?;
     row("fix", &suspect.fix)?;
     suspect.failing.iter().take(1).try_for_each(|case| row("fails in", case))?;
-    suspect.passing.iter().take(1).try_for_each(|case| row("mended in", case))?;
+    suspect.passing.iter().take(1).try_for_each(|case| row("fixed in", case))?;
     suspect.source.iter().try_for_each(|source| row("known from", source))
 }
 

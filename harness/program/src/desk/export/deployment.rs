@@ -15,7 +15,7 @@ use super::folder::{FolderError, NewFolder};
 use super::format::Format;
 use crate::plan::Cell;
 use crate::report::outcome;
-use crate::run::materials::{self, KongFile, Located};
+use crate::run::materials::{self, Located, MadeFile};
 use crate::suite::{KongSide, Step, TextContext, Texts};
 
 /// Where Kong reaches the server.
@@ -47,7 +47,7 @@ pub struct Deployment {
     /// The server's configuration with its files.
     pub server: Configuration,
     /// The files that Kong's settings name, by name.
-    pub files: BTreeMap<String, KongFile>,
+    pub files: BTreeMap<String, MadeFile>,
     /// What must happen when Kong connects, in one line.
     pub expected: Option<String>,
 }
@@ -116,6 +116,9 @@ impl Deployment {
                 let does = serde_json::to_value(proxy.does).ok();
                 let does = does.as_ref().and_then(|does| does.as_str()).unwrap_or("a proxy").to_owned();
                 omissions.push(format!("the proxy between Kong and the server ({does})"));
+            }
+            if let Some(relay) = self.step().and_then(|step| step.situation.relay.as_ref()) {
+                omissions.push(format!("{} between Kong and the server", relay.program));
             }
             if let Some(level) = side.security_level {
                 omissions.push(format!("security level {level} of Kong's OpenSSL"));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Why it cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// There is something of that name.
+    /// Something has that name.
     #[error("{} is there already, and nothing is overwritten; name another folder", .0.display())]
     Exists(PathBuf),
     /// A file or folder cannot be made.

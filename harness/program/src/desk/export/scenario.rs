@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::error::ExportError;
 use super::format::Format;
-use crate::format::{Documented, Refused, ServerLog};
+use crate::format::{Documented, Hangs, Refused, ServerLog};
 use crate::plan::Cell;
 use crate::suite::{
     Case, Change, Content, Expectation, Expected, FileMode, KongSays, PlannedFile, Situation, Step, is_line_of_hba,
@@ -17,7 +17,7 @@ use crate::vocabulary::OpenConnection;
 use certificate_trees::{Artifact, Format as Encoding, Tree};
 use kong_pg_client::conf::{FILE_KEYS as KONG_FILE_KEYS, file_names, variable};
 use kong_pg_client::{Edition, Stack};
-use postgres_tls_server::config::FILE_KEYS as POSTGRES_FILE_KEYS;
+use postgres_tls_server::config::{FILE_KEYS as POSTGRES_FILE_KEYS, HOSTS_FILE, files_of_hosts};
 use postgres_tls_server::{ApplyMode, Owner};
 
 /// The scenario as its file has it.
@@ -78,6 +78,8 @@ struct Setup {
     kong_security_level: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     proxy: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    relay: Option<Value>,
 }
 
 #[derive(Serialize)]
@@ -105,7 +107,7 @@ pub(super) fn write(cell: &Cell) -> Result<String, ExportError> {
     for step in case.steps.iter().skip(1) {
         then.push(step_document(step, before)?);
         // A second server does not change the first.
-        if step.change != Change::ReadOnly {
+        if !step.change.is_of_read_only_connection() {
             before = &step.situation;
         }
     }
@@ -127,7 +129,9 @@ fn step_document(step: &Step, before: &Situation) -> Result<StepDocument, Export
     let name = match step.change {
         Change::First | Change::Reload => "reload",
         Change::Restart => "restart",
+        Change::RunningKong => "running_kong",
         Change::ReadOnly => "read_only",
+        Change::FromPool => "from_pool",
     };
     Ok(StepDocument {
         change: IndexMap::from([(name, setup(&step.situation, Some(before))?)]),
@@ -169,6 +173,12 @@ fn setup(new: &Situation, old: Option<&Situation>) -> Result<Setup, ExportError>
     let by = (server.by != old_server.map(|old| old.by).unwrap_or_default()).then_some(server.by);
     let level = new.kong.security_level;
     let proxy = new.kong.proxy.as_ref().filter(|proxy| old.and_then(|old| old.kong.proxy.as_ref()) != Some(*proxy));
+    let relay = new.relay.as_ref().map(|relay| {
+        let before = old.and_then(|old| old.relay.as_ref()).filter(|old| old.program == relay.program);
+        let before = before.map(|old| &old.settings[..]);
+        (changes(&relay.settings, before), before.is_some(), relay.program)
+    });
+    let relay = relay.filter(|(changes, is_same, _)| !is_same || !changes.is_empty());
     Ok(Setup {
         pki: None,
         files: files(new, old)?,
@@ -183,6 +193,7 @@ fn setup(new: &Situation, old: Option<&Situation>) -> Result<Setup, ExportError>
         kong_prefix: changes(&new.kong.prefix, old.map(|old| &old.kong.prefix[..])),
         kong_security_level: level.filter(|_| old.is_none_or(|old| old.kong.security_level != level)),
         proxy: proxy.map(compact).transpose()?,
+        relay: relay.map(|(changes, _, program)| json!({ program.to_string(): changes })),
     })
 }
 
@@ -216,7 +227,8 @@ fn files(new: &Situation, old: Option<&Situation>) -> Result<IndexMap<String, Va
 /// All files of both sides, and those that are named and are not there.
 fn planned(situation: &Situation) -> BTreeMap<String, Option<&PlannedFile>> {
     let mut all: BTreeMap<_, _> = named(situation).into_iter().map(|name| (name, None)).collect();
-    for (name, file) in situation.server.files.iter().chain(&situation.kong.files) {
+    let of_relay = situation.relay.iter().flat_map(|relay| &relay.files);
+    for (name, file) in situation.server.files.iter().chain(&situation.kong.files).chain(of_relay) {
         // A directory is there because of a file in it.
         let is_directory = file.content == Content::Artifacts(Vec::new(), Encoding::default());
         let name = name.strip_suffix("/empty").filter(|_| is_directory).unwrap_or(name);
@@ -225,7 +237,7 @@ fn planned(situation: &Situation) -> BTreeMap<String, Option<&PlannedFile>> {
     all
 }
 
-/// The files that settings name.
+/// The files that settings and lines of pg_hosts.conf name.
 fn named(situation: &Situation) -> BTreeSet<String> {
     let conf = &situation.server.conf;
     let tls = conf.iter().any(|(key, value)| key == "ssl" && value == "on");
@@ -239,7 +251,12 @@ fn named(situation: &Situation) -> BTreeSet<String> {
     let of_kong = side.settings.iter().chain(&side.environment).chain(&side.prefix);
     let of_kong = of_kong.filter(|(key, _)| KONG_FILE_KEYS.iter().any(|known| key == known || *key == variable(known)));
     let of_kong = of_kong.flat_map(|(_, value)| file_names(value)).map(str::to_owned);
-    of_server.chain(of_kong).collect()
+    let hosts = situation.server.files.get(HOSTS_FILE).and_then(|file| file.content.text()).unwrap_or_default();
+    let of_relay = situation.relay.iter().flat_map(|relay| {
+        let files = relay.settings.iter().filter(|(key, _)| relay.program.file_keys().contains(&key.as_str()));
+        files.map(|(_, name)| name.clone())
+    });
+    of_server.chain(of_kong).chain(of_relay).chain(files_of_hosts(&hosts).map(str::to_owned)).collect()
 }
 
 /// Whether a file holds what its name says.
@@ -305,15 +322,19 @@ fn expect(expectation: &Expectation) -> Result<Value, ExportError> {
 fn outcome(expected: &Expected) -> Result<Value, ExportError> {
     match expected {
         Expected::Connects(connects) => Ok(json!({ "connects": compact(connects)? })),
-        Expected::Refused { stage, kong, postgres } => {
+        Expected::Refused { stage, kong, postgres, relay } => {
             let (kong, raises) = match kong {
                 KongSays::Returns(text) => (Some(text.clone()), None),
                 KongSays::Raises(text) => (None, Some(text.clone())),
             };
-            let refused = Refused { stage: *stage, kong, raises, postgres: postgres.clone() };
+            let (postgres, relay) = (postgres.clone(), relay.clone());
+            let refused = Refused { stage: *stage, kong, raises, postgres, relay };
             Ok(json!({ "refused": compact(&refused)? }))
         }
-        Expected::Hangs { postgres } => Ok(json!({ "hangs": { "postgres": postgres } })),
+        Expected::Hangs { postgres, relay } => {
+            let hangs = Hangs { postgres: postgres.clone(), relay: relay.clone() };
+            Ok(json!({ "hangs": compact(&hangs)? }))
+        }
     }
 }
 
@@ -321,7 +342,8 @@ fn outcome(expected: &Expected) -> Result<Value, ExportError> {
 fn pki(case: &Case, tree: &Tree) -> Result<Option<Value>, ExportError> {
     let mut needed = Needed { tree, certificates: BTreeMap::new(), crls: BTreeMap::new(), bundles: BTreeMap::new() };
     for step in &case.steps {
-        for file in step.situation.server.files.values().chain(step.situation.kong.files.values()) {
+        let of_relay = step.situation.relay.iter().flat_map(|relay| relay.files.values());
+        for file in step.situation.server.files.values().chain(step.situation.kong.files.values()).chain(of_relay) {
             let (Content::Artifacts(parts, _) | Content::Between(_, parts, _)) = &file.content else { continue };
             for part in parts {
                 needed.file(part);

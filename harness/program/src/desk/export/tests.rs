@@ -224,7 +224,7 @@ fn what_a_format_cannot_say_is_an_error(#[case] format: Format, #[case] id: &str
 }
 
 #[test]
-fn what_an_export_leaves_out_is_said() {
+fn an_export_names_what_it_leaves_out() {
     let deployment =
         deployment("between/answers::the-proxy-answers-n-and-forwards-everything-else.not-required.verifying");
     let text = document(Format::KongConf, &deployment, authority(), &address()).expect("a document");

@@ -5,6 +5,8 @@ use std::io;
 use certificate_trees::PkiError;
 use postgres_tls_server::{OwnerUnavailable, RuntimeError};
 
+use crate::relay::RelayError;
+
 /// Why a server of a cell does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum UpError {
@@ -17,6 +19,9 @@ pub enum UpError {
     /// A certificate of the proxy cannot be made.
     #[error(transparent)]
     Certificates(#[from] PkiError),
+    /// There is no program between Kong and the server, where the cell has one.
+    #[error(transparent)]
+    Relay(#[from] RelayError),
     /// It does not start with this configuration.
     #[error("PostgreSQL does not start with this configuration. It logs:\n  {}", .0.join("\n  "))]
     DoesNotStart(Vec<String>),

@@ -13,7 +13,9 @@ use postgres_tls_server::{ApplyMode, Lease, LogLine, Pool, ServerFacts, Start};
 use super::error::UpError;
 use crate::desk::export::{Address, Deployment, conf_of, env_of};
 use crate::proxy::Proxy;
+use crate::relay::Relay;
 use crate::run::materials;
+use crate::runfolder::write_private;
 
 /// How long the log is waited for before it is looked at again whether anyone still wants it.
 const PATIENCE: Duration = Duration::from_secs(3600);
@@ -36,6 +38,7 @@ pub struct Running {
     ready: usize,
     lease: Lease,
     _proxy: Option<Proxy>,
+    _relay: Option<Relay>,
 }
 
 /// How following the log ended.
@@ -48,7 +51,8 @@ pub enum LogEnd {
 }
 
 impl Running {
-    /// Starts a server, applies the configuration, and writes Kong's files to an empty folder.
+    /// Starts a server, applies the configuration, and writes Kong's files to an empty folder. A program between the two
+    /// has its own in the folder of the run.
     ///
     /// # Errors
     /// If the server does not start, here or with this configuration.
@@ -56,6 +60,7 @@ impl Running {
         pool: &Arc<Pool>,
         deployment: Deployment,
         authority: &Authority,
+        run: &Path,
         folder: &Path,
     ) -> Result<Self, UpError> {
         let configuration = &deployment.server;
@@ -81,14 +86,23 @@ impl Running {
                 Some(started)
             }
         };
+        let relay = situation.map(|situation| materials::relay(authority, situation)).transpose()?.flatten();
+        let relay = match relay {
+            None => None,
+            Some(configured) => {
+                let started = Relay::start(&configured, run, address).await?;
+                address = started.address();
+                Some(started)
+            }
+        };
         let address = Address { host: address.0, port: address.1 };
         let kong = folder.join("kong");
         let write = || {
             std::fs::create_dir(&kong)?;
             materials::write(&deployment.files, &kong)?;
             let all = deployment.kong(&kong, Some(&address));
-            write_private(&folder.join("kong.conf"), &conf_of(&all))?;
-            write_private(&folder.join("kong.env"), &env_of(&all))
+            write_private(&folder.join("kong.conf"), conf_of(&all).as_bytes())?;
+            write_private(&folder.join("kong.env"), env_of(&all).as_bytes())
         };
         write().map_err(UpError::io("write Kong's files"))?;
         let conf = deployment
@@ -100,11 +114,11 @@ impl Running {
         if let Some(password) = settings.as_ref().ok().and_then(|settings| settings.password.as_ref()) {
             let escaped = password.replace('\\', "\\\\").replace(':', "\\:");
             let line = format!("*:*:*:*:{escaped}\n");
-            write_private(&folder.join("pgpass"), &line).map_err(UpError::io("write Kong's files"))?;
+            write_private(&folder.join("pgpass"), line.as_bytes()).map_err(UpError::io("write Kong's files"))?;
         }
         let ready = lease.server().mark();
         let folder = folder.to_owned();
-        Ok(Self { facts, address, reload, settings, folder, ready, lease, _proxy: proxy, deployment })
+        Ok(Self { facts, address, reload, settings, folder, ready, lease, _proxy: proxy, _relay: relay, deployment })
     }
 
     /// Gives the server's log to a reader, line by line, as it is written.
@@ -137,11 +151,4 @@ impl Running {
 /// Whether a line is the server's own, and not one that this program has switched on to find its way in the log.
 fn is_of_interest(line: &LogLine) -> bool {
     !line.text.starts_with("DEBUG:  ")
-}
-
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::client::ByHand;
 use crate::plan::Cell;
 use crate::run::kong_conf_of;
-use crate::suite::{Change, Step};
+use crate::suite::Step;
 use kong_pg_client::conf::file_names;
 use kong_pg_client::{ConnectionRole, Settings, Trusted, TrustedEntry};
 
@@ -22,7 +22,8 @@ pub(super) fn commands(cell: &Cell, step: &Step) -> Vec<String> {
     let trusted = conf.get(TRUSTED).unwrap_or_default().to_owned();
     // The files are not here, and Kong looks for them when it reads its settings.
     let conf = conf.with_variable("KONG_LUA_SSL_TRUSTED_CERTIFICATE", "");
-    let role = if step.change == Change::ReadOnly { ConnectionRole::ReadOnly } else { ConnectionRole::Main };
+    let is_read_only = step.change.is_of_read_only_connection();
+    let role = if is_read_only { ConnectionRole::ReadOnly } else { ConnectionRole::Main };
     let Ok(mut settings) = Settings::read(&conf, &cell.profile, role, SERVER, PathBuf::new()) else {
         return Vec::new();
     };

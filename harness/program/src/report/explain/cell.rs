@@ -147,12 +147,19 @@ impl Page<'_> {
             }
             _ => {}
         }
-        let logs = &expectation.server_log;
-        let mut shown = Vec::new();
-        for (number, log) in logs.iter().enumerate() {
-            shown.extend((number > 0).then(|| "or".to_owned()));
-            shown.extend(log.iter().cloned());
+        let any_of = |logs: &[Vec<String>]| {
+            let mut shown = Vec::new();
+            for (number, log) in logs.iter().enumerate() {
+                shown.extend((number > 0).then(|| "or".to_owned()));
+                shown.extend(log.iter().cloned());
+            }
+            shown
+        };
+        let relay = any_of(&expectation.relay_log);
+        if !relay.is_empty() {
+            self.verbatim("The program between logs", &relay)?;
         }
+        let mut shown = any_of(&expectation.server_log);
         if shown.is_empty() {
             shown.push("(nothing but the lines that every connection has)".into());
         }

@@ -8,7 +8,9 @@ pub(super) fn heading(case: &str, change: Change) -> String {
         Change::First => case.to_owned(),
         Change::Reload => "then, after a reload".into(),
         Change::Restart => "then, after a restart".into(),
+        Change::RunningKong => "then, while Kong runs on".into(),
         Change::ReadOnly => "the read-only server".into(),
+        Change::FromPool => "the read-only connection, from the pool".into(),
     }
 }
 
@@ -26,7 +28,10 @@ pub(super) fn lines(situation: &Situation) -> Vec<String> {
     lines.extend(settings(&kong.prefix, " (prefix)"));
     lines.extend(kong.security_level.map(|level| format!("Kong's OpenSSL on security level {level}")));
     lines.extend(kong.proxy.as_ref().map(|proxy| format!("proxy: {:?}", proxy.does)));
-    let files = server.files.iter().chain(&kong.files);
+    if let Some(relay) = &situation.relay {
+        lines.extend(settings(&relay.settings, &format!(" ({})", relay.program)));
+    }
+    let files = server.files.iter().chain(&kong.files).chain(situation.relay.iter().flat_map(|relay| &relay.files));
     lines.extend(files.filter_map(|(name, file)| describe_file(name, file)));
     lines.dedup();
     lines

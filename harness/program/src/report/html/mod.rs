@@ -1,33 +1,27 @@
-//! `report.html`: everything of a result file in one page that needs no network and no other file.
+//! `report.html`: everything of a result file in one page that needs no network and no other file; and two of them side
+//! by side.
 
-use std::io::{self, Write};
+mod assembled;
+mod two_runs;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use openssl::base64;
+use std::io;
+
+use assembled::assembled;
+pub use two_runs::two_runs;
 
 use crate::record::Results;
 
-const PAGE: &str = include_str!("page.html");
-const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+/// What all pages are made of comes first.
+const SCRIPT: &str = concat!(include_str!("elements.js"), include_str!("page.js"));
 
-/// The page of a result file. The results are in it compressed, since thousands of cells share their texts; the browser
-/// unpacks them.
+/// The page of a result file.
 pub(super) fn page(results: &Results) -> io::Result<String> {
-    let mut packed = GzEncoder::new(Vec::new(), Compression::best());
-    packed.write_all(&serde_json::to_vec(results)?)?;
-    let packed = base64::encode_block(&packed.finish()?);
-    Ok(PAGE.replace("{style}", STYLE).replace("{script}", SCRIPT).replace("{results}", &packed))
+    assembled("", SCRIPT, results)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read as _;
-
-    use flate2::read::GzDecoder;
-    use serde_json::Value;
-
+    use super::assembled::unpacked;
     use super::*;
     use crate::record::sample::results;
 
@@ -36,12 +30,7 @@ mod tests {
         let text = "</script><script>alert(1)</script><!--";
         let page = page(&results(text, 1)).expect("a page");
         assert!(!page.contains(text));
-        let packed = page.split_once("id=\"results\">").and_then(|(_, rest)| rest.split_once('<')).expect("results").0;
-        let mut unpacked = String::new();
-        let packed = base64::decode_block(packed).expect("base64");
-        GzDecoder::new(&packed[..]).read_to_string(&mut unpacked).expect("gzip");
-        let unpacked: Value = serde_json::from_str(&unpacked).expect("JSON");
-        assert_eq!(unpacked["cells"][0]["reason"], text);
+        assert_eq!(unpacked(&page)["cells"][0]["reason"], text);
     }
 
     #[test]

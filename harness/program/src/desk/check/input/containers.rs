@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_kong_is_none() {
+    fn a_file_without_kong_yields_nothing() {
         assert!(read("f", &parse("_format_version: \"3.0\"\nservices: []\n").expect("YAML"), Kind::Helm).is_err());
     }
 }

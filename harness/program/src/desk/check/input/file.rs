@@ -25,6 +25,9 @@ pub enum InputError {
     /// It is not text.
     #[error("{} is not a text file", .0.display())]
     Binary(PathBuf),
+    /// It is included too deep, as by itself.
+    #[error("{} includes itself, or is included more than {INCLUSIONS} deep, which PostgreSQL refuses", .0.display())]
+    Nested(PathBuf),
     /// It is something else than a configuration of Kong's.
     #[error("{} is not {expected}: {why}", path.display())]
     NotWhatItShouldBe {
@@ -112,6 +115,17 @@ impl FromStr for Kind {
         let known = Self::NAMES.iter().find(|(name, _)| *name == text);
         known.map(|(_, kind)| *kind).ok_or_else(|| UnknownKind(text.to_owned()))
     }
+}
+
+/// How deep files of PostgreSQL's may include others (CONF_FILE_MAX_DEPTH in its conffiles.h).
+const INCLUSIONS: usize = 10;
+
+/// Reads a file of text that another one may include, which is so many files deep.
+///
+/// # Errors
+/// It cannot be read, or is included too deep.
+pub(in super::super) fn read_included(path: &Path, depth: usize) -> Result<String, InputError> {
+    if depth > INCLUSIONS { Err(InputError::Nested(path.to_owned())) } else { read_text(path) }
 }
 
 /// Reads a file of text.

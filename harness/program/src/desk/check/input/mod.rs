@@ -7,8 +7,8 @@ mod node;
 
 use std::path::Path;
 
-pub(super) use file::read_text;
 pub use file::{ContentError, InputError, Kind};
+pub(super) use file::{read_included, read_text};
 pub(super) use lines::{environment, kong_env, unquoted};
 
 use self::file::wrong;

@@ -10,13 +10,13 @@ use super::superuser::{Row, Superuser, SuperuserError};
 pub struct Stacked {
     /// The stack.
     pub stack: Stack,
-    /// What came of it.
+    /// The result.
     pub outcome: Outcome,
     /// What the server shows of the connection, if it was asked.
     pub seen: Option<String>,
 }
 
-/// What came of a login.
+/// The result of a login.
 #[derive(Debug)]
 pub enum Outcome {
     /// Kong is connected.
@@ -28,7 +28,7 @@ pub enum Outcome {
         /// The text.
         text: String,
     },
-    /// Nothing came of it within the limit; Kong would wait on.
+    /// There was no result within the limit; Kong would wait longer.
     Hangs,
 }
 

@@ -1,4 +1,4 @@
-//! What came of connecting, for programs.
+//! The result of connecting, for programs.
 
 use openssl::x509::X509;
 use serde::Serialize;

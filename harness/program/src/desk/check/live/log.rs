@@ -39,7 +39,7 @@ impl Log {
         tokio::time::sleep(PATIENCE).await;
         let read = || {
             let mut file = File::open(&self.path)?;
-            // A log that has become shorter has begun anew.
+            // A log that has become shorter was truncated or replaced.
             let begins = if file.metadata()?.len() < self.end { 0 } else { self.end };
             file.seek(SeekFrom::Start(begins))?;
             let mut bytes = Vec::new();

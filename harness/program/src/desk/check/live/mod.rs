@@ -24,7 +24,7 @@ use superuser::Superuser;
 pub use superuser::SuperuserError;
 pub use text::{write_announcement, write_result};
 
-/// What came of it.
+/// The result.
 #[derive(Debug)]
 pub struct LiveResult {
     /// What the server answers before anybody logs in.

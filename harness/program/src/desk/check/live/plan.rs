@@ -46,7 +46,7 @@ pub enum LiveError {
         /// Why.
         source: std::io::Error,
     },
-    /// The connection string of the superuser is none.
+    /// The superuser's connection string is invalid.
     #[error(transparent)]
     Superuser(#[from] SuperuserError),
     /// There is no folder for the files that Kong writes at its start.

@@ -51,7 +51,7 @@ pub struct Rule {
     pub error: Option<String>,
 }
 
-/// Reads the server's side. What a role that is no superuser may not see is named, and the rest is read.
+/// Reads the server's side. What only a superuser may see is named if the role is not one, and the rest is read.
 pub(super) async fn read(superuser: &Superuser, plan: &Plan) -> Result<ServerSide, SuperuserError> {
     let number = superuser.version_number().await?;
     let mut side = ServerSide {

@@ -28,7 +28,7 @@ const SETTINGS: &str = "SELECT name, setting, sourcefile, sourceline, pending_re
 /// Why the server's side cannot be looked at.
 #[derive(Debug, thiserror::Error)]
 pub enum SuperuserError {
-    /// The connection string is none.
+    /// The connection string is invalid.
     #[error("--as-superuser is no connection string: {0}; expected one like postgres://postgres@db/postgres")]
     Dsn(#[source] tokio_postgres::Error),
     /// OpenSSL cannot begin.

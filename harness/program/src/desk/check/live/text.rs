@@ -1,4 +1,4 @@
-//! What came of connecting, for people.
+//! The result of connecting, for people.
 
 use std::io::{self, Write};
 
@@ -49,7 +49,7 @@ pub fn write_announcement(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     out.flush()
 }
 
-/// Shows what the server sent, and what came of the logins.
+/// Shows what the server sent, and the results of the logins.
 ///
 /// # Errors
 /// It cannot be written.

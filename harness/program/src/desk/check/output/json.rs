@@ -28,7 +28,7 @@ struct Finding<'a> {
     cells: Vec<&'a str>,
 }
 
-/// Writes a report as JSON, notes included, and what came of connecting if that was asked for.
+/// Writes a report as JSON, including notes, and the result of connecting if that was requested.
 ///
 /// # Errors
 /// It cannot be written.

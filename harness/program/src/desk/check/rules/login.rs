@@ -18,7 +18,7 @@ pub(super) fn check(kong: &Configuration, files: &KongFiles, server: &Server) ->
         let (what, severity) = if kong.main.required {
             ("ssl is off, and Kong requires TLS (pg_ssl_required)", Severity::Error)
         } else {
-            ("ssl is off, and Kong goes on in plaintext although pg_ssl is on", Severity::Warning)
+            ("ssl is off, and Kong continues in plaintext although pg_ssl is on", Severity::Warning)
         };
         faults.push(Fault::new(Code::ServerTlsOff, place, what).with_severity(severity));
         if kong.main.required {
@@ -89,11 +89,11 @@ fn no_line(kong: &Configuration, server: &Server, tls: bool, other: Option<&HbaL
     let who = format!("user \"{}\", database \"{}\"", kong.main.user, kong.main.database);
     match other {
         Some(line) if tls => {
-            let what = format!("Kong comes in TLS, and only plaintext is let in: {}", line.shown());
+            let what = format!("Kong connects over TLS, and only plaintext is accepted: {}", line.shown());
             Fault::new(Code::HbaPlaintextWanted, &line.place, what)
         }
         Some(line) => {
-            let what = format!("Kong comes in plaintext, and only TLS is let in: {}", line.shown());
+            let what = format!("Kong connects in plaintext, and only TLS is accepted: {}", line.shown());
             Fault::new(Code::HbaTlsWanted, &line.place, what)
         }
         None => Fault::new(Code::HbaNoMatch, &server.hba_place(), format!("no line lets Kong in: {who}")),

@@ -117,7 +117,7 @@ fn of(setting: &Setting, kong: &Configuration) -> Option<Fault> {
     }
     if NUMBERS.contains(&key.as_str()) && value.parse::<u32>().is_err() {
         let fault = Fault::new(Code::NotANumber, place, format!("{name} = {value} is not a number"));
-        // Kong goes on with the default of a time limit.
+        // Kong uses the default of a time limit instead.
         return Some(if key == "pg_timeout" { fault.with_severity(Severity::Warning) } else { fault });
     }
     if key.ends_with("ssl_version") {

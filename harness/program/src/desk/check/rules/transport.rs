@@ -23,7 +23,7 @@ pub(super) fn check(kong: &Configuration) -> Vec<Fault> {
         let what = "a server that answers that it has no TLS is taken in plaintext, unverified";
         let fault = Fault::new(Code::VerifyWithoutRequired, verify, what);
         faults.push(if kong.is_oss() {
-            // There is no setting to mend it with.
+            // No setting fixes it.
             fault.with_severity(Severity::Note).with_fix(
                 "The open-source edition has no pg_ssl_required: write hostssl into pg_hba.conf, and guard the way there.",
             )

@@ -3,8 +3,8 @@
 mod described;
 mod files;
 
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use kong_pg_client::conf::{FILE_KEYS, KEYS as KONG_KEYS};
@@ -17,6 +17,7 @@ use super::server::PostgresqlConf;
 use super::{Request, kongs, server};
 use crate::load::block;
 use crate::roles;
+use crate::runfolder::write_private;
 use files::Files;
 
 /// The file of the scenario in its folder.
@@ -123,10 +124,7 @@ impl NewScenario {
         };
         let make = |path: &Path| std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at(path));
         make(folder)?;
-        let write = |path: &Path, bytes: &[u8]| {
-            let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-            file.and_then(|mut file| file.write_all(bytes)).map_err(at(path))
-        };
+        let write = |path: &Path, bytes: &[u8]| write_private(path, bytes).map_err(at(path));
         write(&folder.join(FILE), self.text.as_bytes())?;
         if self.files.copies.is_empty() {
             return Ok(());
@@ -195,7 +193,7 @@ fn server_side(conf: &PostgresqlConf, files: &mut Files) -> Map<String, Value> {
 /// itself.
 fn hba(request: &Request, files: &mut Files) -> Result<Map<String, Value>, ScenarioError> {
     let Some(path) = &request.hba else {
-        files.notes.push("pg_hba.conf was not named: everybody is let in with a password".into());
+        files.notes.push("pg_hba.conf was not named: every user is accepted with a password".into());
         return Ok(Map::from_iter([("hba".to_owned(), json!(["host all all all scram-sha-256"]))]));
     };
     let mut kept = Vec::new();

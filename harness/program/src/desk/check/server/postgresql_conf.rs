@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::super::fault::Place;
-use super::super::input::{InputError, read_text};
+use super::super::input::{InputError, read_included, read_text};
 
 /// The settings of a postgresql.conf and of the files that it includes.
 #[derive(Debug)]
@@ -17,9 +17,6 @@ pub(in super::super) struct PostgresqlConf {
     folder: PathBuf,
 }
 
-/// How deep files may include others, as in the server.
-const DEPTH: usize = 10;
-
 impl PostgresqlConf {
     pub(in super::super) fn read(path: &Path) -> Result<Self, InputError> {
         let mut conf = Self {
@@ -28,7 +25,7 @@ impl PostgresqlConf {
             not_found: Vec::new(),
             folder: path.parent().map(Path::to_owned).unwrap_or_default(),
         };
-        conf.add(path, &read_text(path)?, 0);
+        conf.add(path, &read_text(path)?, 0)?;
         Ok(conf)
     }
 
@@ -42,34 +39,40 @@ impl PostgresqlConf {
         }
     }
 
-    fn add(&mut self, path: &Path, text: &str, depth: usize) {
+    fn add(&mut self, path: &Path, text: &str, depth: usize) -> Result<(), InputError> {
         let file = path.display().to_string();
         for (number, line) in (1..).zip(text.lines()) {
             let place = Place::line(&file, number);
             let Some((name, value)) = setting(line) else { continue };
             let folder = path.parent().unwrap_or(Path::new(""));
             match name.as_str() {
-                "include" | "include_if_exists" => self.include(&folder.join(&value), &place, depth, name == "include"),
-                "include_dir" => self.include_folder(&folder.join(&value), &place, depth),
+                "include" | "include_if_exists" => {
+                    self.include(&folder.join(&value), &place, depth + 1, name == "include")?;
+                }
+                "include_dir" => self.include_folder(&folder.join(&value), &place, depth + 1)?,
                 _ => {
                     self.settings.insert(name, (value, place));
                 }
             }
         }
+        Ok(())
     }
 
-    fn include(&mut self, path: &Path, place: &Place, depth: usize, must_exist: bool) {
-        match read_text(path) {
-            Ok(text) if depth < DEPTH => self.add(path, &text, depth + 1),
+    /// Reads an included file, which is so many files deep.
+    fn include(&mut self, path: &Path, place: &Place, depth: usize, must_exist: bool) -> Result<(), InputError> {
+        match read_included(path, depth) {
+            Ok(text) => self.add(path, &text, depth)?,
+            Err(error @ InputError::Nested(_)) => return Err(error),
             Err(_) if must_exist => self.not_found.push((place.clone(), path.to_owned())),
-            _ => {}
+            Err(_) => {}
         }
+        Ok(())
     }
 
-    fn include_folder(&mut self, folder: &Path, place: &Place, depth: usize) {
+    fn include_folder(&mut self, folder: &Path, place: &Place, depth: usize) -> Result<(), InputError> {
         let Ok(entries) = std::fs::read_dir(folder) else {
             self.not_found.push((place.clone(), folder.to_owned()));
-            return;
+            return Ok(());
         };
         let is_conf = |path: &PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -77,9 +80,7 @@ impl PostgresqlConf {
         };
         let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_conf).collect();
         files.sort();
-        for file in files {
-            self.include(&file, place, depth, true);
-        }
+        files.iter().try_for_each(|file| self.include(file, place, depth, true))
     }
 
     /// The value of a setting; `None` if it is not set, or empty.
@@ -172,5 +173,13 @@ mod tests {
         assert_eq!(conf.place_of("ssl").line, Some(1));
         assert!(conf.place_of("ssl").file.ends_with("tls.conf"));
         assert_eq!(conf.not_found.len(), 1);
+    }
+
+    #[test]
+    fn a_file_that_includes_itself_is_refused_at_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("postgresql.conf");
+        std::fs::write(&path, "include 'postgresql.conf'\n".repeat(100)).expect("a file");
+        assert!(matches!(PostgresqlConf::read(&path), Err(InputError::Nested(file)) if file == path));
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::super::fault::Place;
-use super::super::input::{InputError, read_text};
+use super::super::input::{InputError, read_included, read_text};
 
 /// A word, and whether a part of it stood in quotes, which takes their meaning away from names such as `all`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,9 +19,6 @@ pub(super) struct Line {
     pub(super) fields: Vec<Vec<Word>>,
 }
 
-/// How deep files may include others.
-const DEPTH: usize = 10;
-
 /// Reads the lines of a file and of those that it includes.
 ///
 /// # Errors
@@ -35,20 +32,20 @@ pub(super) fn read(path: &Path) -> Result<Vec<Line>, InputError> {
 fn add(path: &Path, depth: usize, lines: &mut Vec<Line>) -> Result<(), InputError> {
     let file = path.display().to_string();
     let folder = path.parent().unwrap_or(Path::new(""));
-    for (number, text) in logical_lines(&read_text(path)?) {
+    for (number, text) in logical_lines(&read_included(path, depth)?) {
         let mut fields = fields(&text);
         // Since PostgreSQL 16 lines may come from other files.
         let directive = fields.first().and_then(|field| field.first()).filter(|word| !word.quoted);
         let named = fields.get(1).and_then(|field| field.first());
         match (directive.map(|word| word.text.as_str()), named) {
-            (Some("include"), Some(named)) if depth < DEPTH => add(&folder.join(&named.text), depth + 1, lines)?,
-            (Some("include_if_exists"), Some(named)) if depth < DEPTH => {
+            (Some("include"), Some(named)) => add(&folder.join(&named.text), depth + 1, lines)?,
+            (Some("include_if_exists"), Some(named)) => {
                 let included = folder.join(&named.text);
                 if included.exists() {
                     add(&included, depth + 1, lines)?;
                 }
             }
-            (Some("include_dir"), Some(named)) if depth < DEPTH => {
+            (Some("include_dir"), Some(named)) => {
                 let entries = std::fs::read_dir(folder.join(&named.text));
                 let mut files: Vec<_> =
                     entries.into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect();
@@ -123,7 +120,7 @@ pub(super) fn fields(line: &str) -> Vec<Vec<Word>> {
             blank if blank.is_whitespace() && !in_quotes => {
                 let ended = finish(&mut word, &mut field);
                 if (ended || !field.is_empty()) && !after_comma {
-                    // A comma after a blank goes on with the same field in PostgreSQL, too.
+                    // In PostgreSQL, too, a comma after a blank continues the same field.
                     let mut rest = characters.clone().skip_while(|next| next.is_whitespace());
                     if rest.next() != Some(',') && !field.is_empty() {
                         fields.push(std::mem::take(&mut field));
@@ -165,6 +162,14 @@ mod tests {
     fn a_line_has_fields_of_words(#[case] line: &str, #[case] expected: &[&str]) {
         let join = |field: &Vec<Word>| field.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join("|");
         assert_eq!(fields(line).iter().map(join).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_file_that_includes_itself_is_refused_at_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("pg_hba.conf");
+        std::fs::write(&path, "include pg_hba.conf\n".repeat(100)).expect("a file");
+        assert!(matches!(read(&path), Err(InputError::Nested(file)) if file == path));
     }
 
     #[test]

@@ -1,0 +1,55 @@
+//! A real program between Kong and the server.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Deserialize;
+
+use super::setting::{Settings, free};
+use crate::vocabulary::RelayProgram;
+
+/// A real program between Kong and the server, with its own settings. The suite adds where it listens, the server that
+/// it connects to, and where it logs.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Relay {
+    /// The section `[pgbouncer]` of pgbouncer.ini.
+    Pgbouncer(RelaySettings),
+    /// The service of stunnel.conf.
+    Stunnel(RelaySettings),
+    /// The `listen` section of haproxy.cfg in TCP mode; `server` has the parameters of its server.
+    Haproxy(RelaySettings),
+}
+
+/// Settings of the program.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct RelaySettings(pub Settings);
+
+impl JsonSchema for RelaySettings {
+    fn schema_name() -> Cow<'static, str> {
+        "RelaySettings".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        free("The program's settings, as its documentation names them; `null` takes one away")
+    }
+}
+
+impl Relay {
+    /// The program.
+    #[must_use]
+    pub fn program(&self) -> RelayProgram {
+        match self {
+            Self::Pgbouncer(_) => RelayProgram::Pgbouncer,
+            Self::Stunnel(_) => RelayProgram::Stunnel,
+            Self::Haproxy(_) => RelayProgram::Haproxy,
+        }
+    }
+
+    /// Its settings.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        let (Self::Pgbouncer(settings) | Self::Stunnel(settings) | Self::Haproxy(settings)) = self;
+        &settings.0
+    }
+}

@@ -1,0 +1,75 @@
+//! Real programs that can be between Kong and the server.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A program between Kong and the server, by the name of its executable.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    strum::Display,
+    strum::EnumIter,
+    strum::IntoStaticStr,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum RelayProgram {
+    /// A pooler: it ends TLS, logs in to the server itself, and hands connections on.
+    Pgbouncer,
+    /// Adds TLS to a connection, or ends it.
+    Stunnel,
+    /// Forwards bytes.
+    Haproxy,
+}
+
+impl RelayProgram {
+    /// Whether Kong and the server share one TLS session, end to end.
+    #[must_use]
+    pub fn hands_on(self) -> bool {
+        self == Self::Haproxy
+    }
+
+    /// Whether it logs in to the server in Kong's place, so that the process number that Kong is told is its own.
+    #[must_use]
+    pub fn logs_in(self) -> bool {
+        self == Self::Pgbouncer
+    }
+
+    /// The settings that name files.
+    #[must_use]
+    pub fn file_keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Pgbouncer => &[
+                "auth_file",
+                "auth_hba_file",
+                "client_tls_ca_file",
+                "client_tls_cert_file",
+                "client_tls_key_file",
+                "server_tls_ca_file",
+                "server_tls_cert_file",
+                "server_tls_key_file",
+            ],
+            Self::Stunnel => &["CAfile", "CRLfile", "cert", "key"],
+            Self::Haproxy => &[],
+        }
+    }
+
+    /// The settings that the suite gives it: where it listens, whom it connects to, and where it logs.
+    #[must_use]
+    pub fn reserved_keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Pgbouncer => {
+                &["listen_addr", "listen_port", "logfile", "pidfile", "syslog", "unix_socket_dir", "user"]
+            }
+            Self::Stunnel => &["accept", "connect", "debug", "exec", "foreground", "output", "pid", "setgid", "setuid"],
+            Self::Haproxy => &["bind", "log", "log-format", "mode"],
+        }
+    }
+}
