@@ -39,11 +39,44 @@ impl AsyncWrite for Limited {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
+    /// As one segment: a client that sends a flight of the handshake in parts can find the connection closed before it
+    /// has read the server's alert.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_flight_is_sent_whole() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let server = listener.local_addr().expect("an address");
+        let mut stream = Limited::new(TcpStream::connect(server).await.expect("a connection"));
+        let flight = [IoSlice::new(b"certificate"), IoSlice::new(b"finished")];
+        assert_eq!(stream.write_vectored(&flight).await.expect("sent"), "certificatefinished".len());
     }
 }
