@@ -125,7 +125,7 @@ function socket:start_tls(settings)
 end
 
 -- The handshakes that pgmoon may call on a cosocket, by name.
-function socket.handshakes(_, settings)
+function socket.handshakes(sock, settings)
     return {
         sslhandshake = sslhandshake,
         tlshandshake = function(_, options) return tlshandshake(sock, options, is_of_1_21_4(settings)) end,
