@@ -19,6 +19,8 @@ pub enum Relay {
     Stunnel(RelaySettings),
     /// The `listen` section of haproxy.cfg in TCP mode; `server` has the parameters of its server.
     Haproxy(RelaySettings),
+    /// Settings of pgpool.conf, of which Pgpool-II ignores unknown ones; `pool_hba` names `pool_hba.conf`.
+    Pgpool(RelaySettings),
 }
 
 /// Settings of the program.
@@ -43,13 +45,17 @@ impl Relay {
             Self::Pgbouncer(_) => RelayProgram::Pgbouncer,
             Self::Stunnel(_) => RelayProgram::Stunnel,
             Self::Haproxy(_) => RelayProgram::Haproxy,
+            Self::Pgpool(_) => RelayProgram::Pgpool,
         }
     }
 
     /// Its settings.
     #[must_use]
     pub fn settings(&self) -> &Settings {
-        let (Self::Pgbouncer(settings) | Self::Stunnel(settings) | Self::Haproxy(settings)) = self;
-        &settings.0
+        match self {
+            Self::Pgbouncer(settings) | Self::Stunnel(settings) | Self::Haproxy(settings) | Self::Pgpool(settings) => {
+                &settings.0
+            }
+        }
     }
 }

@@ -24,6 +24,11 @@ pub(super) fn command(program: RelayProgram) -> (&'static str, &'static [&'stati
         RelayProgram::Pgbouncer => ("pgbouncer.ini", &["pgbouncer.ini"]),
         RelayProgram::Stunnel => ("stunnel.conf", &["stunnel.conf"]),
         RelayProgram::Haproxy => ("haproxy.cfg", &["-db", "-f", "haproxy.cfg"]),
+        // Without names of their own, it would read the files of the system's.
+        RelayProgram::Pgpool => {
+            let files = &["-n", "-D", "-f", "pgpool.conf", "-a", "pool_hba.conf", "-F", "pcp.conf", "-k", "pgpoolkey"];
+            ("pgpool.conf", files)
+        }
     }
 }
 
@@ -33,27 +38,38 @@ pub(super) fn ready(program: RelayProgram) -> Option<&'static str> {
         RelayProgram::Pgbouncer => Some(" process up: "),
         RelayProgram::Stunnel => Some(": Accepting new connections"),
         RelayProgram::Haproxy => None,
+        RelayProgram::Pgpool => Some("pgpool-II successfully started"),
     }
 }
 
 /// The signal that ends a program in order: PgBouncer says goodbye to the server.
 pub(super) fn end(program: RelayProgram) -> Signal {
     match program {
-        RelayProgram::Pgbouncer => Signal::INT,
+        RelayProgram::Pgbouncer | RelayProgram::Pgpool => Signal::INT,
         RelayProgram::Stunnel | RelayProgram::Haproxy => Signal::TERM,
+    }
+}
+
+/// The signal that ends a program which nobody waits for, and its name for setpriv.
+pub(super) fn abandon(program: RelayProgram) -> (Signal, &'static str) {
+    match program {
+        RelayProgram::Pgbouncer | RelayProgram::Stunnel | RelayProgram::Haproxy => (Signal::KILL, "KILL"),
+        // Its other processes and its shared memory would outlive the first process.
+        RelayProgram::Pgpool => (Signal::INT, "INT"),
     }
 }
 
 /// The configuration file: what the suite says, and the settings of the scenario.
 pub(super) fn text(configured: &Configured, port: u16, (host, server_port): &(String, u16)) -> String {
     let Configured { program, settings, .. } = configured;
-    let (mut text, between) = match program {
+    let (mut text, before, after) = match program {
         RelayProgram::Pgbouncer => (
             format!(
                 "[databases]\n* = host={host} port={server_port}\n\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
                  listen_port = {port}\nunix_socket_dir =\n"
             ),
             " = ",
+            "",
         ),
         RelayProgram::Stunnel => (
             format!(
@@ -61,20 +77,38 @@ pub(super) fn text(configured: &Configured, port: u16, (host, server_port): &(St
                  connect = {host}:{server_port}\n"
             ),
             " = ",
+            "",
         ),
         RelayProgram::Haproxy => (
             "global\n  log stdout format raw local0 info\n\nlisten kong\n  bind fd@0\n  mode tcp\n  log global\n  \
              log-format \"from %ci to %b/%s\"\n"
                 .to_owned(),
             " ",
+            "",
+        ),
+        RelayProgram::Pgpool => (
+            format!(
+                "listen_addresses = '127.0.0.1'\nport = {port}\nsocket_dir = '.'\npcp_listen_addresses = ''\n\
+                 pcp_socket_dir = '.'\nwork_dir = '.'\nlogdir = '.'\npid_file_name = 'pgpool.pid'\n\
+                 backend_hostname0 = '{host}'\nbackend_port0 = {server_port}\nbackend_clustering_mode = 'raw'\n\
+                 sr_check_period = 0\nnum_init_children = 2\nconnection_cache = off\nlog_connections = on\n\
+                 log_disconnections = on\nmemqcache_total_size = '512kB'\nmemqcache_max_num_cache = 100\n\
+                 memqcache_cache_block_size = '16kB'\nmemqcache_maxcache = '4kB'\n"
+            ),
+            " = '",
+            "'",
         ),
     };
-    let is_of_server = |key: &str| *program == RelayProgram::Haproxy && key == "server";
-    for (key, value) in settings.iter().filter(|(key, _)| !is_of_server(key)) {
-        let _ = writeln!(text, "{key}{between}{value}");
+    let is_elsewhere = |key: &str| match program {
+        RelayProgram::Pgbouncer | RelayProgram::Stunnel => false,
+        RelayProgram::Haproxy => key == "server",
+        RelayProgram::Pgpool => key == "pool_hba",
+    };
+    for (key, value) in settings.iter().filter(|(key, _)| !is_elsewhere(key)) {
+        let _ = writeln!(text, "{key}{before}{value}{after}");
     }
     if *program == RelayProgram::Haproxy {
-        let parameters = settings.iter().find(|(key, _)| is_of_server(key)).map_or("", |(_, value)| value.as_str());
+        let parameters = settings.iter().find(|(key, _)| key == "server").map_or("", |(_, value)| value.as_str());
         let _ = writeln!(text, "server postgres {host}:{server_port} {parameters}");
     }
     text

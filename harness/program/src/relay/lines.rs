@@ -17,6 +17,12 @@ static PGBOUNCER: LazyLock<Regex> = LazyLock::new(|| {
 /// `2026.11.28 19:39:45 LOG6[0]: TLS connected: new session negotiated`
 static STUNNEL: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^\S+ \S+ (?<level>LOG\d)\[\d+\]: (?<what>.*)$").expect("a regular expression"));
+/// `2026-11-29 03:33:33.291: psql pid 13897: ERROR:  CERT authentication failed` of the process of a connection, which
+/// is a `child` until it knows the application's name.
+static PGPOOL: LazyLock<Regex> = LazyLock::new(|| {
+    let line = r"^\S+ \S+: (?<process>.+?) pid \d+: (?<level>[A-Z]+):  (?<what>.*)$";
+    Regex::new(line).expect("a regular expression")
+});
 /// A port, and a line of OpenSSL's source, which is another in every release.
 static NUMBERS: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?<address>\b127\.0\.0\.1):\d+|\.\./\S+\.c:\d+: ").expect("a regular expression"));
@@ -63,6 +69,32 @@ const STUNNEL_ROUTINE: [&str; 24] = [
     "Connection reset",
 ];
 
+/// What Pgpool-II logs of every connection, and how it notices the end.
+const PGPOOL_ROUTINE: [&str; 19] = [
+    "new connection received",
+    "connecting host=",
+    "frontend disconnection: ",
+    "pool_reuse_block: ",
+    "while searching system catalog",
+    "see pgpool log for details",
+    "unable to read data from frontend",
+    "socket read failed with ",
+    "EOF encountered with frontend",
+    "ssl read: ",
+    "ssl write: ",
+    "write on backend ",
+    "while trying to write data from ",
+    "unable to flush data to frontend",
+    "unable to write data to frontend",
+    "pool_ssl: \"SSL_read\": ",
+    "pool_ssl: \"SSL_write\": ",
+    // A record of TLS, read as a startup packet after a handshake error, which has been logged.
+    "failed while reading startup packet",
+    "incorrect packet length (",
+];
+/// The processes of Pgpool-II that have no connections.
+const PGPOOL_OTHERS: [&str; 4] = ["main", "pcp_main", "sr_check_worker", "health_check"];
+
 /// Whether a line says that a connection of Kong's has ended.
 pub(super) fn ends_connection(program: RelayProgram, line: &str) -> bool {
     match program {
@@ -71,6 +103,7 @@ pub(super) fn ends_connection(program: RelayProgram, line: &str) -> bool {
         }
         RelayProgram::Stunnel => line.contains("]: Connection closed") || line.contains("]: Connection reset"),
         RelayProgram::Haproxy => line.starts_with("from "),
+        RelayProgram::Pgpool => line.contains(" LOG:  frontend disconnection: "),
     }
 }
 
@@ -96,5 +129,11 @@ pub(super) fn relevant(program: RelayProgram, line: &str) -> Option<String> {
             (!is_routine(what, &STUNNEL_ROUTINE)).then(text)
         }
         RelayProgram::Haproxy => line.starts_with("from ").then(|| line.to_owned()),
+        RelayProgram::Pgpool => {
+            let parts = PGPOOL.captures(line)?;
+            let (level, what) = (&parts["level"], &parts["what"]);
+            let is_other = PGPOOL_OTHERS.contains(&&parts["process"]);
+            (!is_other && !is_routine(what, &PGPOOL_ROUTINE)).then(|| format!("{level}:  {what}"))
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Real programs between Kong and the server: PgBouncer, stunnel and HAProxy, as they are installed here.
+//! Real programs between Kong and the server: PgBouncer, stunnel, HAProxy and Pgpool-II, as they are installed here.
 //!
 //! Each listens on the loopback interface, for one cell, and ends with it. Its own log proves what it had with Kong:
 //! `pg_stat_ssl` shows only what it has with the server.
@@ -68,8 +68,8 @@ impl Relay {
             write(name, text.as_bytes()).map_err(RelayError::io("write the program's configuration"))?;
             // HAProxy listens on what it is given. The others open the port themselves.
             let given = (program == RelayProgram::Haproxy).then_some(listener);
-            let mut process = Process::spawn(&path, arguments, user, folder.path(), given)?;
-            match process.ready(program, LIMIT).await {
+            let mut process = Process::spawn(program, &path, arguments, user, folder.path(), given)?;
+            match process.ready(LIMIT).await {
                 Ok(()) => return Ok(Self { program, port, process, folder }),
                 Err(log) if tried < PORTS && log.iter().any(|line| line.contains("already in use")) => {
                     let removed = std::fs::remove_file(folder.path().join(name));
@@ -100,7 +100,7 @@ impl Relay {
     pub async fn stop(mut self, connections: usize) -> Result<Vec<String>, RelayError> {
         let has_ended = |line: &String| lines::ends_connection(self.program, line);
         self.process.logged(END_LIMIT, |log| log.iter().filter(|line| has_ended(line)).count() >= connections).await;
-        let (by_itself, log) = self.process.stop(config::end(self.program), LIMIT).await;
+        let (by_itself, log) = self.process.stop(LIMIT).await;
         if by_itself {
             return Err(RelayError::Ended { program: self.program, log });
         }

@@ -33,8 +33,9 @@ fn find(program: &str) -> Option<PathBuf> {
     folders.map(|folder| folder.join(program)).find(|path| path.is_file())
 }
 
-/// A running program, killed with this value, and with this process.
+/// A running program, which ends with this value, and with this process.
 pub(super) struct Process {
+    program: RelayProgram,
     child: Child,
     log: watch::Receiver<Vec<String>>,
     readers: Vec<JoinHandle<()>>,
@@ -43,7 +44,8 @@ pub(super) struct Process {
 impl Process {
     /// Starts it in a folder, never as root. Its standard input is the listening socket that it is given, if any.
     pub(super) fn spawn(
-        program: &Path,
+        program: RelayProgram,
+        path: &Path,
         arguments: &[&str],
         user: DatabaseUser,
         folder: &Path,
@@ -52,16 +54,16 @@ impl Process {
         let no_setpriv = || RelayError::NotInstalled { program: "setpriv, of util-linux,".to_owned() };
         let mut command = user.command(&find("setpriv").ok_or_else(no_setpriv)?, folder);
         // It ends with this process, however that ends.
-        command.args(["--pdeathsig", "KILL"]).arg(program).args(arguments);
+        command.args(["--pdeathsig", config::abandon(program).1]).arg(path).args(arguments);
         command.stdin(given.map_or_else(Stdio::null, |listener| OwnedFd::from(listener).into()));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = Command::from(command).kill_on_drop(true).process_group(0).spawn();
+        let child = Command::from(command).process_group(0).spawn();
         let mut child = child.map_err(RelayError::io("start the program"))?;
         let (writer, log) = watch::channel(Vec::new());
         let mut readers = Vec::new();
         readers.extend(child.stdout.take().map(|stdout| tokio::spawn(read(stdout, writer.clone()))));
         readers.extend(child.stderr.take().map(|stderr| tokio::spawn(read(stderr, writer))));
-        Ok(Self { child, log, readers })
+        Ok(Self { program, child, log, readers })
     }
 
     /// Its number, which is also that of its group.
@@ -73,12 +75,12 @@ impl Process {
     ///
     /// # Errors
     /// What it has logged, if it ends or that takes too long.
-    pub(super) async fn ready(&mut self, program: RelayProgram, limit: Duration) -> Result<(), Vec<String>> {
-        let Some(text) = config::ready(program) else { return Ok(()) };
+    pub(super) async fn ready(&mut self, limit: Duration) -> Result<(), Vec<String>> {
+        let Some(text) = config::ready(self.program) else { return Ok(()) };
         if self.logged(limit, |log| log.iter().any(|line| line.contains(text))).await {
             return Ok(());
         }
-        Err(self.stop(Signal::TERM, limit).await.1)
+        Err(self.stop(limit).await.1)
     }
 
     /// Waits until the log is as wanted. Returns whether it is, before the end of the program and the limit.
@@ -86,14 +88,11 @@ impl Process {
         matches!(timeout(limit, self.log.wait_for(|log| is_wanted(log))).await, Ok(Ok(_)))
     }
 
-    /// Ends it with a signal, or by force if that takes too long. Returns whether it had ended by itself, and its log.
-    pub(super) async fn stop(&mut self, signal: Signal, limit: Duration) -> (bool, Vec<String>) {
+    /// Ends it in order, or by force if that takes too long. Returns whether it had ended by itself, and its log.
+    pub(super) async fn stop(&mut self, limit: Duration) -> (bool, Vec<String>) {
         // It closes its outputs, which ends the readers, a moment before it can be waited for.
         let by_itself = self.log.has_changed().is_err() || !matches!(self.child.try_wait(), Ok(None));
-        if let Some(pid) = self.child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
-            // It may be ending at this moment.
-            let _ = kill_process(pid, signal);
-        }
+        self.signal(config::end(self.program));
         if timeout(limit, self.child.wait()).await.is_err() {
             let _ = self.child.kill().await;
         }
@@ -101,6 +100,19 @@ impl Process {
             let _ = timeout(limit, reader).await;
         }
         (by_itself, self.log.borrow().clone())
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = self.child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
+            // It may be ending at this moment.
+            let _ = kill_process(pid, signal);
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.signal(config::abandon(self.program).0);
     }
 }
 

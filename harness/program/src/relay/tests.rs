@@ -36,6 +36,16 @@ use super::*;
 #[case::a_random_number(RelayProgram::Stunnel, "2026.11.28 19:39:47 LOG6[0]: Session id: 1C15FB9F", None)]
 #[case::who_closes_first(RelayProgram::Stunnel, "2026.11.28 19:39:47 LOG6[0]: writesocket: Socket is closed", None)]
 #[case::no_service(RelayProgram::Stunnel, "2026.11.28 19:39:44 LOG5[ui]: Configuration successful", None)]
+#[case::a_login_to_pgpool(
+    RelayProgram::Pgpool,
+    "2026-11-29 03:33:33.291: psql pid 13897: ERROR:  CERT authentication failed",
+    Some("ERROR:  CERT authentication failed")
+)]
+#[case::another_process_of_pgpool(
+    RelayProgram::Pgpool,
+    "2026-11-29 03:33:33.632: main pid 13886: LOG:  shutting down by signal 15",
+    None
+)]
 #[case::forwarded(RelayProgram::Haproxy, "from 127.0.0.1 to kong/postgres", Some("from 127.0.0.1 to kong/postgres"))]
 #[case::a_warning(RelayProgram::Haproxy, "[WARNING]  (19480) : Proxy kong stopped", None)]
 fn a_log_is_read_without_what_differs_from_run_to_run(

@@ -93,7 +93,7 @@ pub(super) struct ObservedAttempt {
 /// What is between Kong and the server.
 enum Between {
     Proxy(Proxy),
-    Relay(Relay),
+    Relay(Box<Relay>),
 }
 
 impl Between {
@@ -295,7 +295,7 @@ impl Runner {
         if let Some(relay) = &context.made.relay {
             let relay = Relay::start(relay, &self.run_folder, server.address()).await?;
             self.clients.traces().uses(&context.cell.id, relay.traced());
-            return Ok(Some(Between::Relay(relay)));
+            return Ok(Some(Between::Relay(Box::new(relay))));
         }
         let Some(proxy) = &context.step.situation.kong.proxy else { return Ok(None) };
         let started = Proxy::start(proxy.does, context.made.proxy.clone(), server.address()).await;

@@ -26,7 +26,8 @@ pub(super) fn postgres(settings: &Settings) -> Vec<Problem> {
     check(settings, &known, POSTGRES_RESERVED, &|name| name.starts_with("ssl"))
 }
 
-/// The settings of a program between Kong and the server that are the suite's. The program itself rejects unknown ones.
+/// The settings of a program between Kong and the server that are the suite's. Every program but Pgpool-II rejects unknown
+/// ones itself.
 pub(super) fn relay(program: RelayProgram, settings: &Settings) -> Vec<Problem> {
     let reserved = settings.keys().filter(|name| program.reserved_keys().contains(&name.as_str()));
     let help = "the suite says where the program listens, what it connects to and where it logs; leave it out";

@@ -27,6 +27,8 @@ pub enum RelayProgram {
     Stunnel,
     /// Forwards bytes.
     Haproxy,
+    /// A pooler with rules of its own for logins, in a process for each connection.
+    Pgpool,
 }
 
 impl RelayProgram {
@@ -39,7 +41,7 @@ impl RelayProgram {
     /// Whether it logs in to the server in Kong's place, so that the process number that Kong is told is its own.
     #[must_use]
     pub fn logs_in(self) -> bool {
-        self == Self::Pgbouncer
+        matches!(self, Self::Pgbouncer | Self::Pgpool)
     }
 
     /// The settings that name files.
@@ -58,6 +60,7 @@ impl RelayProgram {
             ],
             Self::Stunnel => &["CAfile", "CRLfile", "cert", "key"],
             Self::Haproxy => &[],
+            Self::Pgpool => &["pool_hba", "pool_passwd", "ssl_ca_cert", "ssl_cert", "ssl_crl_file", "ssl_key"],
         }
     }
 
@@ -70,6 +73,22 @@ impl RelayProgram {
             }
             Self::Stunnel => &["accept", "connect", "debug", "exec", "foreground", "output", "pid", "setgid", "setuid"],
             Self::Haproxy => &["bind", "log", "log-format", "mode"],
+            Self::Pgpool => &[
+                "backend_hostname0",
+                "backend_port0",
+                "listen_addresses",
+                "log_connections",
+                "log_destination",
+                "log_disconnections",
+                "log_line_prefix",
+                "logdir",
+                "pcp_listen_addresses",
+                "pcp_socket_dir",
+                "pid_file_name",
+                "port",
+                "socket_dir",
+                "work_dir",
+            ],
         }
     }
 }
