@@ -98,8 +98,12 @@ impl Pool {
 
     /// Waits for the leases to end, stops all servers, and grants no more leases.
     pub async fn close(&self) {
+        self.close_within(LIMIT).await;
+    }
+
+    async fn close_within(&self, limit: Duration) {
         // A server that is still leased after that is stopped when its lease ends.
-        let _ = tokio::time::timeout(LIMIT, self.permits.acquire_many(self.size)).await;
+        let _ = tokio::time::timeout(limit, self.permits.acquire_many(self.size)).await;
         self.permits.close();
         let servers: Vec<_> = self.idle().drain(..).collect();
         for Idle { mut server, .. } in servers {
