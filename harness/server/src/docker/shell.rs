@@ -26,8 +26,8 @@ const ENDED: &str = "postgres-tls-server: the server has ended";
 pub(super) struct Shell {
     /// The mutex is never locked. It only makes the writer [`Sync`], which a host has to be.
     input: Mutex<Pin<Box<dyn AsyncWrite + Send>>>,
-    /// The lines of standard output.
-    output: mpsc::UnboundedReceiver<String>,
+    /// The lines of standard output, and why there are no more if the engine gives a reason.
+    output: mpsc::UnboundedReceiver<Result<String, bollard::errors::Error>>,
     /// How many times commands were run, so that the end of one that took too long is not mistaken for the end of the next.
     count: u64,
     /// The server's.
@@ -55,6 +55,14 @@ impl Shell {
         let mut output = String::new();
         let end = async {
             while let Some(line) = self.output.recv().await {
+                let line = match line {
+                    Ok(line) => line,
+                    Err(error) => {
+                        output.push_str("the connection to the container has failed: ");
+                        output.push_str(&error.to_string());
+                        return false;
+                    }
+                };
                 if let Some((before, status)) = line.split_once(&done) {
                     output.push_str(before);
                     return status == "0";
@@ -87,15 +95,19 @@ impl Shell {
 /// Distributes the output of a container, line by line, until it has ended.
 async fn read(
     mut output: impl Stream<Item = Result<LogOutput, bollard::errors::Error>> + Unpin,
-    lines: mpsc::UnboundedSender<String>,
+    lines: mpsc::UnboundedSender<Result<String, bollard::errors::Error>>,
     log: LogBook,
 ) {
     let (mut of_shell, mut of_server) = (Lines::default(), Lines::default());
-    while let Some(Ok(part)) = output.next().await {
+    while let Some(part) = output.next().await {
         match part {
+            Err(error) => {
+                let _ = lines.send(Err(error));
+                break;
+            }
             // There is no receiver left once the shell is dropped.
-            LogOutput::StdOut { message } => of_shell.add(&message, |line| drop(lines.send(line))),
-            other => of_server.add(&other.into_bytes(), |line| match line.as_str() {
+            Ok(LogOutput::StdOut { message }) => of_shell.add(&message, |line| drop(lines.send(Ok(line)))),
+            Ok(other) => of_server.add(&other.into_bytes(), |line| match line.as_str() {
                 ENDED => log.close(),
                 line => log.append(line),
             }),
