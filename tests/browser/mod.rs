@@ -32,7 +32,7 @@ fn axe(folder: &Path) -> Option<String> {
     Some(std::fs::read_to_string(file.trim_end()).expect("a script"))
 }
 
-/// What is seriously wrong for somebody with a screen reader or without a mouse.
+/// The serious accessibility problems that axe-core finds on the page.
 async fn faults(browser: &Browser, axe: &str) -> Vec<String> {
     browser.script(axe).await;
     let script = "const done = arguments[arguments.length - 1];
@@ -195,7 +195,7 @@ async fn a_browser_filters_cells_and_opens_one_from_its_address() {
     browser.script("document.querySelector('td.id a').click()").await;
     browser.script("[...document.querySelectorAll('a')].find((link) => link.innerText.endsWith('back')).click()").await;
     assert_eq!(page.listed().await, listed);
-    // The address has the filters: whoever opens it sees the same.
+    // The filters are in the URL, so that opening it shows the same cells.
     let there = browser.client.current_url().await.expect("an address").fragment().unwrap_or_default().to_owned();
     page.show(&there).await;
     assert_eq!(page.listed().await, listed);

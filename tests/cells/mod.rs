@@ -53,7 +53,7 @@ pub(crate) struct Tests {
 /// One of them.
 enum Test {
     Cell(Box<Cell>, Arc<Session>),
-    /// It stands for cells that cannot be run here.
+    /// A placeholder for cells that cannot run here.
     Missing {
         why: String,
         is_failure: bool,
@@ -91,7 +91,7 @@ impl Tests {
         Ok(())
     }
 
-    /// Adds a test that stands for cells which cannot be run here: ignored, unless it is a failure.
+    /// Adds a placeholder for cells that cannot run here: ignored, unless it is a failure.
     #[allow(dead_code, reason = "not every test program has cells that may be missing")]
     pub(crate) fn add_missing(&mut self, name: String, why: String, is_failure: bool) {
         self.by_name.insert(name, Test::Missing { why, is_failure });

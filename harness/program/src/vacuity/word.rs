@@ -28,7 +28,7 @@ pub(super) fn other_value(key: &str, text: &str) -> String {
     others.iter().find(|other| **other != text).map_or_else(String::new, |other| (*other).to_owned())
 }
 
-/// Where the last word is that stands in no placeholder: letters and digits, two at least.
+/// The start and end of the last word outside placeholders: at least two letters or digits.
 fn last_word(text: &str) -> Option<(usize, usize)> {
     let (mut depth, mut start, mut last) = (0_usize, None, None);
     for (index, character) in text.char_indices().chain([(text.len(), ' ')]) {

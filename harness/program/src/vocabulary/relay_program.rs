@@ -38,7 +38,7 @@ impl RelayProgram {
         self == Self::Haproxy
     }
 
-    /// Whether it logs in to the server in Kong's place, so that the process number that Kong is told is its own.
+    /// Whether it logs in to the server itself, so that the backend process id that Kong receives is not the server's.
     #[must_use]
     pub fn logs_in(self) -> bool {
         matches!(self, Self::Pgbouncer | Self::Pgpool)

@@ -51,7 +51,7 @@ struct Cell<'a> {
     lines: BTreeMap<&'a str, (Vec<usize>, Vec<usize>)>,
 }
 
-/// A cell in one run: what is not changed needs no more than its verdict.
+/// A cell in one run. An unchanged cell has only its verdict.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Side<'a> {
