@@ -67,6 +67,10 @@ impl Image {
         // Without the entry point of the official images, which takes 20 s for it.
         let asked = image.request(image.image().with_entrypoint("kong")).with_cmd(["version"]);
         let ended = image.ended(asked, |_| false).await;
+        if ended.is_err() {
+            // The engine keeps a container that it has made but cannot start.
+            image.close().await;
+        }
         let ended = ended.map_err(|source| Unavailable::Kong { image: image.name.clone(), source })?;
         ended.output.lines().last().unwrap_or_default().trim().clone_into(&mut image.version);
         match release_of(&image.version).filter(|_| ended.status == Some(0)) {
