@@ -220,7 +220,10 @@ fn the_page_of_deviations_is_that_of_the_suite() {
         std::fs::write(&path, &page).expect("the page can be written");
     }
     let found = std::fs::read(&path).unwrap_or_default();
-    assert!(found == page, "docs/deviations.md is out of date: UPDATE_DEVIATIONS=1 cargo test --test integration claims::");
+    assert!(
+        found == page,
+        "docs/deviations.md is out of date: UPDATE_DEVIATIONS=1 cargo test --test integration claims::"
+    );
 }
 
 /// A refusal that does not say how far Kong came would hold for one that ends somewhere else.

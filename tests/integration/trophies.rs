@@ -111,7 +111,10 @@ fn the_tables_show_what_each_release_does() {
         std::fs::write(&path, &made).expect("the document can be written");
     }
     let document = std::fs::read_to_string(&path).expect("a file");
-    assert!(document == made, "docs/trophies.md is out of date: UPDATE_DOCS=1 cargo test --test integration trophies::");
+    assert!(
+        document == made,
+        "docs/trophies.md is out of date: UPDATE_DOCS=1 cargo test --test integration trophies::"
+    );
 }
 
 /// What is reported is what a case of the suite proves.

@@ -31,7 +31,7 @@ fn every_fault_has_a_test() {
     for Fault { breaks, test, .. } in faults() {
         let (file, function) = test.split_once('/').expect("a file and a function");
         assert!(
-            read(&format!("tests/{file}.rs")).contains(&format!("\nfn {function}(")),
+            read(&format!("tests/integration/{file}.rs")).contains(&format!("\nfn {function}(")),
             "{breaks}: there is no {test}"
         );
     }
