@@ -24,13 +24,21 @@ impl Alive {
     }
 }
 
+/// A process, unless it has ended.
+fn read(process: Process) -> Option<Alive> {
+    let one = Alive { stat: process.stat().ok()?, process };
+    (!matches!(one.stat.state(), Ok(ProcState::Zombie | ProcState::Dead))).then_some(one)
+}
+
 /// All processes, by number.
 pub(super) fn alive() -> HashMap<i32, Alive> {
     let all = all_processes().into_iter().flatten().filter_map(Result::ok);
-    // One that has just ended cannot be read.
-    let alive = all.filter_map(|process| Some(Alive { stat: process.stat().ok()?, process }));
-    let alive = alive.filter(|one| !matches!(one.stat.state(), Ok(ProcState::Zombie | ProcState::Dead)));
-    alive.map(|one| (one.stat.pid, one)).collect()
+    all.filter_map(read).map(|one| (one.stat.pid, one)).collect()
+}
+
+/// The process of a number.
+pub(super) fn alive_one(pid: i32) -> Option<Alive> {
+    Process::new(pid).ok().and_then(read)
 }
 
 pub(super) fn descends_from(one: &Alive, ancestor: i32, all: &HashMap<i32, Alive>) -> bool {

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::grace::{GRACE, until_gone};
 use super::leak::Leak;
-use super::processes::{Alive, alive, leak_of, listening};
+use super::processes::{Alive, alive, alive_one, leak_of, listening};
 use crate::runfolder::RunFolder;
 
 /// A variable that every process inherits. It has the path of the folder below, of which no other program has one.
@@ -91,7 +91,7 @@ impl Trace {
     /// The program alone, which has just started: what it has started is not its own.
     #[must_use]
     pub fn alone(&self, pid: i32) -> Traced {
-        let processes = alive().get(&pid).map(Alive::identity).into_iter().collect();
+        let processes = alive_one(pid).as_ref().map(Alive::identity).into_iter().collect();
         Traced { processes, files: self.files(), ..self.from_the_start(None) }
     }
 
@@ -121,9 +121,12 @@ impl Traced {
     }
 
     fn new_ones(&self) -> Vec<Leak> {
-        let (all, listening) = (alive(), listening());
-        let new = all.values().filter(|one| !self.processes.contains(&one.identity()) && self.has(one));
-        let mut left: Vec<_> = new.map(|one| leak_of(one, &listening)).collect();
+        let all = alive();
+        let new: Vec<_> =
+            all.values().filter(|one| !self.processes.contains(&one.identity()) && self.has(one)).collect();
+        // The kernel takes a millisecond to list the sockets, and hardly any cell leaves a process.
+        let listening = if new.is_empty() { HashMap::new() } else { listening() };
+        let mut left: Vec<_> = new.into_iter().map(|one| leak_of(one, &listening)).collect();
         let files = self.trace.files();
         let file = |name: &OsString| Leak::File { path: name.to_string_lossy().into_owned() };
         left.extend(files.difference(&self.files).map(file));

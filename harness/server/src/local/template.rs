@@ -1,5 +1,6 @@
 //! Data directories: made once by initdb, and copied.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -65,6 +66,30 @@ impl Drop for Incomplete {
             }
         }
     }
+}
+
+/// The name under which a template is kept: it is of no use to other programs, of another version, or to other users.
+pub(super) fn name(binaries: &Path, user: DatabaseUser) -> std::io::Result<String> {
+    let program = std::fs::metadata(binaries.join("postgres"))?;
+    let mut hasher = DefaultHasher::new();
+    (binaries, program.len(), program.modified()?, user.uid, user.is_root, INITDB).hash(&mut hasher);
+    Ok(format!("{:016x}", hasher.finish()))
+}
+
+/// Keeps a copy of a template for later runs, unless another process has kept one meanwhile.
+pub(super) fn keep(template: &Path, kept: &Path, user: DatabaseUser) -> std::io::Result<()> {
+    let incomplete = kept.with_extension(std::process::id().to_string());
+    let make = || {
+        kept.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        copy(template, &incomplete, user)?;
+        std::fs::rename(&incomplete, kept)
+    };
+    let done = make();
+    if done.is_err() {
+        // It may not even have been begun.
+        let _ = std::fs::remove_dir_all(&incomplete);
+    }
+    if kept.exists() { Ok(()) } else { done }
 }
 
 /// Copies a data directory for a user.
