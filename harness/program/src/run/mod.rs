@@ -112,16 +112,17 @@ impl Runner {
     }
 
     /// Runs cells, several at once, and sends what happens. Cells that share a server's configuration are run one after
-    /// the other, so the order is not that of the plan.
+    /// the other, and those that wait beside those that do not, so the order is not that of the plan.
     pub async fn run(self: &Arc<Self>, cells: Vec<Cell>, limits: &Limits, pace: &Pace, events: UnboundedSender<Event>) {
         let send = |event| {
             // An error means that the receiver is gone.
             let _ = events.send(event);
         };
-        let queue = Arc::new(Mutex::new(groups(cells)));
-        let work = (0..limits.jobs()).map(|_| async {
+        let queue = Mutex::new(Queue::new(groups(cells)));
+        let queue = &queue;
+        let work = (0..limits.jobs()).map(async |worker| {
             loop {
-                let group = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                let group = queue.lock().unwrap_or_else(PoisonError::into_inner).next(worker % 2 == 1);
                 let Some(group) = group else { return };
                 for cell in group {
                     send(Event::CellStarted { id: cell.id.clone() });
@@ -142,8 +143,38 @@ fn server_side(case: &Case) -> Option<(&ServerSide, &Tree)> {
     case.steps.first().map(|step| (&step.situation.server, &*step.situation.tree))
 }
 
+/// The groups that are still to be run.
+struct Queue {
+    /// Those that keep the processor busy.
+    busy: VecDeque<Vec<Cell>>,
+    /// Those that wait.
+    waiting: VecDeque<Vec<Cell>>,
+}
+
+impl Queue {
+    fn new(groups: impl IntoIterator<Item = Vec<Cell>>) -> Self {
+        let waits = |group: &Vec<Cell>| group.first().is_some_and(|cell| waits(&cell.case));
+        let (waiting, busy) = groups.into_iter().partition(waits);
+        Self { busy, waiting }
+    }
+
+    /// The next group, one of those that wait if there are any and they are preferred. Workers of both kinds at once leave
+    /// no processor idle.
+    fn next(&mut self, prefers_waiting: bool) -> Option<Vec<Cell>> {
+        let Self { busy, waiting } = self;
+        let (first, second) = if prefers_waiting { (waiting, busy) } else { (busy, waiting) };
+        first.pop_front().or_else(|| second.pop_front())
+    }
+}
+
+/// Whether a case waits most of its time: for a program between Kong and the server to start and to end, or for a limit of
+/// Kong's, behind a proxy that does not answer.
+fn waits(case: &Case) -> bool {
+    case.steps.iter().any(|step| step.situation.relay.is_some() || step.situation.kong.proxy.is_some())
+}
+
 /// Cells that share a major and a server's configuration, which is then put in force once for all of them.
-fn groups(cells: Vec<Cell>) -> VecDeque<Vec<Cell>> {
+fn groups(cells: Vec<Cell>) -> Vec<Vec<Cell>> {
     let cases: Vec<_> = cells.iter().map(|cell| cell.case.clone()).collect();
     let mut groups = IndexMap::<_, Vec<Cell>>::new();
     let mut last = None;
@@ -173,24 +204,27 @@ mod tests {
     use kong_pg_client::Stack;
     use postgres_tls_server::Major;
 
-    /// Of two cases with one configuration of the server and one between them with another, on two majors.
-    #[test]
-    fn cells_that_share_a_servers_configuration_are_run_together() {
-        const SCENARIO: &str = "\
-title: a scenario
-pki: root-only
-kong: { pg_ssl: off }
-cases:
-  - { name: one, postgres: { hba: [host all all all trust] }, expect: { connects: { tls: off } } }
-  - { name: other, postgres: { hba: [host all all all reject] }, expect: { connects: { tls: off } } }
-  - { name: same, postgres: { hba: [host all all all trust] }, expect: { connects: { tls: off } } }
-";
+    /// The cells of these cases, on two majors.
+    fn cells(cases: &str) -> Vec<Cell> {
+        let scenario = format!("title: a scenario\npki: root-only\nkong: {{ pg_ssl: off }}\ncases:\n{cases}");
         let folder = tempfile::tempdir().expect("a folder");
-        std::fs::write(folder.path().join("a.yaml"), SCENARIO).expect("a file");
+        std::fs::write(folder.path().join("a.yaml"), scenario).expect("a file");
         let suite = Suite::of_folder(folder.path()).unwrap_or_else(|faults| panic!("{faults:?}"));
         let (releases, clients) = (Vec::new(), vec![crate::vocabulary::ClientKind::Kong]);
         let axes = Axes { majors: vec![Major(15), Major(17)], releases, clients, stacks: Stack::ALL.to_vec() };
-        let cells = plan(&suite, &axes, &Selection::default());
+        plan(&suite, &axes, &Selection::default())
+    }
+
+    /// Of two cases with one configuration of the server and one between them with another.
+    #[test]
+    fn cells_that_share_a_servers_configuration_are_run_together() {
+        let cells = cells(
+            "\
+  - { name: one, postgres: { hba: [host all all all trust] }, expect: { connects: { tls: off } } }
+  - { name: other, postgres: { hba: [host all all all reject] }, expect: { connects: { tls: off } } }
+  - { name: same, postgres: { hba: [host all all all trust] }, expect: { connects: { tls: off } } }
+",
+        );
         let mut grouped = Vec::new();
         for group in groups(cells.clone()) {
             let mut names: Vec<_> = group.iter().map(|cell| (cell.major.0, cell.case.name.clone())).collect();
@@ -204,5 +238,19 @@ cases:
         assert_eq!(grouped, [of(15), of(17)].concat());
         let many = vec![cells[0].clone(); 2 * PART + 1];
         assert_eq!(groups(many).iter().map(Vec::len).collect::<Vec<_>>(), [PART, PART, 1]);
+    }
+
+    #[test]
+    fn cells_that_wait_are_run_beside_those_that_do_not() {
+        let cells = cells(
+            "\
+  - { name: waits, proxy: { does: answers-no }, expect: { connects: { tls: off } } }
+  - { name: does not, postgres: { hba: [host all all all reject] }, expect: { connects: { tls: off } } }
+",
+        );
+        let mut queue = Queue::new(groups(cells));
+        let mut next = |prefers_waiting| queue.next(prefers_waiting).map(|group| group[0].case.name.clone());
+        let taken = [next(true), next(false), next(false), next(false), next(false)];
+        assert_eq!(taken.map(Option::unwrap_or_default), ["waits", "does not", "does not", "waits", ""]);
     }
 }
