@@ -1,7 +1,8 @@
 //! Something breaks while the suite runs: no cell fails for it that is no finding, the results are kept, and nothing is left
 //! behind. tests/integration/faults/table.yaml lists what was tried.
 //!
-//! `cargo test --test integration faults:: -- --ignored` kills at 20 moments each, and needs root, a Docker engine and faketime.
+//! `cargo test --test integration faults:: -- --ignored` kills at 20 moments each, and needs root, a Docker engine and
+//! faketime.
 
 mod engine;
 mod table;

@@ -1,10 +1,10 @@
 //! The output in docs/reproduce.md is what the commands print, but for ports, versions and folders.
 //! `UPDATE_DOCS=1 cargo test --test integration reproduce::` rewrites it.
 
-use crate::documents;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
+use crate::documents;
 use crate::place::{Place, kill};
 use crate::runs_on::{RunsOn, runs_on};
 use regex::Regex;

@@ -1,5 +1,5 @@
-//! The output in docs/troubleshooting.md is what the commands print. `UPDATE_DOCS=1 cargo test --test integration troubleshooting::`
-//! rewrites it.
+//! The output in docs/troubleshooting.md is what the commands print. `UPDATE_DOCS=1 cargo test --test integration
+//! troubleshooting::` rewrites it.
 
 use crate::documents;
 

@@ -1,10 +1,11 @@
-//! New versions: releases of Kong from a file, what an upgrade changes, and the texts of a PostgreSQL major that the suite does not know.
+//! New versions: releases of Kong from a file, what an upgrade changes, and the texts of a PostgreSQL major that the suite
+//! does not know.
 
 mod new_version;
 
-use crate::documents;
 use std::path::Path;
 
+use crate::documents;
 use crate::place::{Place, ProgramOutput};
 use crate::runs_on::runs_on;
 use kong_pg_tls::format::Wording;
