@@ -220,9 +220,9 @@ mod tests {
     fn cells_that_share_a_servers_configuration_are_run_together() {
         let cells = cells(
             "\
-  - { name: one, postgres: { hba: [host all all all trust] }, expect: { connects: { tls: off } } }
-  - { name: other, postgres: { hba: [host all all all reject] }, expect: { connects: { tls: off } } }
-  - { name: same, postgres: { hba: [host all all all trust] }, expect: { connects: { tls: off } } }
+- { name: one, postgres: { hba: [host all all all trust] }, expect: { connects: { tls: off } } }
+- { name: other, postgres: { hba: [host all all all reject] }, expect: { connects: { tls: off } } }
+- { name: same, postgres: { hba: [host all all all trust] }, expect: { connects: { tls: off } } }
 ",
         );
         let mut grouped = Vec::new();
@@ -244,8 +244,8 @@ mod tests {
     fn cells_that_wait_are_run_beside_those_that_do_not() {
         let cells = cells(
             "\
-  - { name: waits, proxy: { does: answers-no }, expect: { connects: { tls: off } } }
-  - { name: does not, postgres: { hba: [host all all all reject] }, expect: { connects: { tls: off } } }
+- { name: waits, proxy: { does: answers-no }, expect: { connects: { tls: off } } }
+- { name: does not, postgres: { hba: [host all all all reject] }, expect: { connects: { tls: off } } }
 ",
         );
         let mut queue = Queue::new(groups(cells));
