@@ -11,6 +11,7 @@ use kong_pg_tls::proxy::Proxy;
 use kong_pg_tls::suite::Suite;
 use kong_pg_tls::vocabulary::Behaviour;
 use openssl::ssl::{Ssl, SslAcceptor, SslMethod};
+use procfs::process::Process;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
@@ -148,7 +149,7 @@ fn attacks_on_a_proxy_end_within_bounds() {
             stop(proxy, &format!("{behaviour:?}")).await;
         });
         runtime.block_on(futures_util::future::join_all(attacked));
-        let peak = peak("self").expect("this process");
+        let peak = peak();
         assert!(peak < MEMORY, "{behaviours:?}: {peak} KiB");
     }
 }
@@ -225,7 +226,7 @@ fn a_proxy_that_ends_tls_withstands_tlsfuzzer() {
             output.status.code() != Some(124) && (!script.contains("conversation") || output.status.success());
         assert!(is_over, "{script}: {text}");
     }
-    let peak = peak("self").expect("this process");
+    let peak = peak();
     println!("{peak} KiB");
     assert!(peak < MEMORY, "{peak} KiB");
     runtime.block_on(stop(proxy, "tlsfuzzer"));
@@ -262,9 +263,8 @@ fn reset_peak() {
     std::fs::write("/proc/self/clear_refs", "5").expect("the peak is reset");
 }
 
-/// The most memory that a process has had, in KiB.
-fn peak(process: &str) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().trim_end_matches(" kB").parse().ok()
+/// The most memory that this process has had, in KiB.
+fn peak() -> u64 {
+    let status = Process::myself().and_then(|process| process.status()).expect("this process");
+    status.vmhwm.expect("a peak")
 }

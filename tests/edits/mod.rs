@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use procfs::process::Process;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -12,7 +13,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRu
 /// How long one input may take to be read, on a machine that is busy with other tests.
 const LIMIT: Duration = Duration::from_secs(20);
 /// How much memory reading one input may take, in KiB; with the tests that run beside it.
-const MEMORY: usize = 512 * 1024;
+const MEMORY: u64 = 512 * 1024;
 /// How many inputs of a batch; a run without `KONG_PG_TLS_FUZZ_SECONDS` has one batch, which is always the same.
 const BATCH: u32 = 50;
 
@@ -160,10 +161,9 @@ fn within_bounds(bytes: &[u8], watched: &Watched, read: &impl Fn(&[u8])) -> Resu
 }
 
 /// The most memory that the process has had, in KiB.
-fn peak() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").expect("the process's status");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
-    line.trim().trim_end_matches(" kB").parse().expect("a number")
+fn peak() -> u64 {
+    let status = Process::myself().and_then(|process| process.status()).expect("the process's status");
+    status.vmhwm.expect("a peak")
 }
 
 fn rand_seed() -> [u8; 32] {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::place::{Place, ProgramOutput};
 use kong_pg_tls::judge::{Attempt, Verdict};
 use kong_pg_tls::record::Results;
+use procfs::process::Process;
 use rstest::rstest;
 
 /// How much memory a process may take under attack, in KiB.
@@ -41,7 +42,8 @@ fn a_server_without_an_end_has_one_with_every_client(
     let (begun, mut highest) = (Instant::now(), 0);
     while program.try_wait().expect("a program").is_none() {
         assert!(begun.elapsed() < Duration::from_secs(60), "it still runs");
-        highest = highest.max(peak(&program.id().to_string()).unwrap_or_default());
+        let status = Process::new(program.id().cast_signed()).and_then(|process| process.status());
+        highest = highest.max(status.ok().and_then(|status| status.vmhwm).unwrap_or_default());
         std::thread::sleep(Duration::from_millis(20));
     }
     let output = ProgramOutput::new(program.wait_with_output().expect("an end"));
@@ -76,11 +78,4 @@ fn flood(bytes: &'static [u8], length: i32) -> u16 {
         }
     });
     port
-}
-
-/// The most memory that a process has had, in KiB.
-fn peak(process: &str) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().trim_end_matches(" kB").parse().ok()
 }
