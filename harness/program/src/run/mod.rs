@@ -153,8 +153,7 @@ struct Queue {
 
 impl Queue {
     fn new(groups: impl IntoIterator<Item = Vec<Cell>>) -> Self {
-        let waits = |group: &Vec<Cell>| group.first().is_some_and(|cell| waits(&cell.case));
-        let (waiting, busy) = groups.into_iter().partition(waits);
+        let (waiting, busy) = groups.into_iter().partition(|group| group.first().is_some_and(|cell| waits(&cell.case)));
         Self { busy, waiting }
     }
 

@@ -87,7 +87,8 @@ impl Local {
     }
 
     /// The same, keeping the data directories that initdb makes in a folder, for later runs: they start a second earlier.
-    /// What is no longer good for the installed programs is not used; nothing in the folder is ever removed.
+    /// What is no longer good for the installed programs is not used; nothing in the folder is ever removed. Servers start
+    /// from what is in it, so nobody else should be able to write there.
     #[must_use]
     pub fn keeping_templates(mut self, folder: Option<PathBuf>) -> Self {
         self.kept = folder;
@@ -111,8 +112,9 @@ impl Local {
         let making = tokio::spawn(async move {
             let template = initialise(&binaries, folder, user).await?;
             if let Some(kept) = named {
-                // Where that fails, each run makes its own.
-                let _ = template::keep(&template, &kept, user);
+                let from = template.clone();
+                let keeping = tokio::task::spawn_blocking(move || template::keep(&from, &kept, user));
+                keeping.await.map_err(RuntimeError::failing("keep a data directory"))?;
             }
             templates.insert(major, template.clone());
             Ok(template)

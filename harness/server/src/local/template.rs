@@ -76,20 +76,15 @@ pub(super) fn name(binaries: &Path, user: DatabaseUser) -> std::io::Result<Strin
     Ok(format!("{:016x}", hasher.finish()))
 }
 
-/// Keeps a copy of a template for later runs, unless another process has kept one meanwhile.
-pub(super) fn keep(template: &Path, kept: &Path, user: DatabaseUser) -> std::io::Result<()> {
+/// Keeps a copy of a template for later runs, unless another process has kept one meanwhile. Where that fails, each run
+/// makes its own.
+pub(super) fn keep(template: &Path, kept: &Path, user: DatabaseUser) {
     let incomplete = kept.with_extension(std::process::id().to_string());
-    let make = || {
-        kept.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-        copy(template, &incomplete, user)?;
-        std::fs::rename(&incomplete, kept)
-    };
-    let done = make();
-    if done.is_err() {
+    let made = kept.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| copy(template, &incomplete, user));
+    if made.and_then(|()| std::fs::rename(&incomplete, kept)).is_err() {
         // It may not even have been begun.
         let _ = std::fs::remove_dir_all(&incomplete);
     }
-    if kept.exists() { Ok(()) } else { done }
 }
 
 /// Copies a data directory for a user.
