@@ -2,16 +2,15 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use crate::place::Place;
 use crate::runs_on::runs_on;
+use crate::server::RealServer;
 use kong_pg_client::conf::KongConf;
 use kong_pg_client::{ConnectionRole, Kong, Profile, Settings, Stack};
-use kong_pg_tls::runfolder::RunFolder;
-use kong_pg_tls::session::{RuntimeChoice, RuntimeRequest};
+use kong_pg_tls::session::RuntimeChoice;
 use openssl::x509::X509;
-use postgres_tls_server::{Configuration, File, Pool};
+use postgres_tls_server::{Configuration, File};
 use rstest::rstest;
 
 /// The lines that are printed below a heading.
@@ -81,16 +80,9 @@ async fn kong_connects_with_the_printed_settings_on_both_stacks(#[case] tree: &s
     let output = place.run(&[&["certs", tree, "--out", "a folder"], options].concat());
     assert_eq!((output.status, &*output.stderr), (Some(0), ""), "{output:#?}");
     give_to_the_server(&output.stdout);
-    let choice: RuntimeChoice = runs_on().runtime.parse().expect("a runtime");
-    let folder = Arc::new(RunFolder::create().expect("a folder"));
-    let request = RuntimeRequest { choice, ..RuntimeRequest::default() };
-    let runtime = request.find(&[], &folder).await.expect("something to run servers with").runtime;
-    let major = runs_on().postgres.parse().expect("a major");
-    let pool = Pool::new(runtime, 1, kong_pg_tls::roles::statements());
-    let configuration = configuration(&output.stdout, choice == RuntimeChoice::Local);
-    let mut lease = pool.lease(major, &configuration).await.expect("a server");
-    let server = lease.server();
-    assert_eq!(server.reload(&configuration).await.expect("a reload"), [""; 0]);
+    let is_local = runs_on().runtime == RuntimeChoice::Local.to_string();
+    let mut real = RealServer::start(&configuration(&output.stdout, is_local)).await;
+    let server = real.lease.server();
     let address = server.address();
     let conf = KongConf::read(&section(&output.stdout, "kong.conf").join("\n"));
     for stack in [Stack::Luasec, Stack::Cosocket] {
@@ -105,8 +97,7 @@ async fn kong_connects_with_the_printed_settings_on_both_stacks(#[case] tree: &s
         assert_eq!(proof.client_dn.as_deref(), Some("/CN=kong"), "{stack}");
         connection.close().await;
     }
-    drop(lease);
-    pool.close().await;
+    real.close().await;
 }
 
 fn certificate(place: &Place, file: &str) -> X509 {

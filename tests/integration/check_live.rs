@@ -1,69 +1,32 @@
 //! `kong-pg-tls check --live`: against a real server, and against what an operator may find in its place.
 
-use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::place::{Place, ProgramOutput};
-use certificate_trees::{Authority, CertificateSpec, KeyType, Tree};
-use kong_pg_tls::runfolder::RunFolder;
-use kong_pg_tls::session::RuntimeRequest;
-use postgres_tls_server::{Configuration, File, Lease, Pool};
+use crate::server::{self, RealServer};
 use rstest::rstest;
 
-fn tree() -> Tree {
-    let spec = |subject: &str, issuer: Option<&str>| CertificateSpec {
-        subject: Some(subject.into()),
-        issuer: issuer.map(str::to_owned),
-        key: Some(KeyType::EcdsaP256),
-        ca: Some(issuer.is_none()),
-        san: (subject == "/CN=db").then(|| vec!["DNS:db.example.com".into(), "IP:127.0.0.1".into()]),
-        ..CertificateSpec::default()
-    };
-    let certificates = [
-        ("root", spec("/CN=root", None)),
-        ("foreign", spec("/CN=foreign", None)),
-        ("server", spec("/CN=db", Some("root"))),
-        ("client", spec("/CN=kong", Some("root"))),
-    ];
-    Tree { certificates: BTreeMap::from(certificates.map(|(name, spec)| (name.to_owned(), spec))), ..Tree::default() }
-}
-
 /// A real server with TLS, and a place with the certificates for it.
-async fn server(hba: &[&str]) -> (Arc<RunFolder>, Arc<Pool>, Lease, Place) {
-    let mut request = RuntimeRequest::default();
-    if let Ok(runtime) = std::env::var("KONG_PG_TLS_RUNTIME") {
-        request.choice = runtime.parse().expect("a runtime");
-    }
-    let folder = Arc::new(RunFolder::create().expect("a folder"));
-    let chosen = request.find(&[], &folder).await.expect("something to run servers with");
-    let major = chosen.runtime.offers().last().expect("a server").major;
-    let pool = Pool::new(chosen.runtime, 1, kong_pg_tls::roles::statements());
-    let (place, authority, tree) = (Place::new(), Authority::new(std::env::temp_dir()), tree());
-    for name in tree.files() {
-        std::fs::write(place.path().join(&name), authority.file(&tree, &name).expect("a certificate")).expect("a file");
-    }
-    let file = |name: &str| File::of_database_user(std::fs::read(place.path().join(name)).expect("a file"));
-    let configuration = Configuration {
-        conf: vec![("ssl".into(), "on".into()), ("ssl_ca_file".into(), "root.crt".into())],
-        hba: hba.iter().map(|line| (*line).to_owned()).collect(),
-        files: ["server.crt", "server.key", "root.crt"].map(|name| (name.to_owned(), file(name))).into(),
-        ..Configuration::default()
-    };
-    let mut lease = pool.lease(major, &configuration).await.expect("a server");
-    let server = lease.server();
-    if !server.has(&configuration) {
-        server.reload(&configuration).await.expect("a reload");
-    }
-    (folder, pool, lease, place)
+async fn server_in_a_place(hba: &[&str]) -> (RealServer, Place) {
+    let (root, place) = (Some("root"), Place::new());
+    let mut tree = server::tree(&[
+        ("root", "/CN=root", None),
+        ("foreign", "/CN=foreign", None),
+        ("server", "/CN=db", root),
+        ("client", "/CN=kong", root),
+    ]);
+    let server = tree.certificates.get_mut("server").expect("a certificate");
+    server.san = Some(vec!["DNS:db.example.com".into(), "IP:127.0.0.1".into()]);
+    server::write(&tree, &place);
+    (RealServer::start(&server::with_certificates_of(&place, hba)).await, place)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_server_is_shown_with_its_chain_and_both_logins() {
-    let (_folder, pool, mut lease, place) = server(&["hostssl all all all cert"]).await;
-    let (host, port) = lease.server().address();
+    let (mut server, place) = server_in_a_place(&["hostssl all all all cert"]).await;
+    let (host, port) = server.lease.server().address();
     let conf = format!(
         "pg_host = {host}\npg_port = {port}\npg_ssl = on\npg_ssl_required = on\npg_ssl_verify = on\n\
          lua_ssl_trusted_certificate = root.crt\npg_ssl_cert = client.crt\npg_ssl_cert_key = client.key\n"
@@ -104,15 +67,14 @@ async fn a_real_server_is_shown_with_its_chain_and_both_logins() {
     assert_eq!((&live["chain"][0]["subject"], &live["attempts"][0]["outcome"]), (&"/CN=db".into(), &"refused".into()));
     let causes = live["diagnosis"]["causes"].as_array().expect("causes");
     assert!(causes.iter().take(3).any(|cause| cause["code"] == "ca-not-trusted"), "{causes:#?}");
-    drop(lease);
-    pool.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_superuser_sees_both_sides_and_no_password_is_shown() {
     let hba = ["host all postgres all trust", "hostssl all all all cert map=nobody", "hostssl all all all md5"];
-    let (_folder, pool, mut lease, place) = server(&hba).await;
-    let (host, port) = lease.server().address();
+    let (mut server, place) = server_in_a_place(&hba).await;
+    let (host, port) = server.lease.server().address();
     let conf = format!(
         "pg_host = {host}\npg_port = {port}\npg_user = kong\npg_ssl = on\npg_ssl_required = on\npg_ssl_verify = on\n\
          lua_ssl_trusted_certificate = root.crt\npg_password = secret-of-kong\n"
@@ -158,8 +120,7 @@ async fn a_superuser_sees_both_sides_and_no_password_is_shown() {
         "{}",
         output.stdout
     );
-    drop(lease);
-    pool.close().await;
+    server.close().await;
 }
 
 #[test]

@@ -4,25 +4,17 @@ use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rstest::rstest;
-use tempfile::TempDir;
 
-use crate::runs_on::{RunsOn, runs_on};
+use crate::place::{self, GOOD};
 
 /// A scenario, and what is beside it.
-struct Place(TempDir);
+struct Place(place::Place);
 
-const SCENARIO: &str = "\
-title: a scenario
-pki: root-only
-postgres: { conf: { ssl: on }, hba: [hostssl all all all trust] }
-kong: { pg_ssl: on, pg_ssl_required: on, pg_ssl_verify: on, pg_ssl_version: tlsv1_3, lua_ssl_trusted_certificate: root.crt }
-cases:
-  - name: a case
-    expect: { connects: { tls: TLSv1.3 } }
+/// The cases beside the good one.
+const OTHERS: &str = "
   - name: another CA
     kong: { lua_ssl_trusted_certificate: foreign-root.crt }
     expect: { server certificate refused: { alert: unknown ca, error: '21: unable to verify the first certificate' } }
@@ -38,10 +30,9 @@ struct ProgramOutput {
 
 impl Place {
     fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        std::fs::create_dir(folder.path().join("scenarios")).expect("a folder");
-        let place = Self(folder);
-        place.write("scenarios/a.yaml", SCENARIO);
+        let place = Self(place::Place::new());
+        std::fs::create_dir(place.0.path().join("scenarios")).expect("a folder");
+        place.write("scenarios/a.yaml", &format!("{GOOD}{OTHERS}"));
         place
     }
 
@@ -59,15 +50,8 @@ impl Place {
     }
 
     fn run(&self, arguments: &[&str]) -> ProgramOutput {
-        let RunsOn { runtime, postgres } = runs_on();
-        let output = Command::new(env!("CARGO_BIN_EXE_kong-pg-tls"))
-            .current_dir(self.0.path())
-            // Unless the arguments say something else.
-            .envs([("KONG_PG_TLS_RUNTIME", runtime), ("KONG_PG_TLS_POSTGRES", postgres)])
-            .args(["run", "--scenarios", "scenarios", "--results", "results", "--jobs", "1"])
-            .args(arguments)
-            .output()
-            .expect("the program starts");
+        let common = ["run", "--scenarios", "scenarios", "--results", "results", "--jobs", "1"];
+        let output = self.0.program(&[&common, arguments].concat()).output().expect("the program starts");
         let text = [output.stdout, output.stderr].concat();
         ProgramOutput { status: output.status.code(), text: String::from_utf8_lossy(&text).into_owned() }
     }
@@ -108,10 +92,7 @@ fn every_client_queries_an_open_connection_again() {
     for client in [&["--client", "libpq,rustls"][..], &["--client-command", &command]] {
         let place = Place::new();
         let steps = "    then:\n      - reload: { kong: { pg_ssl_verify: off } }\n        open_connection: survives\n      - restart: {}\n        open_connection: broken\n        expect: { connects: { tls: TLSv1.3 } }\n";
-        place.write(
-            "scenarios/a.yaml",
-            &format!("{}{steps}", SCENARIO.split("  - name: another").next().expect("a case")),
-        );
+        place.write("scenarios/a.yaml", &format!("{GOOD}{steps}"));
         let output = place.run(client);
         assert_eq!(output.status, Some(0), "{}", output.text);
     }
@@ -181,7 +162,7 @@ fn a_program_is_judged_by_what_it_does(#[case] does: &str, #[case] status: i32, 
 #[test]
 fn a_false_claim_to_speak_tls_fails_the_cell() {
     let place = Place::new();
-    place.write("scenarios/a.yaml", &SCENARIO.replace("hostssl", "host"));
+    place.write("scenarios/a.yaml", &format!("{GOOD}{OTHERS}").replace("hostssl", "host"));
     let program = place.program(&format!(
         "{UNKNOWN}\nread -r line\nport=${{line#*'\"port\":'}}; port=${{port%%,*}}\n\
          {{ echo 'SELECT pg_backend_pid();'; sleep 20; }} | \

@@ -7,6 +7,7 @@
 mod documents;
 mod place;
 mod runs_on;
+mod server;
 
 mod architecture;
 mod certs;

@@ -1,44 +1,23 @@
 //! `kong-pg-tls new`: the files of a real set-up become a scenario that ends as the set-up does, on both sides.
 
-use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt;
-use std::sync::Arc;
-
 use crate::place::Place;
-use crate::runs_on::runs_on;
-use certificate_trees::{Authority, CertificateSpec, KeyType, Tree};
+use crate::server::{self, RealServer};
 use kong_pg_client::conf::KongConf;
 use kong_pg_client::{ConnectionRole, Kong, Profile, Settings, Stack};
-use kong_pg_tls::runfolder::RunFolder;
-use kong_pg_tls::session::RuntimeRequest;
-use postgres_tls_server::{Configuration, File, Lease, Pool};
 use rstest::rstest;
 
 const HBA: [&str; 2] = ["# who may come in", "hostssl all all all cert"];
 
 /// Certificates in a place: two roots, the server's, and one of a client.
 fn certificates(place: &Place) {
-    let spec = |subject: &str, issuer: Option<&str>| CertificateSpec {
-        subject: Some(subject.into()),
-        issuer: issuer.map(str::to_owned),
-        key: Some(KeyType::EcdsaP256),
-        ca: Some(issuer.is_none()),
-        ..CertificateSpec::default()
-    };
-    let certificates = [
-        ("root", spec("/O=Acme/CN=Acme Root", None)),
-        ("foreign", spec("/CN=Other Root", None)),
-        ("server", spec("/CN=db", Some("root"))),
-        ("client", spec("/CN=kong-of-acme", Some("root"))),
-    ]
-    .map(|(name, spec)| (name.to_owned(), spec));
-    let tree = Tree { certificates: BTreeMap::from(certificates), ..Tree::default() };
-    let authority = Authority::new(std::env::temp_dir());
-    for name in tree.files() {
-        let path = place.path().join(&name);
-        std::fs::write(&path, authority.file(&tree, &name).expect("a certificate")).expect("a file");
-        std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).expect("a mode");
-    }
+    let root = Some("root");
+    let tree = server::tree(&[
+        ("root", "/O=Acme/CN=Acme Root", None),
+        ("foreign", "/CN=Other Root", None),
+        ("server", "/CN=db", root),
+        ("client", "/CN=kong-of-acme", root),
+    ]);
+    server::write(&tree, place);
 }
 
 fn write(place: &Place, name: &str, text: &str) {
@@ -60,47 +39,25 @@ fn set_up(place: &Place, trusted: &str, user: &str) -> String {
     conf
 }
 
-async fn server(place: &Place) -> (Arc<RunFolder>, Arc<Pool>, Lease) {
-    let choice = runs_on().runtime.parse().expect("a runtime");
-    let request = RuntimeRequest { choice, ..RuntimeRequest::default() };
-    let folder = Arc::new(RunFolder::create().expect("a folder"));
-    let chosen = request.find(&[], &folder).await.expect("something to run servers with");
-    let major = runs_on().postgres.parse().expect("a major");
-    let pool = Pool::new(chosen.runtime, 1, kong_pg_tls::roles::statements());
-    let file = |name: &str| File::of_database_user(std::fs::read(place.path().join(name)).expect("a file"));
-    let configuration = Configuration {
-        conf: vec![("ssl".into(), "on".into()), ("ssl_ca_file".into(), "root.crt".into())],
-        hba: HBA.map(str::to_owned).to_vec(),
-        files: ["server.crt", "server.key", "root.crt"].map(|name| (name.to_owned(), file(name))).into(),
-        ..Configuration::default()
-    };
-    let mut lease = pool.lease(major, &configuration).await.expect("a server");
-    if !lease.server().has(&configuration) {
-        lease.server().reload(&configuration).await.expect("a reload");
-    }
-    (folder, pool, lease)
-}
-
 /// What both sides of the set-up say, on either of Kong's stacks.
 async fn texts(place: &Place, conf: &str) -> Vec<String> {
-    let (_folder, pool, mut lease) = server(place).await;
-    let (host, port) = lease.server().address();
+    let mut server = RealServer::start(&server::with_certificates_of(place, &HBA)).await;
+    let (host, port) = server.lease.server().address();
     let (conf, profile, mut texts) = (KongConf::read(conf), Profile::newest(), Vec::new());
     for &stack in Stack::ALL {
         let prefix = tempfile::tempdir().expect("a folder");
         let address = (host.as_str(), port);
         let settings = Settings::read(&conf, &profile, ConnectionRole::Main, address, prefix.path().to_owned());
         let kong = Kong::start(settings.expect("settings"), profile.clone(), stack).expect("a start");
-        let mark = lease.server().mark();
+        let mark = server.lease.server().mark();
         let refusal = kong.connect().await.result.err().expect("a refusal");
         texts.push(refusal.text);
-        let logged = lease.server().observed(mark, 1, &[]).await.expect("a log").relevant_lines;
+        let logged = server.lease.server().observed(mark, 1, &[]).await.expect("a log").relevant_lines;
         // A scenario names the folder so, which PostgreSQL shows since 16.
-        let data = lease.server().data_directory();
+        let data = server.lease.server().data_directory();
         texts.extend(logged.into_iter().map(|line| line.replace(&*data, "{datadir}")));
     }
-    drop(lease);
-    pool.close().await;
+    server.close().await;
     texts
 }
 

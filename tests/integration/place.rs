@@ -10,6 +10,17 @@ use tempfile::TempDir;
 
 use crate::runs_on::{RunsOn, runs_on};
 
+/// A scenario of one case, which is as expected.
+pub(crate) const GOOD: &str = "\
+title: a scenario
+pki: root-only
+postgres: { conf: { ssl: on }, hba: [hostssl all all all trust] }
+kong: { pg_ssl: on, pg_ssl_required: on, pg_ssl_verify: on, pg_ssl_version: tlsv1_3, lua_ssl_trusted_certificate: root.crt }
+cases:
+  - name: a case
+    expect: { connects: { tls: TLSv1.3 } }
+";
+
 /// A folder for everything that a run of the program makes.
 pub(crate) struct Place(TempDir);
 

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::place::{Place, ProgramOutput, kill};
+use crate::place::{GOOD, Place, ProgramOutput, kill};
 use crate::runs_on::{RunsOn, runs_on};
 use kong_pg_tls::judge::Verdict;
 use kong_pg_tls::record::Results;
@@ -21,16 +21,6 @@ fn scenarios(place: &Place, name: &str, text: &str) -> String {
     std::fs::write(folder.join(name), text).expect("a file");
     folder.to_string_lossy().into_owned()
 }
-
-const GOOD: &str = "\
-title: a scenario
-pki: root-only
-postgres: { conf: { ssl: on }, hba: [hostssl all all all trust] }
-kong: { pg_ssl: on, pg_ssl_required: on, pg_ssl_verify: on, pg_ssl_version: tlsv1_3, lua_ssl_trusted_certificate: root.crt }
-cases:
-  - name: a case
-    expect: { connects: { tls: TLSv1.3 } }
-";
 
 #[test]
 fn a_cell_that_is_as_expected_ends_with_success_and_leaves_nothing() {

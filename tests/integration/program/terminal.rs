@@ -2,14 +2,14 @@
 
 use rstest::rstest;
 
-use crate::place::{Place, ProgramOutput};
+use crate::place::{GOOD, Place, ProgramOutput};
 
 /// Two scenarios, each with a cell for each stack; those of the second fail.
 fn scenarios(place: &Place) {
     let folder = place.path().join("scenarios");
     std::fs::create_dir(&folder).expect("a folder");
-    std::fs::write(folder.join("a.yaml"), super::GOOD).expect("a file");
-    std::fs::write(folder.join("b.yaml"), super::GOOD.replace("tls: TLSv1.3", "tls: TLSv1.2")).expect("a file");
+    std::fs::write(folder.join("a.yaml"), GOOD).expect("a file");
+    std::fs::write(folder.join("b.yaml"), GOOD.replace("tls: TLSv1.3", "tls: TLSv1.2")).expect("a file");
 }
 
 fn run(options: &[&str]) -> ProgramOutput {
