@@ -90,6 +90,8 @@ impl CellError {
             | Self::Relay(RelayError::NotInstalled { .. })
             | Self::Client(ClientError::Blocked(_)) => Verdict::Blocked,
             Self::Client(ClientError::Fault(_)) => Verdict::Fail,
+            // A server that hangs does so whether a client or the harness waits for it.
+            Self::Server(RuntimeError::Timeout { .. }) => Verdict::Timeout,
             Self::Server(_)
             | Self::Certificates(_)
             | Self::Relay(_)
@@ -106,6 +108,8 @@ impl CellError {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -118,5 +122,13 @@ mod tests {
         assert_eq!(CellError::from(PkiError::Unknown("a".into())).verdict(), Verdict::EnvironmentError);
         let wrong = CellError::WrongMajor { wanted: Major(19), version: "18.6".into() };
         assert_eq!(wrong.verdict(), Verdict::EnvironmentError);
+    }
+
+    #[test]
+    fn a_server_that_hangs_is_a_timeout() {
+        let hangs = RuntimeError::Timeout { action: "reload the configuration", limit: Duration::from_secs(10) };
+        assert_eq!(CellError::from(hangs).verdict(), Verdict::Timeout);
+        let dead = RuntimeError::Disturbed("terminated by signal 9".into());
+        assert_eq!(CellError::from(dead).verdict(), Verdict::EnvironmentError);
     }
 }
