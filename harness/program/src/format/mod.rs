@@ -28,5 +28,5 @@ pub use points::{At, Points};
 pub use proxy::Proxy;
 pub use relay::{Relay, RelaySettings};
 pub use scenario::{AppliesTo, Axes, Case, ClaimUse, Except, Point, Postgres, Rule, Scenario, Setup, Step, Url};
-pub use setting::{KongSettings, PostgresSettings, Settings};
+pub use setting::{KongSettings, PostgresSettings, Setting, Settings};
 pub use texts::{Text, TextsFile, Wording};

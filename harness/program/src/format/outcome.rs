@@ -68,7 +68,7 @@ pub struct SpelledOutcome {
 pub type Arguments = IndexMap<String, Argument>;
 
 /// The value of an argument: text, in which placeholders may stand, or a number.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Argument {
     /// A text.

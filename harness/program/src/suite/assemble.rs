@@ -164,7 +164,7 @@ pub(super) fn shared(library: &Library, releases: Releases) -> Result<Shared, Ve
             if !problems.is_empty() {
                 return Err(problems.into_iter().map(|problem| library.claims.fault(problem)).collect());
             }
-            let (texts, mut outcomes) = (Texts(texts.texts), Outcomes(outcomes.outcomes));
+            let (texts, mut outcomes) = (Texts(texts.texts), Outcomes::new(outcomes.outcomes));
             if library.is_of_folder && !library.has_outcomes {
                 outcomes.accept_any_connection();
             }

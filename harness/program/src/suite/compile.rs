@@ -1,5 +1,7 @@
 //! From a scenario file to its cases: each case at each point of the axes, with what must happen there.
 
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::case::{Blank, Case, Change, Only, Step};
@@ -35,14 +37,19 @@ pub(super) fn compile(
     scenario: &ScenarioFile,
     shared: &Shared,
 ) -> Result<Vec<Arc<Case>>, Vec<Fault>> {
-    let mut cases = Vec::<Arc<Case>>::new();
+    let mut cases = Vec::new();
+    let mut ids = HashSet::new();
     let mut problems = names::check_scenario(scenario, &shared.claims, &shared.releases);
+    let layers = Layers::of(scenario);
     for (index, case) in scenario.cases.iter().enumerate() {
         let here = vec![key("cases"), Segment::Index(index)];
         let place = format!("{}:{}", source.path.display(), source.locate(&here).line);
-        let mut compiler = Compiler { id, source, place, scenario, case, shared, here, problems: Vec::new() };
+        let own = Rc::new(Layer::new(here.clone(), &case.setup));
+        let layers = &layers;
+        let mut compiler =
+            Compiler { id, source, place, scenario, case, shared, layers, own, here, problems: Vec::new() };
         for case in compiler.cases() {
-            if cases.iter().any(|earlier| earlier.id == case.id) {
+            if !ids.insert(case.id.clone()) {
                 let message = format!("two cases of this scenario have the id `{}`", case.id);
                 compiler.problem(Problem::value(vec![key("name")], message, "give one of them another name"));
             }
@@ -57,6 +64,24 @@ pub(super) fn compile(
     }
 }
 
+/// What the cases of a scenario are put on top of.
+struct Layers<'a> {
+    scenario: Rc<Layer<'a>>,
+    /// By axis, and name.
+    points: HashMap<(&'a str, &'a str), Rc<Layer<'a>>>,
+}
+
+impl<'a> Layers<'a> {
+    fn of(scenario: &'a ScenarioFile) -> Self {
+        let points = scenario.axes.iter().flat_map(|(axis, points)| points.iter().map(move |point| (axis, point)));
+        let layers = points.map(|(axis, (name, point))| {
+            let path = vec![key("axes"), key(axis), key(name)];
+            ((axis.as_str(), name.as_str()), Rc::new(Layer::new(path, &point.setup)))
+        });
+        Self { points: layers.collect(), scenario: Rc::new(Layer::new(Vec::new(), &scenario.setup)) }
+    }
+}
+
 /// Compiles one case of the file.
 struct Compiler<'a> {
     id: &'a str,
@@ -65,6 +90,9 @@ struct Compiler<'a> {
     scenario: &'a ScenarioFile,
     case: &'a CaseFile,
     shared: &'a Shared,
+    layers: &'a Layers<'a>,
+    /// The case's own.
+    own: Rc<Layer<'a>>,
     /// The path to the case.
     here: Vec<Segment>,
     /// What is wrong, with paths from the root of the file.
@@ -201,10 +229,10 @@ impl<'a> Compiler<'a> {
     }
 
     fn steps(&mut self, point: &Point<'_>, expects: &Expects<'_>) -> Option<Vec<Step>> {
-        let (scenario, case) = (self.scenario, self.case);
-        let mut layers = vec![Layer { path: Vec::new(), setup: &scenario.setup }];
-        layers.extend(self.points(point).map(|(path, point)| Layer { path, setup: &point.setup }));
-        layers.push(Layer { path: self.here.clone(), setup: &case.setup });
+        let case = self.case;
+        let of_points = point.iter().filter_map(|point| self.layers.points.get(point));
+        let mut layers: Vec<_> =
+            [&self.layers.scenario].into_iter().chain(of_points).chain([&self.own]).cloned().collect();
         let tls = self.points(point).rev().find_map(|(_, point)| point.tls);
         let situation = self.situation(&layers)?;
         let expect = match expects {
@@ -255,7 +283,7 @@ impl<'a> Compiler<'a> {
         number: usize,
         step: &'a StepFile,
         tls: Option<TlsVersion>,
-        layers: &mut Vec<Layer<'a>>,
+        layers: &mut Vec<Rc<Layer<'a>>>,
     ) -> Option<Step> {
         let inside = [key("then"), Segment::Index(number)];
         let path = |name: &str| [&self.here[..], &inside[..], &[key(name)]].concat();
@@ -275,7 +303,7 @@ impl<'a> Compiler<'a> {
             return None;
         };
         let mut with = layers.clone();
-        with.push(Layer { path: path(name), setup });
+        with.push(Rc::new(Layer::new(path(name), setup)));
         let (log_path, expect_path) = (path("postgres"), path("expect"));
         let situation = self.situation(&with)?;
         if !change.is_of_read_only_connection() {
@@ -299,7 +327,7 @@ impl<'a> Compiler<'a> {
         self.shared.is_of_folder.then(|| Blank { file: self.source.path.clone(), key })
     }
 
-    fn situation(&mut self, layers: &[Layer<'_>]) -> Option<Situation> {
+    fn situation(&mut self, layers: &[Rc<Layer<'_>>]) -> Option<Situation> {
         let folder = self.source.path.parent().filter(|_| self.shared.is_of_folder);
         situation::merge(&self.shared.trees, folder, layers).map_err(|problems| self.problems.extend(problems)).ok()
     }

@@ -250,7 +250,7 @@ impl Check<'_> {
             }
         };
         self.named = Some((used, depth + 1));
-        let expectation = match &resolved {
+        let expectation = match &*resolved {
             Resolved::Same(expect) => self.expect(expect, path),
             Resolved::Newest { tls_1_2, tls_1_3 } => {
                 let versions = self.expect(tls_1_2, path).zip(self.expect(tls_1_3, path));

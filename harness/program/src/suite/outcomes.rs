@@ -1,18 +1,28 @@
 //! The outcomes of `outcomes.yaml`: a name with arguments to what must happen.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use indexmap::IndexMap;
 use serde_json::Value;
 use thiserror::Error;
 
 use super::arguments::{ArgumentError, bind};
 use super::template::{TemplateError, substitute};
-use crate::format::{Arguments, Expect, NamedOutcome, Outcome};
+use crate::format::{Argument, Arguments, Expect, NamedOutcome, Outcome};
 use crate::load::some_of;
 use crate::vocabulary::TlsVersion;
 
 /// The outcomes of a suite.
 #[derive(Debug, Default)]
-pub(super) struct Outcomes(pub(super) IndexMap<String, NamedOutcome>);
+pub(super) struct Outcomes {
+    named: IndexMap<String, NamedOutcome>,
+    /// What has been resolved before: thousands of cases share a few hundred.
+    resolved: Mutex<HashMap<Use, Arc<Resolved>>>,
+}
+
+/// A name, its arguments, and the TLS version of the point.
+type Use = (String, Vec<(String, Argument)>, Option<TlsVersion>);
 
 /// The argument that says in which TLS version both stacks speak.
 const TLS: &str = "tls";
@@ -54,6 +64,7 @@ impl OutcomeError {
 }
 
 /// What an outcome is in the TLS versions that the two stacks speak.
+#[derive(Debug)]
 pub(super) enum Resolved {
     /// The same in any, or in the one that was asked for.
     Same(Expect),
@@ -62,14 +73,46 @@ pub(super) enum Resolved {
 }
 
 impl Outcomes {
+    pub(super) fn new(named: IndexMap<String, NamedOutcome>) -> Self {
+        Self { named, resolved: Mutex::default() }
+    }
+
+    /// As they are in `outcomes.yaml`.
+    pub(super) fn named(&self) -> &IndexMap<String, NamedOutcome> {
+        &self.named
+    }
+
+    /// Puts an outcome in the place of the one of this name, which is returned.
+    pub(super) fn replace(&mut self, name: &str, outcome: NamedOutcome) -> Option<NamedOutcome> {
+        self.resolved = Mutex::default();
+        self.named.insert(name.to_owned(), outcome)
+    }
+
     /// What a name with its arguments stands for, where `tls` is the version that both stacks speak, if it is one.
     pub(super) fn resolve(
         &self,
         name: &str,
         arguments: &Arguments,
         tls: Option<TlsVersion>,
+    ) -> Result<Arc<Resolved>, OutcomeError> {
+        let given = arguments.iter().map(|(name, value)| (name.clone(), value.clone()));
+        let key = (name.to_owned(), given.collect(), tls);
+        let resolved = || self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = resolved().get(&key) {
+            return Ok(known.clone());
+        }
+        let new = Arc::new(self.resolve_anew(name, arguments, tls)?);
+        resolved().insert(key, new.clone());
+        Ok(new)
+    }
+
+    fn resolve_anew(
+        &self,
+        name: &str,
+        arguments: &Arguments,
+        tls: Option<TlsVersion>,
     ) -> Result<Resolved, OutcomeError> {
-        let outcome = self.0.get(name).ok_or_else(|| self.unknown(name))?;
+        let outcome = self.named.get(name).ok_or_else(|| self.unknown(name))?;
         let depends_on_tls = outcome.arguments.iter().any(|argument| argument == TLS);
         let tls = arguments.get(TLS).map(ToString::to_string).or_else(|| tls.map(|tls| tls.as_str().to_owned()));
         let at = |version: &str| at_version(name, outcome, arguments, version);
@@ -92,7 +135,7 @@ impl Outcomes {
             expect: Some(serde_json::json!({ "connects": {} })),
             in_version: IndexMap::new(),
         };
-        self.0.insert("connects".into(), any);
+        self.replace("connects", any);
     }
 
     /// When what is expected happens, and why: of each outcome that is named, what it says about itself.
@@ -110,14 +153,15 @@ impl Outcomes {
                 }
             }
         }
-        let mut about: Vec<_> = names.into_iter().filter_map(|name| Some(self.0.get(name)?.about.clone())).collect();
+        let mut about: Vec<_> =
+            names.into_iter().filter_map(|name| Some(self.named.get(name)?.about.clone())).collect();
         about.dedup();
         about
     }
 
     fn unknown(&self, name: &str) -> OutcomeError {
         let forms = ["connects", "refused", "hangs", "luasec", "cosocket", "oss"].map(str::to_owned);
-        let known: Vec<_> = forms.into_iter().chain(self.0.keys().cloned()).collect();
+        let known: Vec<_> = forms.into_iter().chain(self.named.keys().cloned()).collect();
         OutcomeError::Unknown { name: name.to_owned(), help: some_of(name, &known, "outcomes.yaml has all") }
     }
 }

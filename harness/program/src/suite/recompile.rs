@@ -64,7 +64,7 @@ impl Recompiler {
     /// The outcomes of `outcomes.yaml`.
     #[must_use]
     pub fn outcomes(&self) -> &IndexMap<String, NamedOutcome> {
-        &self.shared.outcomes.0
+        self.shared.outcomes.named()
     }
 
     /// The releases of Kong that cases may name.
@@ -87,11 +87,11 @@ impl Recompiler {
     /// Everything that is wrong in them then.
     pub fn cases_with(&mut self, name: &str, outcome: NamedOutcome) -> Result<Vec<Arc<Case>>, Vec<Fault>> {
         let names = self.leading_to(name);
-        let before = self.shared.outcomes.0.insert(name.to_owned(), outcome);
+        let before = self.shared.outcomes.replace(name, outcome);
         let using = self.files.iter().filter(|file| names.iter().any(|name| file.text.contains(name.as_str())));
         let cases = compiled(using, &self.shared);
         if let Some(before) = before {
-            self.shared.outcomes.0.insert(name.to_owned(), before);
+            self.shared.outcomes.replace(name, before);
         }
         cases
     }

@@ -35,7 +35,7 @@ pub(super) fn relay(program: RelayProgram, settings: &Settings) -> Vec<Problem> 
 }
 
 /// Whether postgresql.conf has a setting that may need a restart: all that are not about TLS and logins may.
-pub(super) fn needs_restart<'k>(mut names: impl Iterator<Item = &'k String>) -> bool {
+pub(super) fn needs_restart<'k>(mut names: impl Iterator<Item = &'k &'k str>) -> bool {
     names.any(|name| !POSTGRES_KEYS.iter().any(|(known, _)| known == name))
 }
 

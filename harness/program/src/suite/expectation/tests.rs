@@ -8,7 +8,7 @@ fn checked(expect: Value, outcomes: Value) -> Result<Expectation, Vec<Problem>> 
     let outcomes: IndexMap<String, NamedOutcome> = serde_json::from_value(outcomes).expect("outcomes");
     let expect: Expect = serde_json::from_value(expect).expect("an expectation");
     let vocabulary =
-        Vocabulary { texts: &Texts::default(), outcomes: &Outcomes(outcomes), tree: &Tree::default(), tls: None };
+        Vocabulary { texts: &Texts::default(), outcomes: &Outcomes::new(outcomes), tree: &Tree::default(), tls: None };
     check(&expect, vocabulary)
 }
 

@@ -6,7 +6,7 @@ use super::*;
 fn merged(scenario: Value, case: Value) -> Result<Situation, Vec<Problem>> {
     let setups: Vec<Setup> = [scenario, case].map(|setup| serde_json::from_value(setup).expect("a setup")).into();
     let paths = [Vec::new(), vec![key("cases"), Segment::Index(0)]];
-    let layers: Vec<_> = setups.iter().zip(paths).map(|(setup, path)| Layer { path, setup }).collect();
+    let layers: Vec<_> = setups.iter().zip(paths).map(|(setup, path)| Rc::new(Layer::new(path, setup))).collect();
     merge(&Trees::default(), None, &layers)
 }
 
