@@ -13,6 +13,7 @@ use indexmap::IndexMap;
 use kong_pg_tls::judge::Verdict;
 use kong_pg_tls::plan::Cell;
 use kong_pg_tls::report::{Screen, write_cell};
+use kong_pg_tls::run::in_order_for;
 use kong_pg_tls::session::{Options, Session, SessionError};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,9 @@ pub(crate) fn main(program: &str, collect: Collect) -> ExitCode {
     if let Some(order) = broker::Order::from_arguments() {
         return broker::serve(&order, collect);
     }
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // As many as a run works on at once: they wait half the time.
+    arguments.test_threads.get_or_insert(Options::default().limits.jobs() as usize);
     if let Some(test) = client::NextestTest::from_environment(&arguments, program) {
         return test.run(&arguments);
     }
@@ -84,9 +87,8 @@ impl Tests {
         // As many servers as nextest runs tests.
         options.limits.jobs = std::env::var("NEXTEST_TEST_THREADS").ok().and_then(|threads| threads.parse().ok());
         let session = Arc::new(self.runtime.block_on(Session::open(&options))?);
-        let cells =
-            session.cells.iter().map(|cell| (cell.id.clone(), Test::Cell(cell.clone().into(), session.clone())));
-        self.by_name.extend(cells);
+        let cells = in_order_for(options.limits.jobs(), session.cells.clone());
+        self.by_name.extend(cells.into_iter().map(|cell| (cell.id.clone(), Test::Cell(cell.into(), session.clone()))));
         self.sessions.push(session);
         Ok(())
     }

@@ -172,6 +172,27 @@ fn waits(case: &Case) -> bool {
     case.steps.iter().any(|step| step.situation.relay.is_some() || step.situation.kong.proxy.is_some())
 }
 
+/// The cells in an order in which as many workers have seldom to put another configuration in force: each finds a group of its
+/// own.
+#[must_use]
+pub fn in_order_for(workers: u32, cells: Vec<Cell>) -> Vec<Cell> {
+    let mut groups = VecDeque::from(groups(cells));
+    let mut ordered = Vec::new();
+    let mut running: Vec<_> = groups.drain(..groups.len().min(workers as usize)).map(Vec::into_iter).collect();
+    while !running.is_empty() {
+        running.retain_mut(|group| {
+            let cell = group.next().or_else(|| {
+                *group = groups.pop_front()?.into_iter();
+                group.next()
+            });
+            let found = cell.is_some();
+            ordered.extend(cell);
+            found
+        });
+    }
+    ordered
+}
+
 /// Cells that share a major and a server's configuration, which is then put in force once for all of them.
 fn groups(cells: Vec<Cell>) -> Vec<Vec<Cell>> {
     let cases: Vec<_> = cells.iter().map(|cell| cell.case.clone()).collect();
@@ -215,6 +236,20 @@ mod tests {
     }
 
     /// Of two cases with one configuration of the server and one between them with another.
+    #[test]
+    fn each_of_two_workers_has_a_group_of_its_own() {
+        let cells = cells(
+            "\
+- { name: one, postgres: { hba: [host all all all trust] }, expect: { connects: { tls: off } } }
+- { name: same, postgres: { hba: [host all all all trust] }, expect: { connects: { tls: off } } }
+- { name: other, postgres: { hba: [host all all all reject] }, expect: { connects: { tls: off } } }
+",
+        );
+        let of_15 = cells.into_iter().filter(|cell| cell.major == Major(15) && cell.stack == Stack::Luasec);
+        let ordered = in_order_for(2, of_15.collect());
+        assert_eq!(ordered.iter().map(|cell| cell.case.name.as_str()).collect::<Vec<_>>(), ["one", "other", "same"]);
+    }
+
     #[test]
     fn cells_that_share_a_servers_configuration_are_run_together() {
         let cells = cells(
