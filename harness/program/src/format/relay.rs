@@ -21,6 +21,8 @@ pub enum Relay {
     Haproxy(RelaySettings),
     /// Settings of pgpool.conf, of which Pgpool-II ignores unknown ones; `pool_hba` names `pool_hba.conf`.
     Pgpool(RelaySettings),
+    /// Settings of odyssey.conf, each after its section, which is `listen`, `storage` or `user`, and a dot.
+    Odyssey(RelaySettings),
 }
 
 /// Settings of the program.
@@ -46,6 +48,7 @@ impl Relay {
             Self::Stunnel(_) => RelayProgram::Stunnel,
             Self::Haproxy(_) => RelayProgram::Haproxy,
             Self::Pgpool(_) => RelayProgram::Pgpool,
+            Self::Odyssey(_) => RelayProgram::Odyssey,
         }
     }
 
@@ -53,9 +56,11 @@ impl Relay {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         match self {
-            Self::Pgbouncer(settings) | Self::Stunnel(settings) | Self::Haproxy(settings) | Self::Pgpool(settings) => {
-                &settings.0
-            }
+            Self::Pgbouncer(settings)
+            | Self::Stunnel(settings)
+            | Self::Haproxy(settings)
+            | Self::Pgpool(settings)
+            | Self::Odyssey(settings) => &settings.0,
         }
     }
 }

@@ -29,6 +29,7 @@ pub(super) fn command(program: RelayProgram) -> (&'static str, &'static [&'stati
             let files = &["-n", "-D", "-f", "pgpool.conf", "-a", "pool_hba.conf", "-F", "pcp.conf", "-k", "pgpoolkey"];
             ("pgpool.conf", files)
         }
+        RelayProgram::Odyssey => ("odyssey.conf", &["odyssey.conf"]),
     }
 }
 
@@ -39,13 +40,14 @@ pub(super) fn ready(program: RelayProgram) -> Option<&'static str> {
         RelayProgram::Stunnel => Some(": Accepting new connections"),
         RelayProgram::Haproxy => None,
         RelayProgram::Pgpool => Some("pgpool-II successfully started"),
+        RelayProgram::Odyssey => Some("(server) listening on "),
     }
 }
 
 /// The signal that ends a program in order: PgBouncer says goodbye to the server.
 pub(super) fn end(program: RelayProgram) -> Signal {
     match program {
-        RelayProgram::Pgbouncer | RelayProgram::Pgpool => Signal::INT,
+        RelayProgram::Pgbouncer | RelayProgram::Pgpool | RelayProgram::Odyssey => Signal::INT,
         RelayProgram::Stunnel | RelayProgram::Haproxy => Signal::TERM,
     }
 }
@@ -53,7 +55,9 @@ pub(super) fn end(program: RelayProgram) -> Signal {
 /// The signal that ends a program which nobody waits for, and its name for setpriv.
 pub(super) fn abandon(program: RelayProgram) -> (Signal, &'static str) {
     match program {
-        RelayProgram::Pgbouncer | RelayProgram::Stunnel | RelayProgram::Haproxy => (Signal::KILL, "KILL"),
+        RelayProgram::Pgbouncer | RelayProgram::Stunnel | RelayProgram::Haproxy | RelayProgram::Odyssey => {
+            (Signal::KILL, "KILL")
+        }
         // Its other processes and its shared memory would outlive the first process.
         RelayProgram::Pgpool => (Signal::INT, "INT"),
     }
@@ -98,9 +102,10 @@ pub(super) fn text(configured: &Configured, port: u16, (host, server_port): &(St
             " = '",
             "'",
         ),
+        RelayProgram::Odyssey => return odyssey(settings, port, host, *server_port),
     };
     let is_elsewhere = |key: &str| match program {
-        RelayProgram::Pgbouncer | RelayProgram::Stunnel => false,
+        RelayProgram::Pgbouncer | RelayProgram::Stunnel | RelayProgram::Odyssey => false,
         RelayProgram::Haproxy => key == "server",
         RelayProgram::Pgpool => key == "pool_hba",
     };
@@ -112,4 +117,25 @@ pub(super) fn text(configured: &Configured, port: u16, (host, server_port): &(St
         let _ = writeln!(text, "server postgres {host}:{server_port} {parameters}");
     }
     text
+}
+
+/// odyssey.conf, in which settings are in sections: that of what it listens on, of the server, and of every user.
+fn odyssey(settings: &[(String, String)], port: u16, host: &str, server_port: u16) -> String {
+    let of = |section: &str| {
+        let own =
+            settings.iter().filter_map(|(key, value)| Some((key.strip_prefix(section)?.strip_prefix('.')?, value)));
+        own.fold(String::new(), |mut text, (key, value)| {
+            // Only texts are in quotation marks.
+            let is_word = matches!(value.as_str(), "yes" | "no") || value.parse::<u64>().is_ok();
+            let _ = if is_word { writeln!(text, "  {key} {value}") } else { writeln!(text, "  {key} \"{value}\"") };
+            text
+        })
+    };
+    let (listen, storage, user) = (of("listen"), of("storage"), of("user"));
+    format!(
+        "daemonize no\nlog_to_stdout yes\nlog_stats no\nlog_format \"%l [%i %s] (%c) %m\\n\"\n\n\
+         listen {{\n  host \"127.0.0.1\"\n  port {port}\n{listen}}}\n\n\
+         storage \"server\" {{\n  type \"remote\"\n  host \"{host}\"\n  port {server_port}\n{storage}}}\n\n\
+         database default {{\nuser default {{\n  storage \"server\"\n{user}}}\n}}\n"
+    )
 }

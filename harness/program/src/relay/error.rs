@@ -15,6 +15,14 @@ pub enum RelayError {
         /// The name of the executable.
         program: String,
     },
+    /// It is not there, and few distributions have it.
+    #[error("{program} is not installed here; `{fetched_by}` fetches Debian's")]
+    NotFetched {
+        /// The program.
+        program: RelayProgram,
+        /// The command that fetches it.
+        fetched_by: &'static str,
+    },
     /// It has no user to run as.
     #[error(transparent)]
     User(#[from] RuntimeError),

@@ -23,9 +23,21 @@ static PGPOOL: LazyLock<Regex> = LazyLock::new(|| {
     let line = r"^\S+ \S+: (?<process>.+?) pid \d+: (?<level>[A-Z]+):  (?<what>.*)$";
     Regex::new(line).expect("a regular expression")
 });
-/// A port, and a line of OpenSSL's source, which is another in every release.
-static NUMBERS: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"(?<address>\b127\.0\.0\.1):\d+|\.\./\S+\.c:\d+: ").expect("a regular expression"));
+/// `error [c56124113b63e sec4d2c159d12] (tls) handshake error: ...` of the connection of a client, of one with the server, or
+/// of both.
+static ODYSSEY: LazyLock<Regex> = LazyLock::new(|| {
+    let line = r"^(?<level>[a-z]+) \[(?<client>none|c[0-9a-f]+) (?<server>none|s[0-9a-f]+)\] (?<what>\(.*)$";
+    Regex::new(line).expect("a regular expression")
+});
+/// What Odyssey names a connection, in its log and in its messages: `FATAL: odyssey: c56124113b63e: ...`.
+static ODYSSEY_NAME: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?<before>odyssey: )c[0-9a-f]{8,}: | s[0-9a-f]{8,}\b").expect("a regular expression")
+});
+/// A port, a line of OpenSSL's source, which is another in every release, and what Odyssey measures.
+static NUMBERS: LazyLock<Regex> = LazyLock::new(|| {
+    let numbers = r"(?<address>\b127\.0\.0\.1):\d+|\.\./\S+\.c:\d+: |, login time \d+ us$";
+    Regex::new(numbers).expect("a regular expression")
+});
 
 /// What PgBouncer logs of a handshake, of Kong's connection or its own.
 const HANDSHAKE_ERROR: &str = " WARNING TLS handshake error: ";
@@ -92,6 +104,15 @@ const PGPOOL_ROUTINE: [&str; 19] = [
     "failed while reading startup packet",
     "incorrect packet length (",
 ];
+/// What Odyssey logs of every connection.
+const ODYSSEY_ROUTINE: [&str; 6] = [
+    "(startup) new client connection",
+    "(startup) route ",
+    "(setup) new server connection",
+    "(setup) login time: ",
+    "(setup) client connection from ",
+    "(main) client disconnected",
+];
 /// The processes of Pgpool-II that have no connections.
 const PGPOOL_OTHERS: [&str; 4] = ["main", "pcp_main", "sr_check_worker", "health_check"];
 
@@ -104,6 +125,10 @@ pub(super) fn ends_connection(program: RelayProgram, line: &str) -> bool {
         RelayProgram::Stunnel => line.contains("]: Connection closed") || line.contains("]: Connection reset"),
         RelayProgram::Haproxy => line.starts_with("from "),
         RelayProgram::Pgpool => line.contains(" LOG:  frontend disconnection: "),
+        // Of a client that it does not let in, it says nothing more.
+        RelayProgram::Odyssey => {
+            line.contains("(main) client disconnected") || line.ends_with("(tls) required, closing")
+        }
     }
 }
 
@@ -135,5 +160,17 @@ pub(super) fn relevant(program: RelayProgram, line: &str) -> Option<String> {
             let is_other = PGPOOL_OTHERS.contains(&&parts["process"]);
             (!is_other && !is_routine(what, &PGPOOL_ROUTINE)).then(|| format!("{level}:  {what}"))
         }
+        RelayProgram::Odyssey => {
+            let parts = ODYSSEY.captures(line)?;
+            let (level, what) = (&parts["level"], &parts["what"]);
+            let is_of_connection = &parts["client"] != "none" || &parts["server"] != "none";
+            let text = || format!("{level} {}", without_names(&NUMBERS.replace_all(what, "$address")));
+            (is_of_connection && !is_routine(what, &ODYSSEY_ROUTINE)).then(text)
+        }
     }
+}
+
+/// A message of a program without the names that it gives to connections, which are random.
+pub(super) fn without_names(text: &str) -> String {
+    ODYSSEY_NAME.replace_all(text, "$before").into_owned()
 }

@@ -1,4 +1,5 @@
-//! Real programs between Kong and the server: PgBouncer, stunnel, HAProxy and Pgpool-II, as they are installed here.
+//! Real programs between Kong and the server: PgBouncer, stunnel, HAProxy, Pgpool-II and Odyssey, as they are
+//! installed here.
 //!
 //! Each listens on the loopback interface, for one cell, and ends with it. Its own log proves what it had with Kong:
 //! `pg_stat_ssl` shows only what it has with the server.
@@ -90,6 +91,12 @@ impl Relay {
     #[must_use]
     pub fn traced(&self) -> Traced {
         Trace::of_folder(self.folder.path().to_owned()).from_the_start(self.process.id())
+    }
+
+    /// What Kong says of a refusal, without the names that the program gives to connections, which are random.
+    #[must_use]
+    pub fn without_names(&self, text: String) -> String {
+        if self.program == RelayProgram::Odyssey { lines::without_names(&text) } else { text }
     }
 
     /// Ends it once it has noticed the end of that many connections of Kong's. Returns what it has logged of them, but

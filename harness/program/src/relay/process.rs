@@ -23,8 +23,10 @@ const FOLDERS: [&str; 3] = ["/usr/sbin", "/usr/local/sbin", "/usr/bin"];
 
 /// The executable of a program.
 pub(super) fn installed(program: RelayProgram) -> Result<PathBuf, RelayError> {
-    let program: &str = program.into();
-    find(program).ok_or_else(|| RelayError::NotInstalled { program: program.to_owned() })
+    find(program.into()).ok_or_else(|| match program.fetched_by() {
+        Some(fetched_by) => RelayError::NotFetched { program, fetched_by },
+        None => RelayError::NotInstalled { program: program.to_string() },
+    })
 }
 
 fn find(program: &str) -> Option<PathBuf> {

@@ -46,6 +46,17 @@ use super::*;
     "2026-11-29 03:33:33.632: main pid 13886: LOG:  shutting down by signal 15",
     None
 )]
+#[case::a_login_that_the_server_refuses(
+    RelayProgram::Odyssey,
+    "error [c56124113b63e sec4d2c159d12] (startup) FATAL 28P01 password authentication failed for user \"kong\"",
+    Some("error (startup) FATAL 28P01 password authentication failed for user \"kong\"")
+)]
+#[case::a_client_of_odyssey(
+    RelayProgram::Odyssey,
+    "info [c56124113b63e none] (startup) new client connection 127.0.0.1:49118",
+    None
+)]
+#[case::odyssey_itself(RelayProgram::Odyssey, "info [none none] (server) listening on 127.0.0.1:7440", None)]
 #[case::forwarded(RelayProgram::Haproxy, "from 127.0.0.1 to kong/postgres", Some("from 127.0.0.1 to kong/postgres"))]
 #[case::a_warning(RelayProgram::Haproxy, "[WARNING]  (19480) : Proxy kong stopped", None)]
 fn a_log_is_read_without_what_differs_from_run_to_run(
@@ -63,6 +74,22 @@ fn haproxy_s_server_has_its_parameters() {
     let configured = Configured { program: RelayProgram::Haproxy, settings, files: BTreeMap::new() };
     let text = config::text(&configured, 1, &("127.0.0.1".to_owned(), 5432));
     assert!(text.ends_with("timeout connect 1s\nserver postgres 127.0.0.1:5432 send-proxy\n"), "{text}");
+}
+
+#[test]
+fn the_settings_of_odyssey_are_in_their_sections() {
+    let settings = [("listen.tls", "require"), ("user.pool_discard", "no"), ("user.password", "12a")];
+    let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
+    let configured = Configured { program: RelayProgram::Odyssey, settings, files: BTreeMap::new() };
+    let text = config::text(&configured, 1, &("127.0.0.1".to_owned(), 5432));
+    assert!(text.contains("  port 1\n  tls \"require\"\n}"), "{text}");
+    assert!(text.contains("  storage \"server\"\n  pool_discard no\n  password \"12a\"\n}"), "{text}");
+}
+
+#[test]
+fn odysseys_messages_lose_the_random_names_of_connections() {
+    let text = "FATAL: odyssey: c56124113b63e: failed to connect to remote server sec4d2c159d12";
+    assert_eq!(lines::without_names(text), "FATAL: odyssey: failed to connect to remote server");
 }
 
 /// Programs run only where they are installed; the suite's cells are `blocked` elsewhere.

@@ -84,7 +84,9 @@ impl CellError {
     /// The verdict on a cell that ends so.
     pub(super) fn verdict(&self) -> Verdict {
         match self {
-            Self::Unsupported(_) | Self::Client(ClientError::Unsupported(_)) => Verdict::Unsupported,
+            Self::Unsupported(_)
+            | Self::Relay(RelayError::NotFetched { .. })
+            | Self::Client(ClientError::Unsupported(_)) => Verdict::Unsupported,
             Self::Blocked(_)
             | Self::Certificates(PkiError::RecipeUnavailable { .. })
             | Self::Relay(RelayError::NotInstalled { .. })

@@ -224,13 +224,16 @@ impl Runner {
             Some(connection) => connection.open.connect_from_pool(&task),
             None => client.connect(&task),
         };
-        let attempt = if let Ok(attempt) = tokio::time::timeout(limit, connecting).await {
+        let mut attempt = if let Ok(attempt) = tokio::time::timeout(limit, connecting).await {
             attempt?
         } else {
             // An emulated or real Kong that hangs has reached the server.
             let connections = cell.client.speaks_as_kong().then_some(1);
             client::Attempt { result: Err(Refusal::hung()), connections, certificate: None }
         };
+        if let (Err(refusal), Some(Between::Relay(relay))) = (&mut attempt.result, &between) {
+            refusal.text = relay.without_names(std::mem::take(&mut refusal.text));
+        }
         let certificate = attempt.certificate.as_deref().map(describe);
         let (mut connection, mut proof) = (None, None);
         let program = context.made.relay.as_ref().map(|relay| relay.program);

@@ -29,6 +29,8 @@ pub enum RelayProgram {
     Haproxy,
     /// A pooler with rules of its own for logins, in a process for each connection.
     Pgpool,
+    /// A pooler that ends TLS, and offers SCRAM with channel binding itself.
+    Odyssey,
 }
 
 impl RelayProgram {
@@ -41,7 +43,13 @@ impl RelayProgram {
     /// Whether it logs in to the server itself, so that the backend process id that Kong receives is not the server's.
     #[must_use]
     pub fn logs_in(self) -> bool {
-        matches!(self, Self::Pgbouncer | Self::Pgpool)
+        matches!(self, Self::Pgbouncer | Self::Pgpool | Self::Odyssey)
+    }
+
+    /// The command that fetches it, where few distributions have it.
+    #[must_use]
+    pub fn fetched_by(self) -> Option<&'static str> {
+        (self == Self::Odyssey).then_some("ci/odyssey")
     }
 
     /// The settings that name files.
@@ -61,6 +69,14 @@ impl RelayProgram {
             Self::Stunnel => &["CAfile", "CRLfile", "cert", "key"],
             Self::Haproxy => &[],
             Self::Pgpool => &["pool_hba", "pool_passwd", "ssl_ca_cert", "ssl_cert", "ssl_crl_file", "ssl_key"],
+            Self::Odyssey => &[
+                "listen.tls_ca_file",
+                "listen.tls_cert_file",
+                "listen.tls_key_file",
+                "storage.tls_ca_file",
+                "storage.tls_cert_file",
+                "storage.tls_key_file",
+            ],
         }
     }
 
@@ -89,6 +105,9 @@ impl RelayProgram {
                 "socket_dir",
                 "work_dir",
             ],
+            Self::Odyssey => {
+                &["listen.host", "listen.port", "storage.host", "storage.port", "storage.type", "user.storage"]
+            }
         }
     }
 }
