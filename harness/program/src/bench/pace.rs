@@ -24,19 +24,19 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// About a minute: Kong alone.
+    /// Half a minute: Kong alone.
     pub const QUICK: Self = Self {
-        handshakes: Duration::from_secs(12),
-        rounds: 3,
-        pairs: 4,
-        queries: 30,
-        crossings: 2,
+        handshakes: Duration::from_secs(5),
+        rounds: 2,
+        pairs: 3,
+        queries: 20,
+        crossings: 1,
         clients: &[ClientKind::Kong],
     };
 
-    /// About four minutes: every client that is not a new process for each connection.
+    /// Less than three minutes: every client that is not a new process for each connection.
     pub const DEFAULT: Self = Self {
-        handshakes: Duration::from_secs(110),
+        handshakes: Duration::from_secs(45),
         rounds: 4,
         pairs: 5,
         queries: 100,

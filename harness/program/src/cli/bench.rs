@@ -20,8 +20,8 @@ use postgres_tls_server::Major;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  kong-pg-tls bench                               every mode and client, in about four minutes
-  kong-pg-tls bench --quick                       Kong's two stacks, in about a minute
+  kong-pg-tls bench                               every mode and client, in less than three minutes
+  kong-pg-tls bench --quick                       Kong's two stacks, in half a minute
   kong-pg-tls bench '3-keys::*' --postgres 15     some modes, on one PostgreSQL
   kong-pg-tls bench --compare old/bench.json      faster, slower, or noise
   kong-pg-tls bench --server 'postgresql://kong@db/kong?sslrootcert=ca.crt'
