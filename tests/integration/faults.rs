@@ -238,7 +238,7 @@ fn without(place: &Place, take_away: &str, arguments: &[&str]) -> ProgramOutput 
     command.args(["--mount", "--net", "sh", "-c", &script]).arg(run.get_program()).args(run.get_args());
     command.current_dir(place.path()).envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
     // A data directory from elsewhere would need less of what is lacking.
-    command.env_remove("KONG_PG_TLS_TEMPLATES");
+    command.env_remove("KONG_PG_TLS_CACHE");
     let output = ProgramOutput::new(command.output().expect("the program unshare"));
     let left = std::fs::read_to_string(place.path().join("left")).expect("a list");
     assert_eq!((&*left, place.left()), ("", Vec::new()), "{output:#?}");

@@ -10,7 +10,7 @@ use openssl::x509::{X509, X509Crl};
 use super::Format;
 use super::description::{CertificateSpec, KeyType};
 use super::recipe::RecipeOutput;
-use super::{Artifact, Certificate, PkiError, Recipe, Tree, sign};
+use super::{Artifact, Certificate, PkiError, Recipe, Tree, kept, sign};
 
 fn certificate_as(certificate: &X509, format: Format) -> Result<Vec<u8>, ErrorStack> {
     match format {
@@ -44,6 +44,8 @@ type RecipeOutputs = Arc<HashMap<&'static str, RecipeOutput>>;
 #[derive(Debug)]
 pub struct Authority {
     folder: PathBuf,
+    /// Where keys are kept for later authorities.
+    kept: Option<PathBuf>,
     /// By name and type, shared between trees: in a debug build an RSA-2048 key takes 100 ms, a signature less than 1.
     keys: Mutex<HashMap<(String, KeyType), CachedKey>>,
     /// Shared between trees, too: a recipe takes a second.
@@ -66,7 +68,15 @@ impl Authority {
     /// An authority that runs recipes in temporary folders below `folder`, which is created when the first one runs.
     #[must_use]
     pub fn new(folder: PathBuf) -> Self {
-        Self { folder, keys: Mutex::default(), recipes: Mutex::default(), trees: Mutex::default() }
+        Self { folder, kept: None, keys: Mutex::default(), recipes: Mutex::default(), trees: Mutex::default() }
+    }
+
+    /// The same, keeping its private keys in a folder, for later authorities: an RSA key takes longer than all else that is
+    /// made. Who can read the folder has the keys, so they are for tests only.
+    #[must_use]
+    pub fn keeping_keys(mut self, folder: Option<PathBuf>) -> Self {
+        self.kept = folder;
+        self
     }
 
     /// The content of a file of the tree, in PEM.
@@ -224,6 +234,10 @@ impl Authority {
 
     fn key(&self, name: &str, key_type: KeyType) -> Result<PKey<Private>, PkiError> {
         let slot = lock(&self.keys).entry((name.to_owned(), key_type)).or_default().clone();
-        Ok(slot.get_or_init(|| sign::generate(key_type)).clone()?)
+        let key = || match &self.kept {
+            Some(folder) => kept::key(folder, name, key_type),
+            None => sign::generate(key_type),
+        };
+        Ok(slot.get_or_init(key).clone()?)
     }
 }

@@ -39,6 +39,7 @@ mod certificate;
 mod description;
 mod error;
 mod format;
+mod kept;
 mod recipe;
 mod rsa_pss;
 mod sign;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::options::Options;
 use crate::client::Clients;
-use crate::runfolder::RunFolder;
+use crate::runfolder::{RunFolder, cache};
 use crate::suite::{Difference, Suite, Texts};
 use certificate_trees::Authority;
 use postgres_tls_server::Pool;
@@ -40,7 +40,8 @@ impl Runner {
         options: &Options,
     ) -> io::Result<Arc<Self>> {
         let (folder, run_folder) = (run.private("kong")?, run.path().to_owned());
-        let authority = Arc::new(Authority::new(folder.join("guide")));
+        let kept_keys = cache().map(|cache| cache.join("keys"));
+        let authority = Arc::new(Authority::new(folder.join("guide")).keeping_keys(kept_keys));
         let (texts, differences) = (suite.texts.clone(), suite.differences.clone());
         let (limit, records) = (options.limits.timeout(), options.evidence.of.is_some());
         Ok(Arc::new(Self { pool, authority, texts, clients, differences, folder, run_folder, limit, records }))

@@ -1,12 +1,11 @@
 //! The choice of where servers run.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use postgres_tls_server::{Combined, Docker, DockerOptions, Local, Major, Runtime, RuntimeError};
 
 use crate::run::{RuntimeChoice, RuntimeRequest};
-use crate::runfolder::{RunFolder, announce_pull};
+use crate::runfolder::{RunFolder, announce_pull, cache};
 
 /// A runtime that can be used, and why it was chosen.
 pub struct Chosen {
@@ -21,9 +20,6 @@ impl Chosen {
         Self { runtime: Arc::new(runtime), why: why.into() }
     }
 }
-
-/// Names a folder in which the data directories that initdb makes are kept for later runs.
-const TEMPLATES: &str = "KONG_PG_TLS_TEMPLATES";
 
 /// The repositories of images that are used without being named: the official one, and that of ci/postgres-image.
 const IMAGES: [&str; 2] = ["postgres", "kong-pg-tls/postgres"];
@@ -83,8 +79,7 @@ impl RuntimeRequest {
         folder: &RunFolder,
     ) -> Result<Chosen, RuntimeError> {
         let docker = |majors: &[Major]| Docker::find(DockerOptions { port, ..self.docker(majors, folder) });
-        let templates = || std::env::var_os(TEMPLATES).filter(|folder| !folder.is_empty()).map(PathBuf::from);
-        let local = || Local::find(folder.path()).map(|local| local.on_port(port).keeping_templates(templates()));
+        let local = || Local::find(folder.path()).map(|local| local.on_port(port).keeping_templates(cache()));
         Ok(match self.choice {
             RuntimeChoice::Docker => Chosen::new(docker(majors).await?, "as requested"),
             RuntimeChoice::Local => Chosen::new(local()?, "as requested"),
