@@ -1,8 +1,11 @@
 //! What a run shows while it is running and at its end, and how much of it.
 
+use std::process::{Command, Stdio};
+
 use rstest::rstest;
 
 use crate::place::{GOOD, Place, ProgramOutput};
+use crate::runs_on::newest_local;
 
 /// Two scenarios, each with a cell for each stack; those of the second fail.
 fn scenarios(place: &Place) {
@@ -57,6 +60,21 @@ fn fail_fast_ends_the_run_at_the_first_failure() {
     assert!(output.stdout.contains("1 of 2 cells were run: it was to end at the first failure"), "{output:#?}");
 }
 
+/// OpenSSL asks for the passphrase of a private key on the terminal of the server's session, if that has one.
+#[test]
+fn a_server_has_no_terminal() {
+    let place = Place::new();
+    let run = place.program(&["run", "--runtime", "local", "keys/server::a-key.rsa.encrypted"]);
+    let words = [run.get_program()].into_iter().chain(run.get_args()).map(|word| word.to_string_lossy().into_owned());
+    let words: Vec<_> = words.collect();
+    let mut command = Command::new("script");
+    command.args(["--quiet", "--return", "--command", &words.join(" "), "/dev/null"]).stdin(Stdio::null());
+    command.current_dir(place.path()).envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.env("KONG_PG_TLS_POSTGRES", newest_local());
+    let output = ProgramOutput::new(command.output().expect("the program script, of util-linux"));
+    assert_eq!(output.status, Some(0), "{output:#?}");
+}
+
 #[rstest]
 #[case("always", true)]
 #[case("never", false)]
@@ -87,7 +105,7 @@ fn the_completions_for_bash_are_a_script_of_bash() {
     let place = Place::new();
     let script = place.path().join("completions");
     std::fs::write(&script, place.run(&["completions", "bash"]).stdout).expect("a file");
-    let checked = std::process::Command::new("bash").arg("-n").arg(&script).output().expect("the program bash");
+    let checked = Command::new("bash").arg("-n").arg(&script).output().expect("the program bash");
     assert!(checked.status.success() && checked.stderr.is_empty(), "{checked:?}");
 }
 

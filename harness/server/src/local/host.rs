@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -115,8 +115,10 @@ impl Host for LocalHost {
                 self.port = free_port().map_err(RuntimeError::failing(action))?;
             }
             let mark = self.log.mark();
-            let mut command = self.user.command(&self.binaries.join("postgres"), &self.folder);
-            command.arg("-D").arg(&self.data).arg("-p").arg(self.port.to_string());
+            // In a session of its own, which has no terminal: Ctrl-C reaches this process alone, which stops the servers in
+            // order, and the passphrase of a private key is asked for where it is logged.
+            let mut command = self.user.command(Path::new("setsid"), &self.folder);
+            command.arg(self.binaries.join("postgres")).arg("-D").arg(&self.data).arg("-p").arg(self.port.to_string());
             self.process = Some(Postmaster::spawn(command, &self.log).map_err(RuntimeError::failing(action))?);
             let listens = self.log.wait(mark, START_LIMIT, |lines, is_open| {
                 let taken = lines.iter().any(|line| line.text.contains("could not create any TCP/IP sockets"));

@@ -1,7 +1,6 @@
 //! The process of a server.
 
 use std::io::{BufRead, BufReader};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -19,8 +18,7 @@ pub(super) struct Postmaster(Child);
 impl Postmaster {
     /// Starts it. What it writes on its standard error goes to the log, which is closed when the process ends.
     pub(super) fn spawn(mut command: Command, log: &LogBook) -> std::io::Result<Self> {
-        // A process group of its own, so that Ctrl-C reaches this process alone, which stops the servers in order.
-        command.process_group(0).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
         let log = log.clone();
         log.open();
