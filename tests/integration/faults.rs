@@ -173,7 +173,7 @@ fn a_killed_engine_is_no_finding_and_clean_removes_the_containers() {
     for seed in 0..20 {
         let place = Place::new();
         let run = place.program(&["run", "--verbose", "--runtime", "docker", CELLS]);
-        let mut program = under_way(&mut engine.before(&run));
+        let mut program = under_way(&mut engine.within(&run));
         wait_for_moment(seed);
         engine.kill();
         let status = end(&mut program);
@@ -181,7 +181,7 @@ fn a_killed_engine_is_no_finding_and_clean_removes_the_containers() {
         assert_eq!(status, Some(if disturbed == 0 { 0 } else { 3 }), "moment {seed}");
         times += usize::from(disturbed > 0);
         engine.run();
-        let cleaned = ProgramOutput::new(engine.before(&place.program(&["clean"])).output().expect("a program"));
+        let cleaned = ProgramOutput::new(engine.within(&place.program(&["clean"])).output().expect("a program"));
         assert_eq!(cleaned.status, Some(0), "{cleaned:#?}");
         assert_eq!((place.left(), engine.containers().as_str()), (Vec::new(), ""), "moment {seed}");
     }

@@ -75,7 +75,7 @@ impl Engine {
     }
 
     /// A command within the network of the engine, and with it as the engine.
-    pub(crate) fn before(&self, program: &Command) -> Command {
+    pub(crate) fn within(&self, program: &Command) -> Command {
         let parent = self.name_spaces.id().to_string();
         let Output { stdout, .. } = Command::new("pgrep").args(["-P", &parent]).output().expect("the program pgrep");
         let mut command = Command::new("nsenter");

@@ -172,7 +172,7 @@ fn waits(case: &Case) -> bool {
     case.steps.iter().any(|step| step.situation.relay.is_some() || step.situation.kong.proxy.is_some())
 }
 
-/// The cells in an order in which as many workers have seldom to put another configuration in force: each finds a group of its
+/// The cells in an order in which that many workers rarely have to put another configuration in force: each has a group of its
 /// own.
 #[must_use]
 pub fn in_order_for(workers: u32, cells: Vec<Cell>) -> Vec<Cell> {
@@ -235,7 +235,6 @@ mod tests {
         plan(&suite, &axes, &Selection::default())
     }
 
-    /// Of two cases with one configuration of the server and one between them with another.
     #[test]
     fn each_of_two_workers_has_a_group_of_its_own() {
         let cells = cells(
@@ -250,6 +249,7 @@ mod tests {
         assert_eq!(ordered.iter().map(|cell| cell.case.name.as_str()).collect::<Vec<_>>(), ["one", "other", "same"]);
     }
 
+    /// Of two cases with one configuration of the server and one between them with another.
     #[test]
     fn cells_that_share_a_servers_configuration_are_run_together() {
         let cells = cells(
