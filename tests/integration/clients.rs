@@ -2,13 +2,12 @@
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rstest::rstest;
 
-use crate::place::{self, GOOD};
+use crate::place::{self, GOOD, write_script};
 
 /// A scenario, and what is beside it.
 struct Place(place::Place);
@@ -44,8 +43,8 @@ impl Place {
 
     /// An external client in a few lines of shell, to be named on the command line.
     fn program(&self, text: &str) -> String {
-        let path = self.write("program", &format!("#!/bin/sh\n{text}\n"));
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("a mode");
+        let path = self.0.path().join("program");
+        write_script(&path, text);
         path.to_string_lossy().into_owned()
     }
 

@@ -111,18 +111,20 @@ impl Place {
     }
 }
 
+/// Writes a program in shell.
+pub(crate) fn write_script(path: &Path, commands: &str) {
+    std::fs::write(path, format!("#!/bin/sh\n{commands}\n")).expect("a script");
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("a mode");
+}
+
 impl Place {
     /// A folder with programs that behave like PostgreSQL's, up to a point.
     pub(crate) fn crippled_postgres(&self, server: &str) -> PathBuf {
         let bin = self.path().join("bin");
         std::fs::create_dir(&bin).expect("a folder");
-        let script = |name: &str, text: &str| {
-            let path = bin.join(name);
-            std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("a script");
-            std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("a mode");
-        };
-        script("initdb", "exit 0");
-        script("postgres", &format!("[ \"$1\" = --version ] && echo 'postgres (PostgreSQL) 98.1' && exit\n{server}"));
+        write_script(&bin.join("initdb"), "exit 0");
+        let version = "[ \"$1\" = --version ] && echo 'postgres (PostgreSQL) 98.1' && exit";
+        write_script(&bin.join("postgres"), &format!("{version}\n{server}"));
         bin
     }
 }

@@ -4,11 +4,10 @@
 mod output;
 mod terminal;
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::place::{GOOD, Place, ProgramOutput, kill};
+use crate::place::{GOOD, Place, ProgramOutput, kill, write_script};
 use crate::runs_on::{RunsOn, runs_on};
 use kong_pg_tls::judge::Verdict;
 use kong_pg_tls::record::Results;
@@ -93,9 +92,7 @@ fn a_server_of_another_major_than_it_claims_to_be_is_an_environment_error() {
     std::fs::create_dir(&bin).expect("a folder");
     for program in ["initdb", "postgres"] {
         let claim = "case \"$1\" in --version) echo 'postgres (PostgreSQL) 97.1'; exit;; esac";
-        let script = format!("#!/bin/sh\n{claim}\nexec {}/{program} \"$@\"\n", real.trim());
-        std::fs::write(bin.join(program), script).expect("a script");
-        std::fs::set_permissions(bin.join(program), PermissionsExt::from_mode(0o755)).expect("a mode");
+        write_script(&bin.join(program), &format!("{claim}\nexec {}/{program} \"$@\"", real.trim()));
     }
     let cell = "tls/on-and-off::kong-connects.ssl-on.pg_ssl-on.required.verifying*";
     let run = ["run", cell, "--runtime", "local", "--postgres", "97"];

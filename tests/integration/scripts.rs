@@ -2,12 +2,14 @@
 //! another verdict.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rstest::rstest;
+
+use crate::place::write_script;
 
 /// The programs that the script itself needs.
 const TOOLS: [&str; 9] = ["sh", "chmod", "dirname", "grep", "mkdir", "printf", "rm", "rmdir", "sleep"];
@@ -42,9 +44,7 @@ impl Machine {
     }
 
     fn program(&self, name: &str, commands: &str) {
-        let path = self.path("bin").join(name);
-        fs::write(&path, format!("#!/bin/sh\n{commands}\n")).expect("a program");
-        fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("a mode");
+        write_script(&self.path("bin").join(name), commands);
     }
 
     fn prepare(&self, arguments: &[&str]) -> Child {

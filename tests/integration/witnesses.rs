@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::place::{Place, ProgramOutput, kill};
+use crate::place::{Place, ProgramOutput, kill, write_script};
 
 const OPENRESTY: [&str; 7] = ["run", "--client", "openresty", "--runtime", "local", "--postgres", "all"];
 
@@ -69,6 +69,20 @@ fn path(place: &Place, programs: &[&str]) -> PathBuf {
         std::os::unix::fs::symlink(found.trim(), folder.join(program)).expect("a link");
     }
     folder
+}
+
+#[test]
+fn a_driver_that_starts_slowly_is_not_taken_for_one_that_hangs() {
+    let place = Place::new();
+    let programs = path(&place, &["nginx"]);
+    let nginx = programs.join("nginx").canonicalize().expect("nginx");
+    std::fs::remove_file(programs.join("nginx")).expect("the link");
+    write_script(&programs.join("nginx"), &format!("sleep 3\nexec {} \"$@\"", nginx.display()));
+    let mut program = place.program(&[&OPENRESTY[..], &["between/silence::forwards-one-byte*short*luasec"]].concat());
+    program.env("PATH", format!("{}:{}", programs.display(), std::env::var("PATH").expect("PATH")));
+    let output = ProgramOutput::new(program.output().expect("the program starts"));
+    assert_eq!(output.status, Some(0), "{output:#?}");
+    assert!(output.stdout.contains("\n1 pass in"), "{output:#?}");
 }
 
 #[test]

@@ -1,11 +1,9 @@
 //! Cells that are run more often than once.
 
-use std::os::unix::fs::PermissionsExt;
-
 use kong_pg_tls::record::{LATEST, Results};
 use rstest::rstest;
 
-use crate::place::{Place, ProgramOutput};
+use crate::place::{Place, ProgramOutput, write_script};
 
 const REFUSED: &str = "refused: { stage: handshake, kong: no, postgres: [] }";
 
@@ -18,8 +16,7 @@ fn run(place: &Place, bad: u32, options: &[&str]) -> ProgramOutput {
     let client = place.path().join("client");
     let count = place.path().join("count");
     let script = format!(
-        "#!/bin/sh
-while read -r line; do
+        "while read -r line; do
     case $line in
         *'\"kind\":\"connect\"'*)
             n=$(($(cat '{count}' 2>/dev/null || echo 0) + 1))
@@ -32,8 +29,7 @@ done
 ",
         count = count.display()
     );
-    std::fs::write(&client, script).expect("a script");
-    std::fs::set_permissions(&client, PermissionsExt::from_mode(0o755)).expect("a mode");
+    write_script(&client, &script);
     let client = client.to_string_lossy();
     let fixed = ["run", "--scenarios", "scenarios", "--stack", "cosocket", "--client-command", &client];
     place.run(&[&fixed[..], options].concat())

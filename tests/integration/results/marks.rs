@@ -7,7 +7,7 @@ use kong_pg_tls::leaks::Leak;
 use kong_pg_tls::record::{DURATIONS, LATEST, Results};
 use rstest::rstest;
 
-use crate::place::{Place, ProgramOutput};
+use crate::place::{Place, ProgramOutput, write_script};
 
 const REFUSED: &str = "refused: { stage: handshake, kong: no, postgres: [] }";
 
@@ -20,8 +20,7 @@ fn run(place: &Place, does: &str) -> ProgramOutput {
     std::fs::write(scenarios.join("a.yaml"), scenario).expect("a file");
     let client = place.path().join("client");
     let script = format!(
-        "#!/bin/sh
-while read -r line; do
+        "while read -r line; do
     case $line in
         *'\"kind\":\"connect\"'*)
             {does}
@@ -31,8 +30,7 @@ while read -r line; do
 done
 "
     );
-    std::fs::write(&client, script).expect("a script");
-    std::fs::set_permissions(&client, PermissionsExt::from_mode(0o755)).expect("a mode");
+    write_script(&client, &script);
     let client = client.to_string_lossy();
     let output = place.run(&["run", "--scenarios", "scenarios", "--stack", "cosocket", "--client-command", &client]);
     assert_eq!(output.status, Some(0), "it is no failure: {output:#?}");
@@ -80,17 +78,14 @@ fn leaky(place: &Place, program: &str, when: &str, left: &str) -> PathBuf {
     let newest = "[ \"$1\" = --version ] && echo 'psql (PostgreSQL) 99.1' && exit";
     let first = if program == "psql" { newest } else { "" };
     let text = format!(
-        "#!/bin/sh
-{first}
+        "{first}
 case \"$*\" in {when}) {left} </dev/null >/dev/null 2>&1 & ;; esac
 PATH=/usr/bin:/usr/sbin:/usr/local/bin:/usr/local/sbin exec {program} \"$@\"
 "
     );
-    std::fs::write(folder.join(program), text).expect("a script");
+    write_script(&folder.join(program), &text);
     // PgBouncer is started by the database user.
-    for path in [folder.join(program), folder.clone()] {
-        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("a mode");
-    }
+    std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).expect("a mode");
     folder
 }
 

@@ -38,6 +38,16 @@ pub struct Task {
     pub tap: Option<Tap>,
 }
 
+impl Task {
+    /// How long a driver that is ready may take to connect before it counts as one that hangs.
+    pub(super) fn limit(&self) -> Duration {
+        Duration::from_millis(self.settings.timeout_ms) + PATIENCE
+    }
+}
+
+/// How much longer than `pg_timeout`.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Kong's configuration as it is written.
 #[derive(Debug, Clone)]
 pub struct KongConfFiles {
@@ -63,6 +73,11 @@ impl Attempt {
     /// One that was refused.
     pub(super) fn refused(refusal: Refusal, connections: usize) -> Self {
         Self { result: Err(refusal), connections: Some(connections), certificate: None }
+    }
+
+    /// One that was given up because it hangs.
+    pub fn hung(connections: Option<usize>) -> Self {
+        Self { result: Err(Refusal::hung()), connections, certificate: None }
     }
 }
 
@@ -161,7 +176,7 @@ pub trait Client: Send + Sync {
 
     /// How much longer than `pg_timeout` an attempt may take before it counts as one that hangs.
     fn patience(&self) -> Duration {
-        Duration::from_secs(2)
+        PATIENCE
     }
 
     /// The releases that it can run as, each by the name of its exact version, if it is a real Kong.

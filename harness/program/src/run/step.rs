@@ -229,7 +229,7 @@ impl Runner {
         } else {
             // An emulated or real Kong that hangs has reached the server.
             let connections = cell.client.speaks_as_kong().then_some(1);
-            client::Attempt { result: Err(Refusal::hung()), connections, certificate: None }
+            client::Attempt::hung(connections)
         };
         if let (Err(refusal), Some(Between::Relay(relay))) = (&mut attempt.result, &between) {
             refusal.text = relay.without_names(std::mem::take(&mut refusal.text));

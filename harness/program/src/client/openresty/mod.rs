@@ -13,6 +13,7 @@ mod program;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rust_embed::Embed;
@@ -29,6 +30,9 @@ use kong_pg_client::Stage;
 use kong_pg_client::{
     Edition, ErrorDelivery, Profile, Refusal, Stack, combine, offered_on_a_cosocket, terms, unwritten,
 };
+
+/// How long its programs may take to start, or to read another configuration.
+const START_LIMIT: Duration = Duration::from_secs(20);
 
 /// The Lua modules that pgmoon needs besides those that are in checkouts: of luaossl and Penlight.
 const PGMOON_NEEDS: [&str; 2] = ["openssl.x509", "pl.file"];
@@ -204,7 +208,8 @@ impl Line {
 impl Client for OpenResty {
     async fn connect(&self, task: &Task) -> Result<Attempt, ClientError> {
         let checkout = self.checkout(&task.profile)?;
-        let (mut line, trusted) = match self.line(task).await {
+        let started = tokio::time::timeout(START_LIMIT, self.line(task)).await;
+        let (mut line, trusted) = match started.unwrap_or_else(|_| Err(StartFailure::too_slow(START_LIMIT))) {
             Ok(line) => line,
             Err(StartFailure::Refused(refusal)) => {
                 return Ok(Attempt::refused(refusal, 0));
@@ -215,7 +220,9 @@ impl Client for OpenResty {
         let terms = terms_of(task, trusted, checkout).await;
         let folder = line.folder().unwrap_or(&self.surroundings.folder).to_owned();
         let mark = nginx::end_of_log(&folder);
-        let answer = line.ask("connect", &terms).await;
+        let Ok(answer) = tokio::time::timeout(task.limit(), line.ask("connect", &terms)).await else {
+            return Ok(Attempt::hung(Some(1)));
+        };
         let answer = answer.map_err(|error| ClientError::environment("talk to the driver", error))?;
         let (reached, certificate) = (answer.has("reached"), answer.certificate());
         let result = match answer.refusal(&task.profile) {
@@ -254,6 +261,11 @@ impl Client for OpenResty {
         self.checkouts
             .as_ref()
             .map_or_else(|| versions.clone(), |checkouts| format!("{} on {versions}", checkouts.about))
+    }
+
+    /// It gives up by itself what hangs, so that starting programs does not count.
+    fn patience(&self) -> Duration {
+        2 * START_LIMIT
     }
 
     async fn close(&self) {

@@ -51,6 +51,13 @@ pub(super) enum StartFailure {
     Failed(io::Error),
 }
 
+impl StartFailure {
+    /// It has taken longer than this.
+    pub(super) fn too_slow(limit: Duration) -> Self {
+        Self::Failed(io::Error::new(io::ErrorKind::TimedOut, format!("not done after {} s", limit.as_secs())))
+    }
+}
+
 impl From<io::Error> for StartFailure {
     fn from(error: io::Error) -> Self {
         Self::Failed(error)
