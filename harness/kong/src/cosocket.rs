@@ -10,6 +10,7 @@ use openssl::pkey::{PKey, Private};
 use openssl::ssl::{Ssl, SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions, SslVerifyMode};
 use openssl::x509::{X509, X509VerifyResult};
 
+use crate::ca_file;
 use crate::openssl_line::OpensslLine;
 use crate::profile::Profile;
 use crate::refusal::Refusal;
@@ -96,7 +97,7 @@ pub(crate) fn context(
     if let Some(file) = trusted {
         builder.set_verify_callback(SslVerifyMode::NONE, |_, _| true);
         builder.set_verify_depth(verify_depth);
-        builder.set_ca_file(file).map_err(|errors| {
+        ca_file::load(&mut builder, file).map_err(|errors| {
             let why = nginx_reasons(&errors, openssl);
             emergency(&format!("SSL_CTX_load_verify_locations(\"{}\") failed (SSL: {why})", file.display()))
         })?;

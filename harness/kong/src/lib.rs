@@ -20,6 +20,7 @@
 //!
 //! Neither changes who connects, or a text that was seen.
 
+mod ca_file;
 mod channel_binding;
 pub mod conf;
 mod cosocket;

@@ -8,6 +8,7 @@ use openssl::pkey::PKey;
 use openssl::ssl::{Ssl, SslContext, SslContextBuilder, SslFiletype, SslMethod, SslOptions, SslVerifyMode, SslVersion};
 use openssl::x509::X509VerifyResult;
 
+use crate::ca_file;
 use crate::openssl_line::OpensslLine;
 use crate::profile::Profile;
 use crate::refusal::Refusal;
@@ -98,7 +99,7 @@ fn context(
     load_certificate(&mut builder, settings, openssl)?;
     if let Some(file) = trusted {
         let failed = |errors: ErrorStack| SessionError::Trusted(reason(&errors, openssl));
-        builder.set_ca_file(file).map_err(failed)?;
+        ca_file::load(&mut builder, file).map_err(failed)?;
     }
     builder.set_verify(if settings.ssl_verify { SslVerifyMode::PEER } else { SslVerifyMode::NONE });
     Ok(builder)
