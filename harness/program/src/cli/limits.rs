@@ -6,7 +6,7 @@ use crate::session::Limits;
 
 #[derive(Debug, Args)]
 pub(super) struct LimitArgs {
-    /// How many servers are used at once; by default two for each processor.
+    /// How many servers are used at once; by default three for each processor.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     jobs: Option<u32>,
     /// How long a cell may take.

@@ -140,7 +140,7 @@ pub enum EvidenceOf {
 /// How much a run does at once, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Limits {
-    /// How many servers are used at once; two for each processor, if not given.
+    /// How many servers are used at once; three for each processor, if not given.
     pub jobs: Option<u32>,
     /// How long a cell may take, in seconds.
     pub timeout_s: u64,
@@ -174,12 +174,12 @@ impl Options {
 }
 
 impl Limits {
-    /// How many servers are used at once. A cell spends half its time waiting for the other side, so one for each
+    /// How many servers are used at once. A cell spends most of its time waiting for the other side, so one for each
     /// processor would leave them idle.
     #[must_use]
     pub fn jobs(&self) -> u32 {
         let processors = || std::thread::available_parallelism().map_or(2, |count| count.get().try_into().unwrap_or(2));
-        self.jobs.unwrap_or_else(|| 2 * processors())
+        self.jobs.unwrap_or_else(|| 3 * processors())
     }
 
     /// How long a cell may take.

@@ -331,9 +331,9 @@ mod tests {
     }
 
     #[test]
-    fn two_servers_for_each_processor_unless_a_number_is_given() {
+    fn three_servers_for_each_processor_unless_a_number_is_given() {
         let processors = std::thread::available_parallelism().expect("a number").get();
-        assert_eq!(usize::try_from(Limits::default().jobs()), Ok(2 * processors));
+        assert_eq!(usize::try_from(Limits::default().jobs()), Ok(3 * processors));
         assert_eq!(Limits { jobs: Some(3), ..Limits::default() }.jobs(), 3);
     }
 
