@@ -84,23 +84,31 @@ mod tests {
     }
 
     #[rstest]
-    #[case::one("{A}", 1)]
-    #[case::two("{A}\n{B}", 2)]
-    #[case::the_same_twice("{A}{A}", 1)]
-    #[case::text_around("# a root\n{A}# end", 1)]
-    #[case::begun_within_a_line("# {A}{B}", 1)]
-    #[case::carriage_returns("{A CRLF}{B}", 2)]
-    #[case::a_broken_one_after_a_good_one("{A}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", 0)]
-    #[case::cut_off("{A}-----BEGIN CERTIFICATE-----\nAAAA\n", 0)]
-    #[case::text_after_the_end("{A END}x\n{B}", 0)]
-    #[case::nothing("", 0)]
-    #[case::no_pem("a root", 0)]
-    fn a_file_is_read_as_openssl_reads_it(#[case] content: &str, #[case] count: usize) {
+    #[case::one("{A}", 1, true)]
+    #[case::two("{A}\n{B}", 2, true)]
+    #[case::the_same_twice("{A}{A}", 1, true)]
+    #[case::text_around("# a root\n{A}# end", 1, true)]
+    #[case::cut_off_within_the_last_line("{A}{B END}", 2, true)]
+    #[case::begun_within_a_line("# {A}{B}", 1, false)]
+    #[case::carriage_returns("{A CRLF}{B}", 2, false)]
+    #[case::a_broken_one_after_a_good_one(
+        "{A}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        0,
+        false
+    )]
+    #[case::cut_off("{A}-----BEGIN CERTIFICATE-----\nAAAA\n", 0, false)]
+    #[case::text_after_the_end("{A END}x\n{B}", 0, false)]
+    #[case::nothing("", 0, false)]
+    #[case::no_pem("a root", 0, false)]
+    fn a_file_is_read_as_openssl_reads_it(#[case] content: &str, #[case] count: usize, #[case] is_shared: bool) {
         let folder = tempfile::tempdir().expect("a folder");
         let (a, b) = (pem(folder.path()), pem(folder.path()));
-        let content = content.replace("{A CRLF}", &a.replace('\n', "\r\n")).replace("{A END}", a.trim_end());
+        let content = content.replace("{A CRLF}", &a.replace('\n', "\r\n"));
+        let content = content.replace("{A END}", a.trim_end()).replace("{B END}", b.trim_end());
+        let content = content.replace("{A}", &a).replace("{B}", &b);
         let file = folder.path().join("trusted");
-        std::fs::write(&file, content.replace("{A}", &a).replace("{B}", &b)).expect("a file");
+        std::fs::write(&file, &content).expect("a file");
+        assert_eq!(certificates(content.as_bytes()).is_some(), is_shared);
         let ours = trusted(|builder| load(builder, &file));
         assert_eq!(ours, trusted(|builder| builder.set_ca_file(&file)));
         assert_eq!(ours.map_or(0, |certificates| certificates.len()), count);

@@ -33,8 +33,7 @@ pub const KEYS: &[(&str, &str)] = &[
 pub const FILE_KEYS: &[&str] = &["lua_ssl_trusted_certificate", "pg_ssl_cert", "pg_ssl_cert_key"];
 
 /// The bare file names in a value: without `system`, paths that begin with `/` or `./`, and the quotes that Kong would
-/// not remove. The
-/// file of an entry in base64 is one of them.
+/// not remove. The file of an entry in base64 is one of them.
 pub fn file_names(value: &str) -> impl Iterator<Item = &str> {
     let is_path = |name: &str| name.starts_with('/') || name.starts_with("./");
     let bare = move |name: &'_ str| -> bool { !name.is_empty() && name != "system" && !is_path(name) };
@@ -179,6 +178,22 @@ mod tests {
         let conf = conf.with_variable("KONG_PG_SSL", "").with_variable("PG_SSL", "on");
         assert_eq!((conf.get("pg_ssl"), conf.get("pg_password")), (None, Some("b # c")));
         assert!(conf.is_emptied("pg_ssl") && !conf.is_emptied("pg_user"));
+    }
+
+    #[test]
+    fn settings_of_one_beginning_can_be_those_of_another_configuration() {
+        let old = KongConf::read("pg_ssl = off\npg_user = kong\nlog_level = info");
+        let new = KongConf::read("pg_ssl = on\nlog_level = debug");
+        let expected = KongConf::read("pg_ssl = on\nlog_level = info");
+        assert_eq!(old.with_those_of(&new, "pg_"), expected);
+    }
+
+    #[rstest]
+    #[case("KONG_PG_SSL", true)]
+    #[case("PG_SSL", false)]
+    #[case("NOT_KONG_PG_SSL", false)]
+    fn a_variable_of_kongs_begins_with_its_name(#[case] name: &str, #[case] is_kongs: bool) {
+        assert_eq!(is_variable(name), is_kongs);
     }
 
     #[rstest]

@@ -35,7 +35,7 @@ pub(super) struct VacuityArgs {
     json: bool,
 }
 
-/// A bar for one round of cells; nothing where the standard error is no terminal.
+/// One round of cells: a bar or, where the standard error is no terminal, a line.
 struct Round(ProgressBar);
 
 impl Round {
@@ -49,7 +49,12 @@ impl Round {
 impl Reporter for Round {
     fn event(&mut self, entry: &Entry) {
         match &entry.event {
-            RunEvent::RunStarted(run) => self.0.set_length(run.planned as u64),
+            RunEvent::RunStarted(run) => {
+                self.0.set_length(run.planned as u64);
+                if self.0.is_hidden() {
+                    eprintln!("{}: {} cells", self.0.message(), run.planned);
+                }
+            }
             RunEvent::CellFinished(_) => self.0.inc(1),
             RunEvent::CellStarted { .. }
             | RunEvent::CellSlow { .. }

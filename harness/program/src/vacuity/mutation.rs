@@ -28,6 +28,8 @@ pub enum Mutation {
     ServerTlsOff,
     /// Kong does not request TLS.
     KongTlsOff,
+    /// Kong requests TLS.
+    KongTlsOn,
     /// The server lets everyone in: one line of pg_hba.conf, with the method trust.
     AnyLogin,
     /// The server lets no one in: one line of pg_hba.conf, with the method reject.
@@ -81,6 +83,10 @@ impl Mutation {
         match self {
             Self::ServerTlsOff => set(&mut server.conf, "ssl", "off"),
             Self::KongTlsOff => replace(kong, TLS, "off"),
+            Self::KongTlsOn => {
+                set(&mut kong.settings, TLS[0], "on");
+                replace(kong, TLS, "on");
+            }
             Self::AnyLogin => server.hba = vec!["host all all all trust".to_owned()],
             Self::NoLogin => server.hba = vec!["host all all all reject".to_owned()],
             Self::NoVerification => {
