@@ -30,6 +30,21 @@ pub(crate) fn output(mut command: Command) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
+/// Checks that a document has `content` below the line `<!-- source -->`.
+pub(crate) fn check_section(name: &str, source: &str, content: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
+    let document = std::fs::read_to_string(&path).expect("a file");
+    let begin = format!("<!-- {source} -->\n");
+    let (before, rest) = document.split_once(&begin).expect("the beginning of the section");
+    let (_, after) = rest.split_once("<!-- end -->\n").expect("the end of the section");
+    let made = format!("{before}{begin}{content}<!-- end -->\n{after}");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &made).expect("the document can be written");
+    }
+    let document = std::fs::read_to_string(&path).expect("a file");
+    assert!(document == made, "docs/{name} differs from {source}: UPDATE_DOCS=1 cargo test");
+}
+
 /// Runs each command of a document with `run`, and compares what it prints. Returns how many there are.
 pub(crate) fn check(name: &str, run: &dyn Fn(&str) -> String) -> usize {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);

@@ -1,5 +1,14 @@
 //! `vacuity` on real servers: a case that can fail, and one that cannot.
 
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use kong_pg_tls::suite::Suite;
+use kong_pg_tls::vacuity::{Mutation, Row, Score};
+use strum::{EnumMessage, VariantArray};
+
+use crate::documents;
 use crate::place::{Place, ProgramOutput, kill};
 
 const SCENARIO: &str = "\
@@ -132,6 +141,47 @@ fn a_run_of_other_scenarios_says_nothing_about_these() {
     let output = place.run(&OF_TEXTS);
     assert_eq!(output.status, Some(2), "{output:#?}");
     assert!(output.stderr.contains("they differ about a::a-refusal@"), "{output:#?}");
+}
+
+/// `docs/vacuity.json` is a list of what `kong-pg-tls vacuity --json` prints: of the whole suite, and of scenarios that need a
+/// newer PostgreSQL.
+#[test]
+fn the_documents_show_the_scores_of_all_scenarios() {
+    let scores = Score::last_measured();
+    assert!(scores.iter().all(Score::is_clean), "{scores:#?}");
+    let scenarios: BTreeSet<_> = scores.iter().flat_map(|score| score.scenarios.keys().map(String::as_str)).collect();
+    let suite = Suite::built_in().expect("a suite");
+    let mut all: BTreeSet<_> = suite.cases().map(|case| case.scenario.as_str()).collect();
+    // It needs the image of a real Kong.
+    all.remove("upgrade/command-line");
+    assert_eq!(scenarios, all, "docs/vacuity.json is out of date");
+
+    let mut section = String::new();
+    for Score { measured, total: Row { cells, can_fail, .. }, .. } in &scores {
+        let date = measured.started.split('T').next().expect("a date");
+        let postgres: Vec<_> = measured.postgres.iter().map(String::as_str).collect();
+        let (cells, can_fail, postgres) = (thousands(*cells), thousands(*can_fail), postgres.join(" and "));
+        writeln!(section, "- PostgreSQL {postgres} ({date}): {can_fail} of {cells} cells that pass can fail.")
+            .expect("text");
+    }
+    section += "\n| what is broken | mutants | detected |\n|---|---:|---:|\n";
+    for mutation in Mutation::VARIANTS {
+        let all = scores.iter().filter_map(|score| score.mutations.get(mutation));
+        let (mutants, detected) = all.fold((0, 0), |sum, row| (sum.0 + row.0, sum.1 + row.1));
+        let about = mutation.get_documentation().expect("a description").trim_end_matches('.');
+        let (mutants, detected) = (thousands(mutants), thousands(detected));
+        writeln!(section, "| `{mutation}`: {about} | {mutants} | {detected} |").expect("text");
+    }
+    documents::check_section("trust.md", "docs/vacuity.json", &section);
+    let count = |of: fn(&Row) -> usize| thousands(scores.iter().map(|score| of(&score.total)).sum());
+    let score = format!("{} of {}", count(|total| total.can_fail), count(|total| total.cells));
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("a file");
+    assert!(readme.contains(&score), "README.md: {score}");
+}
+
+/// A number with commas.
+fn thousands(number: usize) -> String {
+    if number < 1000 { number.to_string() } else { format!("{},{:03}", number / 1000, number % 1000) }
 }
 
 #[test]

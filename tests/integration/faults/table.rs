@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::documents;
+
 /// Something that breaks, and what is promised then.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,18 +42,9 @@ fn every_fault_has_a_test() {
 /// `UPDATE_DOCS=1 cargo test --test integration faults::` writes it.
 #[test]
 fn the_documentation_shows_the_table() {
-    const BEGIN: &str = "<!-- tests/integration/faults/table.yaml -->\n";
-    const END: &str = "<!-- end -->\n";
     let mut table = "| what breaks | cells | exit status | what is kept |\n|---|---|---|---|\n".to_owned();
     for Fault { breaks, cells, exit, kept, .. } in faults() {
         writeln!(table, "| {breaks} | {cells} | {exit} | {kept} |").expect("text");
     }
-    let document = read("docs/trust.md");
-    let (before, rest) = document.split_once(BEGIN).expect("the beginning of the table");
-    let (_, after) = rest.split_once(END).expect("the end of the table");
-    let expected = format!("{before}{BEGIN}{table}{END}{after}");
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/trust.md"), &expected).expect("a file");
-    }
-    assert!(document == expected || std::env::var_os("UPDATE_DOCS").is_some(), "UPDATE_DOCS=1 writes it again");
+    documents::check_section("trust.md", "tests/integration/faults/table.yaml", &table);
 }

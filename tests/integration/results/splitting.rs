@@ -119,7 +119,7 @@ fn a_rerun_runs_what_failed_or_is_new_and_keeps_the_rest() {
 fn the_examples_for_ci_are_yaml_and_use_options_that_there_are() {
     let place = Place::new();
     let help: String =
-        ["run", "merge", "report"].iter().map(|command| place.run(&[command, "--help"]).stdout).collect();
+        ["run", "merge", "report", "vacuity"].iter().map(|command| place.run(&[command, "--help"]).stdout).collect();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("ci/examples");
     let mut options = 0;
     for example in std::fs::read_dir(folder).expect("a folder") {

@@ -10,7 +10,7 @@ use super::cells::word;
 use super::limits::LimitArgs;
 use super::signals::Signals;
 use super::{CellArgs, Exit, Failure, print, write_json};
-use crate::record::{CellRecord, Entry, LATEST, Results, RunEnd, RunEvent};
+use crate::record::{Entry, LATEST, Results, RunEnd, RunEvent};
 use crate::report::{Reporter, write_score, write_text_score};
 use crate::session::{Options, Session, SessionError};
 use crate::suite::Recompiler;
@@ -105,14 +105,14 @@ async fn tried(session: &Session, mutations: &[Mutation], signals: &mut Signals)
     let mut round = async |name: &str, cells| {
         let mut reporters: Vec<Box<dyn Reporter>> = vec![Box::new(Round::new(name))];
         let results = session.run(cells, Vec::new(), &mut reporters, signals.wait()).await;
-        (results.end == RunEnd::Finished).then_some(results.cells)
+        (results.end == RunEnd::Finished).then_some(results)
     };
-    let records: Vec<CellRecord> = round("unbroken", session.cells.clone()).await?;
-    let mut trial = Trial::of(&session.cells, &records);
+    let unbroken = round("unbroken", session.cells.clone()).await?;
+    let mut trial = Trial::of(&session.cells, &unbroken);
     let mutations = if mutations.is_empty() { Mutation::VARIANTS } else { mutations };
     for mutation in mutations {
         let results = round(&mutation.to_string(), trial.mutants(*mutation)).await?;
-        trial.record(*mutation, &results);
+        trial.record(*mutation, &results.cells);
     }
     Some(trial)
 }

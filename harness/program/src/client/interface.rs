@@ -76,6 +76,7 @@ impl Attempt {
     }
 
     /// One that was given up because it hangs.
+    #[must_use]
     pub fn hung(connections: Option<usize>) -> Self {
         Self { result: Err(Refusal::hung()), connections, certificate: None }
     }

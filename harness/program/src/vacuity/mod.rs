@@ -14,6 +14,6 @@ mod word;
 pub use indifferent::Indifferent;
 pub use mutation::Mutation;
 pub use outcome::Outcome;
-pub use score::{Row, Score, ScoredCell, Survivor};
+pub use score::{Measured, Row, Score, ScoredCell, Survivor};
 pub use texts::{IdlePassage, TextRow, TextScore, TextTrial, TextsError};
 pub use trial::Trial;

@@ -1,6 +1,6 @@
 //! What is broken in a configuration.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::suite::{Case, Content, KongSide, PlannedFile, ServerSide, Situation};
 use certificate_trees::Tree;
@@ -16,7 +16,9 @@ use kong_pg_client::conf::{file_names, variable};
     PartialOrd,
     Ord,
     Serialize,
+    Deserialize,
     strum::Display,
+    strum::EnumMessage,
     strum::EnumString,
     strum::VariantArray,
     strum::VariantNames,

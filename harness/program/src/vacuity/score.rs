@@ -1,8 +1,8 @@
 //! How many cells can fail, and what shows it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use strum::VariantArray;
 
 use super::indifferent::Indifferent;
@@ -34,7 +34,7 @@ impl ScoredCell {
 }
 
 /// The score of some cells or of some mutants.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// How many cells.
     pub cells: usize,
@@ -56,7 +56,7 @@ impl Row {
 }
 
 /// A cell of which every mutant passed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Survivor {
     /// The id.
     pub id: String,
@@ -66,9 +66,21 @@ pub struct Survivor {
     pub because: Option<String>,
 }
 
+/// When a score was measured, and on what.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Measured {
+    /// When it began, in RFC 3339.
+    pub started: String,
+    /// The versions of PostgreSQL.
+    pub postgres: BTreeSet<String>,
+}
+
 /// The score of all cells.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Score {
+    /// When it was measured, and on what.
+    #[serde(flatten)]
+    pub measured: Measured,
     /// All of them.
     pub total: Row,
     /// By scenario.
@@ -81,8 +93,21 @@ pub struct Score {
     pub stale: Vec<String>,
 }
 
+/// The scores of the built-in scenarios, as they were measured last.
+const LAST: &str = include_str!("../../../../docs/vacuity.json");
+
 impl Score {
-    pub(super) fn new(cells: &[ScoredCell], indifferent: &Indifferent) -> Self {
+    /// The scores of the built-in scenarios, as they were measured last: of all that one PostgreSQL has, and of the others on a
+    /// newer one.
+    ///
+    /// # Panics
+    /// If the file in the program is malformed, which a test excludes.
+    #[must_use]
+    pub fn last_measured() -> Vec<Self> {
+        serde_json::from_str(LAST).unwrap_or_else(|error| panic!("docs/vacuity.json: {error}"))
+    }
+
+    pub(super) fn new(measured: Measured, cells: &[ScoredCell], indifferent: &Indifferent) -> Self {
         let (mut total, mut scenarios, mut mutations) = (Row::default(), BTreeMap::new(), BTreeMap::new());
         for cell in cells {
             total.add(cell);
@@ -105,7 +130,7 @@ impl Score {
             cells.iter().any(|cell| is_about(&cell)) && !cells.iter().filter(is_survivor).any(|cell| is_about(&cell))
         });
         let stale = stale.map(|(cases, _)| cases.to_owned()).collect();
-        Self { total, scenarios, mutations, survivors, stale }
+        Self { measured, total, scenarios, mutations, survivors, stale }
     }
 
     /// Whether every cell can fail, or is meant not to, and every entry of indifferent.yaml is needed.
@@ -128,13 +153,17 @@ mod tests {
         }
     }
 
+    fn score(cells: &[ScoredCell], indifferent: &Indifferent) -> Score {
+        Score::new(Measured::default(), cells, indifferent)
+    }
+
     #[test]
     fn a_cell_can_fail_if_one_of_its_mutants_does() {
         let cells = vec![
             cell("a::b", &[(Mutation::ServerTlsOff, Outcome::Detected), (Mutation::TlsOptional, Outcome::Survived)]),
             cell("a::c", &[(Mutation::ServerTlsOff, Outcome::Survived), (Mutation::AnyLogin, Outcome::NotRun)]),
         ];
-        let score = Score::new(&cells, &Indifferent::default());
+        let score = score(&cells, &Indifferent::default());
         assert_eq!(score.total, Row { cells: 2, can_fail: 1, mutants: 3, detected: 1 });
         assert_eq!(score.mutations[&Mutation::ServerTlsOff], (2, 1));
         let survivors: Vec<_> = score.survivors.iter().map(|survivor| survivor.id.as_str()).collect();
@@ -146,9 +175,9 @@ mod tests {
     fn an_indifferent_cell_needs_an_entry_and_an_entry_an_indifferent_cell() {
         let entries = || Indifferent::parse("indifferent: [{ cases: 'a::c', because: a control }]").expect("a file");
         let survivor = cell("a::c", &[(Mutation::ServerTlsOff, Outcome::Survived)]);
-        assert!(Score::new(&[survivor], &entries()).is_clean());
+        assert!(score(&[survivor], &entries()).is_clean());
         let detected = cell("a::c", &[(Mutation::ServerTlsOff, Outcome::Detected)]);
-        assert_eq!(Score::new(&[detected], &entries()).stale, ["a::c"]);
-        assert!(Score::new(&[cell("a::d", &[(Mutation::ServerTlsOff, Outcome::Detected)])], &entries()).is_clean());
+        assert_eq!(score(&[detected], &entries()).stale, ["a::c"]);
+        assert!(score(&[cell("a::d", &[(Mutation::ServerTlsOff, Outcome::Detected)])], &entries()).is_clean());
     }
 }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use super::indifferent::Indifferent;
 use super::mutation::Mutation;
 use super::outcome::Outcome;
-use super::score::{Score, ScoredCell};
+use super::score::{Measured, Score, ScoredCell};
 use crate::plan::Cell;
-use crate::record::CellRecord;
+use crate::record::{CellRecord, Results};
 
 /// The cells that pass, and the outcomes of their mutants.
 #[derive(Debug, Default)]
 pub struct Trial {
+    measured: Measured,
     cells: Vec<Cell>,
     outcomes: BTreeMap<String, BTreeMap<Mutation, Outcome>>,
 }
@@ -20,11 +21,14 @@ pub struct Trial {
 impl Trial {
     /// Those of the cells that pass in a run. The others say nothing about whether they can fail.
     #[must_use]
-    pub fn of(cells: &[Cell], records: &[CellRecord]) -> Self {
+    pub fn of(cells: &[Cell], run: &Results) -> Self {
+        let Results { run, cells: records, .. } = run;
         let passes = |record: &&CellRecord| Outcome::from(record.verdict) == Outcome::Survived;
         let passing: HashSet<_> = records.iter().filter(passes).map(|record| &record.id).collect();
         let cells = cells.iter().filter(|cell| passing.contains(&cell.id)).cloned().collect();
-        Self { cells, outcomes: BTreeMap::new() }
+        let versions = records.iter().filter_map(|record| record.postgres.version.clone());
+        let measured = Measured { started: run.started.clone(), postgres: versions.collect() };
+        Self { measured, cells, outcomes: BTreeMap::new() }
     }
 
     /// The mutants of one kind, as cells with the ids of those that they are made of.
@@ -57,6 +61,6 @@ impl Trial {
                 outcomes,
             }
         });
-        Score::new(&cells.collect::<Vec<_>>(), indifferent)
+        Score::new(self.measured.clone(), &cells.collect::<Vec<_>>(), indifferent)
     }
 }

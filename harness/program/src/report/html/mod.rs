@@ -4,19 +4,35 @@
 mod assembled;
 mod two_runs;
 
+use std::collections::BTreeMap;
 use std::io;
 
 use assembled::assembled;
 pub use two_runs::two_runs;
 
+use serde::Serialize;
+
 use crate::record::Results;
+use crate::vacuity::{Row, Score};
 
 /// What all pages are made of comes first.
 const SCRIPT: &str = concat!(include_str!("elements.js"), include_str!("page.js"));
 
+/// The data of a page.
+#[derive(Serialize)]
+struct Data<'r> {
+    #[serde(flatten)]
+    results: &'r Results,
+    /// How many cells of a scenario can fail. Of the user's own scenarios, nothing has been measured.
+    can_fail: BTreeMap<String, Row>,
+}
+
 /// The page of a result file.
 pub(super) fn page(results: &Results) -> io::Result<String> {
-    assembled("", SCRIPT, results)
+    let is_built_in = results.run.options.cells.scenarios.is_none();
+    let measured = if is_built_in { Score::last_measured() } else { Vec::new() };
+    let can_fail = measured.into_iter().flat_map(|score| score.scenarios).collect();
+    assembled("", SCRIPT, &Data { results, can_fail })
 }
 
 #[cfg(test)]
