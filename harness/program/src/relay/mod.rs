@@ -70,7 +70,7 @@ impl Relay {
             // HAProxy listens on what it is given. The others open the port themselves.
             let given = (program == RelayProgram::Haproxy).then_some(listener);
             let mut process = Process::spawn(program, &path, arguments, user, folder.path(), given)?;
-            match process.ready(LIMIT).await {
+            match process.ready(port, LIMIT).await {
                 Ok(()) => return Ok(Self { program, port, process, folder }),
                 Err(log) if tried < PORTS && log.iter().any(|line| line.contains("already in use")) => {
                     let removed = std::fs::remove_file(folder.path().join(name));

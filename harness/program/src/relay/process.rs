@@ -7,12 +7,13 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use postgres_tls_server::DatabaseUser;
+use procfs::net::TcpState;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::config;
 use super::error::RelayError;
@@ -73,13 +74,16 @@ impl Process {
         self.child.id()
     }
 
-    /// Waits until it logs that it is ready; it may be from the beginning.
+    /// Waits until it logs that it is ready, which it may be from the beginning, and listens on its port.
     ///
     /// # Errors
     /// What it has logged, if it ends or that takes too long.
-    pub(super) async fn ready(&mut self, limit: Duration) -> Result<(), Vec<String>> {
+    pub(super) async fn ready(&mut self, port: u16, limit: Duration) -> Result<(), Vec<String>> {
         let Some(text) = config::ready(self.program) else { return Ok(()) };
-        if self.logged(limit, |log| log.iter().any(|line| line.contains(text))).await {
+        // Odyssey logs that it listens just before it does.
+        if self.logged(limit, |log| log.iter().any(|line| line.contains(text))).await
+            && timeout(limit, listening(port)).await.is_ok()
+        {
             return Ok(());
         }
         Err(self.stop(limit).await.1)
@@ -122,5 +126,33 @@ async fn read(output: impl AsyncRead + Unpin, log: watch::Sender<Vec<String>>) {
     let mut lines = BufReader::new(output).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         log.send_modify(|log| log.push(line));
+    }
+}
+
+/// Waits until a program listens on a port, without connecting to it, which the program would log.
+async fn listening(port: u16) {
+    while !is_listening(port) {
+        sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Whether a program listens on a port.
+fn is_listening(port: u16) -> bool {
+    let mut sockets = procfs::net::tcp().into_iter().flatten();
+    sockets.any(|socket| socket.state == TcpState::Listen && socket.local_address.port() == port)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn a_port_counts_if_a_program_listens_on_it() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        assert!(is_listening(listener.local_addr().expect("an address").port()));
+        // Of tcpmux, which nobody has any more.
+        assert!(!is_listening(1));
     }
 }

@@ -75,7 +75,7 @@ function matrix(now) {
   rows.sort((a, b) => Math.min(a.worst, 4) - Math.min(b.worst, 4) || b.differ - a.differ || a.scenario.localeCompare(b.scenario));
   const scored = rows.some((row) => run.can_fail[row.scenario]);
   const score = (scenario) => { const one = run.can_fail[scenario]; return one ? `${one.can_fail} of ${one.cells}` : ''; };
-  const meaning = scored ? ' “Can fail” counts the cells that do if their configuration is broken, of those that passed when that was last tried.' : '';
+  const meaning = scored ? ' “Can fail” counts the cells that fail when their configuration is broken, as measured last.' : '';
   return [filters(now), el('p', { class: 'dim' }, `Scenarios by server, release, client and stack; what is not as expected first, then where the columns differ.${meaning}`),
     el('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'matrix' }, el('table', {}, el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, 'scenario'), [...columns, ...(scored ? ['can fail'] : [])].map((name) => el('th', { scope: 'col' }, name)))),
       el('tbody', {}, rows.map((row) => el('tr', {}, el('th', { scope: 'row' }, el('a', { href: link({ view: 'cells', scenario: row.scenario }) }, row.scenario)),
