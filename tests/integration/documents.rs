@@ -30,25 +30,37 @@ pub(crate) fn output(mut command: Command) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
+fn path_of(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)
+}
+
+/// The text of a document.
+pub(crate) fn read(name: &str) -> String {
+    std::fs::read_to_string(path_of(name)).expect("a document")
+}
+
+/// Checks that a document is what has been made of its sources; `UPDATE_DOCS=1` writes it.
+pub(crate) fn check_whole(name: &str, made: &str) {
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path_of(name), made).expect("the document can be written");
+    }
+    let document = read(name);
+    let differs = document.lines().zip(made.lines()).find(|(shown, made)| shown != made);
+    assert!(document == made, "docs/{name} is out of date: UPDATE_DOCS=1 cargo test; first {differs:?}");
+}
+
 /// Checks that a document has `content` below the line `<!-- source -->`.
 pub(crate) fn check_section(name: &str, source: &str, content: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
-    let document = std::fs::read_to_string(&path).expect("a file");
+    let document = read(name);
     let begin = format!("<!-- {source} -->\n");
     let (before, rest) = document.split_once(&begin).expect("the beginning of the section");
     let (_, after) = rest.split_once("<!-- end -->\n").expect("the end of the section");
-    let made = format!("{before}{begin}{content}<!-- end -->\n{after}");
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, &made).expect("the document can be written");
-    }
-    let document = std::fs::read_to_string(&path).expect("a file");
-    assert!(document == made, "docs/{name} differs from {source}: UPDATE_DOCS=1 cargo test");
+    check_whole(name, &format!("{before}{begin}{content}<!-- end -->\n{after}"));
 }
 
 /// Runs each command of a document with `run`, and compares what it prints. Returns how many there are.
 pub(crate) fn check(name: &str, run: &dyn Fn(&str) -> String) -> usize {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
-    let document = std::fs::read_to_string(&path).expect("a file");
+    let document = read(name);
     let mut blocks = document.split(BEGIN);
     let mut made = blocks.next().expect("a beginning").to_owned();
     let mut commands = 0;
@@ -60,11 +72,6 @@ pub(crate) fn check(name: &str, run: &dyn Fn(&str) -> String) -> usize {
         made += &[BEGIN, command, "\n", &output, END, rest].concat();
         commands += 1;
     }
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, &made).expect("the document can be written");
-    }
-    let document = std::fs::read_to_string(&path).expect("a file");
-    let differs = document.lines().zip(made.lines()).find(|(shown, printed)| shown != printed);
-    assert!(document == made, "docs/{name} is out of date: UPDATE_DOCS=1 cargo test; first {differs:?}");
+    check_whole(name, &made);
     commands
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::documents;
 use crate::place::Place;
 use globset::Glob;
 use kong_pg_tls::suite::Suite;
@@ -88,8 +89,7 @@ fn table(glob: &str, cells: &[Value]) -> String {
 
 #[test]
 fn the_tables_show_what_each_release_does() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/trophies.md");
-    let document = std::fs::read_to_string(&path).expect("a file");
+    let document = documents::read("trophies.md");
     let globs: Vec<_> =
         document.split(BEGIN).skip(1).map(|block| block.split(" -->").next().expect("a glob")).collect();
     let place = Place::new();
@@ -107,14 +107,7 @@ fn the_tables_show_what_each_release_does() {
         let (_, rest) = block.split_once(END).expect("an end of the block");
         made.extend([BEGIN, glob, " -->\n\n", &table(glob, cells), "\n", END, rest]);
     }
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, &made).expect("the document can be written");
-    }
-    let document = std::fs::read_to_string(&path).expect("a file");
-    assert!(
-        document == made,
-        "docs/trophies.md is out of date: UPDATE_DOCS=1 cargo test --test integration trophies::"
-    );
+    documents::check_whole("trophies.md", &made);
 }
 
 /// What is reported is what a case of the suite proves.

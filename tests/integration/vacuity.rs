@@ -174,7 +174,7 @@ fn the_documents_show_the_scores_of_all_scenarios() {
     }
     documents::check_section("trust.md", "docs/vacuity.json", &section);
     let count = |of: fn(&Row) -> usize| thousands(scores.iter().map(|score| of(&score.total)).sum());
-    let score = format!("{} of {}", count(|total| total.can_fail), count(|total| total.cells));
+    let score = format!("{} of the {}", count(|total| total.can_fail), count(|total| total.cells));
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("a file");
     assert!(readme.contains(&score), "README.md: {score}");
 }

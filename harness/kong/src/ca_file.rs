@@ -70,7 +70,6 @@ mod tests {
     ) -> Result<BTreeSet<Vec<u8>>, Vec<String>> {
         let mut builder = SslContext::builder(SslMethod::tls_client()).expect("a context");
         let reasons = |errors: ErrorStack| errors.errors().iter().map(ToString::to_string).collect::<Vec<_>>();
-        // The place in OpenSSL's source is a part of the text.
         load(&mut builder).map_err(reasons)?;
         let certificates = builder.build().cert_store().all_certificates();
         Ok(certificates.into_iter().map(|certificate| certificate.to_der().expect("DER")).collect())

@@ -7,5 +7,6 @@ mod run;
 mod trace;
 
 pub use leak::Leak;
+pub use processes::listening_sockets;
 pub use run::{adopt_descendants, left_of_run};
 pub use trace::{Trace, Traced, Traces};

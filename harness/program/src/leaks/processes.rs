@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use procfs::net::TcpState;
+use procfs::net::{TcpNetEntry, TcpState};
 use procfs::process::{FDTarget, ProcState, Process, Stat, all_processes};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -52,11 +52,15 @@ pub(super) fn descends_from(one: &Alive, ancestor: i32, all: &HashMap<i32, Alive
     true
 }
 
-/// The TCP sockets that listen, by their inodes.
-pub(super) fn listening() -> HashMap<u64, String> {
+/// The TCP sockets that listen.
+pub fn listening_sockets() -> impl Iterator<Item = TcpNetEntry> {
     let all = [procfs::net::tcp(), procfs::net::tcp6()].into_iter().flatten().flatten();
-    let listening = all.filter(|socket| socket.state == TcpState::Listen);
-    listening.map(|socket| (socket.inode, socket.local_address.to_string())).collect()
+    all.filter(|socket| socket.state == TcpState::Listen)
+}
+
+/// Their addresses, by their inodes.
+pub(super) fn listening() -> HashMap<u64, String> {
+    listening_sockets().map(|socket| (socket.inode, socket.local_address.to_string())).collect()
 }
 
 /// The listening sockets that a process has.

@@ -7,7 +7,6 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use postgres_tls_server::DatabaseUser;
-use procfs::net::TcpState;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
@@ -17,6 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use super::config;
 use super::error::RelayError;
+use crate::leaks::listening_sockets;
 use crate::vocabulary::RelayProgram;
 
 /// Where Debian has daemons, which not everybody has in the PATH.
@@ -138,8 +138,7 @@ async fn listening(port: u16) {
 
 /// Whether a program listens on a port.
 fn is_listening(port: u16) -> bool {
-    let mut sockets = procfs::net::tcp().into_iter().flatten();
-    sockets.any(|socket| socket.state == TcpState::Listen && socket.local_address.port() == port)
+    listening_sockets().any(|socket| socket.local_address.port() == port)
 }
 
 #[cfg(test)]

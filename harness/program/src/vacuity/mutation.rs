@@ -85,16 +85,10 @@ impl Mutation {
         match self {
             Self::ServerTlsOff => set(&mut server.conf, "ssl", "off"),
             Self::KongTlsOff => replace(kong, TLS, "off"),
-            Self::KongTlsOn => {
-                set(&mut kong.settings, TLS[0], "on");
-                replace(kong, TLS, "on");
-            }
+            Self::KongTlsOn => give(kong, TLS, "on"),
             Self::AnyLogin => server.hba = vec!["host all all all trust".to_owned()],
             Self::NoLogin => server.hba = vec!["host all all all reject".to_owned()],
-            Self::NoVerification => {
-                set(&mut kong.settings, VERIFY[0], "off");
-                replace(kong, VERIFY, "off");
-            }
+            Self::NoVerification => give(kong, VERIFY, "off"),
             Self::OtherTrust => {
                 if let Some(other) = OTHER_CA.into_iter().find(|file| tree.artifact(file).is_some()) {
                     fill(kong, "lua_ssl_trusted_certificate", other);
@@ -144,6 +138,12 @@ fn replace(kong: &mut KongSide, keys: Key, value: &str) {
             }
         }
     }
+}
+
+/// The same, also where the first of them is not there.
+fn give(kong: &mut KongSide, keys: Key, value: &str) {
+    set(&mut kong.settings, keys[0], value);
+    replace(kong, keys, value);
 }
 
 fn remove(kong: &mut KongSide, keys: &[&str]) {
