@@ -58,7 +58,7 @@ fn certificates(content: &[u8]) -> Option<Vec<X509>> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use certificate_trees::{Authority, CertificateSpec, Tree};
+    use certificate_trees::{Authority, CertificateSpec, KeyType, Tree};
     use openssl::ssl::{SslContext, SslMethod};
     use rstest::rstest;
 
@@ -76,7 +76,7 @@ mod tests {
     }
 
     fn pem(folder: &Path) -> String {
-        let root = CertificateSpec::default();
+        let root = CertificateSpec { key: Some(KeyType::EcdsaP256), ..CertificateSpec::default() };
         let tree = Tree { certificates: [("root".to_owned(), root)].into(), ..Tree::default() };
         let pem = Authority::new(folder.to_owned()).file(&tree, "root.crt").expect("a certificate");
         String::from_utf8(pem).expect("PEM")

@@ -118,6 +118,8 @@ impl ChannelBinding {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use openssl::asn1::Asn1Time;
     use openssl::ec::{EcGroup, EcKey};
     use openssl::pkey::{PKey, Private};
@@ -129,10 +131,12 @@ mod tests {
 
     const ED25519: &str = "ed25519";
 
+    static RSA: LazyLock<Rsa<Private>> = LazyLock::new(|| Rsa::generate(2048).expect("a key"));
+
     /// A certificate signed with a key of a kind and a digest.
     fn certificate(kind: &str, digest: &str) -> X509 {
         let key: PKey<Private> = match kind {
-            "rsa" => PKey::from_rsa(Rsa::generate(2048).expect("a key")).expect("a key"),
+            "rsa" => PKey::from_rsa(RSA.clone()).expect("a key"),
             "ecdsa" => {
                 let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).expect("a curve");
                 PKey::from_ec_key(EcKey::generate(&group).expect("a key")).expect("a key")

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use certificate_trees::{Authority, CertificateSpec, Tree};
+use certificate_trees::{Authority, CertificateSpec, KeyType, Tree};
 use kong_pg_client::conf::KongConf;
 use kong_pg_client::{ConnectionRole, Kong, Profile, Settings, Stack};
 use postgres_tls_server::{Configuration, File, Local, Pool};
@@ -18,11 +18,13 @@ fn certificates() -> Tree {
     let root = |name: &str| CertificateSpec {
         subject: Some(format!("/CN={name}")),
         ca: Some(true),
+        key: Some(KeyType::EcdsaP256),
         ..CertificateSpec::default()
     };
     let issued = |name: &str| CertificateSpec {
         issuer: Some("root".into()),
         subject: Some(format!("/CN={name}")),
+        key: Some(KeyType::EcdsaP256),
         ..CertificateSpec::default()
     };
     let mut tree = Tree::default();
