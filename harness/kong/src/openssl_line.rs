@@ -40,3 +40,16 @@ impl fmt::Display for OpensslLine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_belongs_to_a_line() {
+        let line = |version: &str| version.parse::<OpensslLine>().map(|line| line.to_string());
+        assert_eq!(line("1.1.1w"), Ok("1.1.1".into()));
+        assert_eq!((line("3.0.19"), line("3.5")), (Ok("3.0".into()), Ok("3.5".into())));
+        assert_eq!(line("3.x"), Err(NotOpenssl("3.x".into())));
+    }
+}

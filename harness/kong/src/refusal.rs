@@ -94,3 +94,20 @@ impl Refusal {
         Self { delivery: ErrorDelivery::Other, ..Self::returned(stage, text) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kong_puts_its_prefix_before_an_error_that_is_returned_to_it() {
+        let printed = |refusal: Refusal| (refusal.delivery.as_str(), refusal.as_kong_prints_it());
+        let (stage, text) = (Stage::Handshake, "timeout");
+        assert_eq!(printed(Refusal::returned(stage, text)), ("returns it", format!("{PREFIX}timeout")));
+        assert_eq!(printed(Refusal::raised(stage, text)), ("raises it", "timeout".into()));
+        assert_eq!(printed(Refusal::hung()), ("waits without end", "(nothing)".into()));
+        assert_eq!(printed(Refusal::in_other_words(stage, text)), ("says it in other words", "timeout".into()));
+        let beyond = "given up by the emulation, where Kong would go on: the server floods";
+        assert_eq!(Refusal::beyond_limit(stage, "floods"), Refusal::in_other_words(stage, beyond));
+    }
+}

@@ -1,6 +1,7 @@
 use rstest::rstest;
 
 use super::*;
+use crate::generation::Lineage;
 use crate::openssl_line::OpensslLine;
 use crate::stack::Stack;
 
@@ -45,6 +46,42 @@ fn a_release_has_its_defaults(
     let Profile { ssl_version, trusted, protocols, verify_depth, ssl_verify, .. } = &profile;
     assert_eq!((ssl_version.as_str(), trusted.as_str(), protocols.as_str(), *verify_depth, *ssl_verify), defaults);
     assert_eq!((profile.to_string().as_str(), profile.openssl), (name, openssl));
+}
+
+/// What a release's pgmoon can do, and what its OpenSSL refuses. `scenarios` prove the first, `tests/measured` the second.
+#[rstest]
+#[case("2.8-oss", "leafo 1.16.0", 0)]
+#[case("3.0-oss", "leafo 1.15.0", 0)]
+#[case("3.4-oss", "leafo 1.16.2", 1)]
+#[case("3.9-oss", "leafo 1.16.2", 2)]
+#[case("2.8-enterprise", "Kong 2.2.0", 0)]
+#[case("3.5-enterprise", "Kong 2.2.0", 1)]
+#[case("3.9-enterprise", "Kong 2.2.0", 2)]
+#[case("pgmoon-kong-2.2.0", "Kong 2.2.0", 2)]
+#[case("pgmoon-kong-1.21.4", "Kong 2.2.0", 2)]
+fn a_release_can_do_what_its_driver_and_its_openssl_can(
+    #[case] name: &str,
+    #[case] pgmoon: &str,
+    #[case] security_level: u32,
+) {
+    let profile = release(name);
+    let driver = profile.driver;
+    let (lineage, version) = profile.pgmoon();
+    assert_eq!(format!("{lineage} {version}"), pgmoon);
+    let is_kongs = lineage == Lineage::Kong;
+    assert_eq!(
+        (driver.has_client_certificates(), driver.has_tls_1_0(), driver.drops_socket()),
+        (is_kongs, is_kongs, is_kongs)
+    );
+    assert_eq!((profile.sends_terminate(), driver.sends_terminate()), (!is_kongs, !is_kongs));
+    assert_eq!((driver.raises_unknown_mechanism(), driver.reads_headers_whole()), (!is_kongs, !is_kongs));
+    assert_eq!(driver.never_verifies(), name == "pgmoon-kong-1.21.4");
+    // Debian's OpenSSL, with which the drivers were measured, offers TLS 1.0 and refuses it.
+    let is_a_release = !name.starts_with("pgmoon");
+    assert_eq!(profile.runs_in_kong(), is_a_release);
+    assert_eq!(profile.security_level(), security_level);
+    assert_eq!((profile.offers_old_versions(0), profile.offers_old_versions(1)), (false, !is_a_release));
+    assert_eq!(profile.trusted_by_default(), if name.starts_with("2.8") || !is_a_release { "" } else { "system" });
 }
 
 #[test]
