@@ -87,8 +87,8 @@ pub(crate) fn context(
         builder.set_min_proto_version(None)?;
         builder.set_verify(SslVerifyMode::NONE);
         builder.set_security_level(settings.security_level);
-        if let Some(group) = &settings.group {
-            builder.set_groups_list(group)?;
+        if let Some(groups) = settings.group.as_deref().or_else(|| openssl.groups()) {
+            builder.set_groups_list(groups)?;
         }
         Ok(builder)
     };

@@ -10,15 +10,12 @@
 //! # Which OpenSSL
 //!
 //! The crate needs OpenSSL 3, and works with that of the system or, with the feature `vendored`, with one it builds.
-//! The wording of texts, security levels and lookups of a release's own OpenSSL line are imitated, whichever is linked.
-//! What is *not* imitated, while releases with OpenSSL 3.5 (3.4.3.24, 3.10.0.9, 3.11.0.8, 3.12.0.4, 3.13.0.2, 3.14.0.0
-//! and later patches of these lines) run on an older one:
+//! The wording of texts, security levels, groups of the key exchange and lookups of a release's own OpenSSL line are
+//! imitated, whichever is linked, with two exceptions:
 //!
-//! - the key share `X25519MLKEM768`, which OpenSSL 3.5 offers first: Kong's ClientHello then exceeds a TCP segment, and
-//!   a PostgreSQL that prefers another group (prime256v1, up to version 17) answers with a HelloRetryRequest,
-//! - ML-DSA and SLH-DSA signatures, which older versions do not know at all.
-//!
-//! Neither changes who connects, or a text that was seen.
+//! - Where an OpenSSL before 3.5 is linked, no release offers X25519MLKEM768. Releases with OpenSSL 3.5 (3.4.3.24,
+//!   3.10.0.9, 3.11.0.8, 3.12.0.4, 3.13.0.2, 3.14.0.0 and later patches of these lines) offer it first.
+//! - Where 3.5 is linked, every release accepts ML-DSA and SLH-DSA signatures, which older versions do not know.
 
 mod ca_file;
 mod channel_binding;

@@ -93,8 +93,8 @@ fn context(
     builder.set_max_proto_version(Some(max)).map_err(plain)?;
     builder.set_options(SslOptions::ALL | SslOptions::NO_SSLV2 | SslOptions::NO_SSLV3 | excluded);
     builder.set_security_level(settings.security_level);
-    if let Some(group) = &settings.group {
-        builder.set_groups_list(group).map_err(plain)?;
+    if let Some(groups) = settings.group.as_deref().or_else(|| openssl.groups()) {
+        builder.set_groups_list(groups).map_err(plain)?;
     }
     load_certificate(&mut builder, settings, openssl)?;
     if let Some(file) = trusted {

@@ -25,6 +25,23 @@ impl FromStr for OpensslLine {
     }
 }
 
+/// The first version that offers a post-quantum group, X25519MLKEM768, unasked.
+const POST_QUANTUM: OpensslLine = OpensslLine(3, 5);
+
+impl OpensslLine {
+    /// The groups of the key exchange that it offers by default and in this order, if the OpenSSL linked here offers others
+    /// (OpenSSL's CHANGES.md for 3.5.0, and `supported_groups_default` in ssl/t1_lib.c of 1.1.1 and 3.0).
+    pub(crate) fn groups(self) -> Option<&'static str> {
+        let linked = openssl::version::number();
+        let has_its_own = linked >= 0x3050_0000 && self < POST_QUANTUM;
+        has_its_own.then_some(if self < Self(3, 0) {
+            "X25519:P-256:X448:P-521:P-384"
+        } else {
+            "X25519:P-256:X448:P-521:P-384:ffdhe2048:ffdhe3072:ffdhe4096:ffdhe6144:ffdhe8192"
+        })
+    }
+}
+
 impl TryFrom<String> for OpensslLine {
     type Error = NotOpenssl;
     fn try_from(text: String) -> Result<Self, NotOpenssl> {
