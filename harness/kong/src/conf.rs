@@ -128,8 +128,10 @@ fn without_comment(line: &str) -> String {
     let mut rest = line;
     while let Some((before, after)) = rest.split_once('#') {
         kept.push_str(before);
-        let Some(escaped) = before.strip_suffix('\\') else { return kept };
-        kept.truncate(kept.len() - (before.len() - escaped.len()));
+        if !before.ends_with('\\') {
+            return kept;
+        }
+        kept.pop();
         kept.push('#');
         rest = after;
     }

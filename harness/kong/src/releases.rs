@@ -238,12 +238,6 @@ impl Profile {
         Releases::built_in().all()
     }
 
-    /// The drivers that were measured by themselves.
-    #[must_use]
-    pub fn drivers() -> Vec<Self> {
-        Releases::built_in().drivers().to_vec()
-    }
-
     /// The newest built-in Enterprise release.
     #[must_use]
     pub fn newest() -> Self {

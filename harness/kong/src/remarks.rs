@@ -22,7 +22,7 @@ pub fn remarks(conf: &KongConf, profile: &Profile) -> Vec<String> {
             remarks.push(format!("{name} = {value} is off: only on and true, unquoted and in lower case, enable it"));
         } else if NUMBERS.contains(&key) && !value.is_empty() && number(value).is_none() {
             remarks.push(format!("{name} = {value} is not a number: Kong reads it as unset"));
-        } else if value.len() > 1 && matches!(value.as_bytes(), [b'\'', .., b'\''] | [b'"', .., b'"']) {
+        } else if matches!(value.as_bytes(), [b'\'', .., b'\''] | [b'"', .., b'"']) {
             remarks.push(format!("the quotes around {name} are a part of its value"));
         }
     }

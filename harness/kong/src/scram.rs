@@ -147,6 +147,32 @@ mod tests {
         assert_eq!(error.to_string(), expected);
     }
 
+    #[rstest]
+    #[case(4096, "Ok")]
+    #[case(limits::SCRAM_ITERATIONS, "Ok")]
+    #[case(limits::SCRAM_ITERATIONS + 1, "too many")]
+    fn iterations_have_a_limit(#[case] count: u32, #[case] expected: &str) {
+        let checked = match check::<Infallible>(&format!("r=nonce,s=c2FsdA==,i={count}")) {
+            Ok(()) => "Ok",
+            Err(ScramError::TooManyIterations(number)) if number == count => "too many",
+            Err(_) => "another error",
+        };
+        assert_eq!(checked, expected);
+    }
+
+    #[test]
+    fn a_server_that_cannot_prove_that_it_knows_the_password_is_refused() {
+        let mut exchange = begin(BOTH).expect("an exchange");
+        let first = String::from_utf8_lossy(&exchange.first()).into_owned();
+        let nonce = first.rsplit_once("r=").expect("a nonce").1;
+        let challenge = format!("r={nonce}more,s=c2FsdA==,i=4096");
+        let answer = exchange.answer::<Infallible>(challenge.as_bytes()).expect("an answer");
+        assert!(String::from_utf8_lossy(&answer).contains(&format!("r={nonce}more,p=")));
+        let proof = b"v=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+        let error = exchange.finish::<Infallible>(proof).expect_err("no proof");
+        assert_eq!(error.to_string(), "authentication exchange unsuccessful");
+    }
+
     #[test]
     fn without_a_binding_nothing_is_sent() {
         let begun = Exchange::begin(BOTH, b"kong", || Err("no certificate"));

@@ -283,6 +283,35 @@ mod tests {
         assert_eq!((settings.ssl, settings.ssl_required, settings.ssl_verify), (true, false, verifies));
     }
 
+    #[rstest]
+    #[case("3.9-oss", None)]
+    #[case("3.9-enterprise", Some("/client.crt"))]
+    fn the_open_source_edition_ignores_a_client_certificate(#[case] release: &str, #[case] expected: Option<&str>) {
+        let settings = read(release, MAIN, "pg_ssl_cert = /client.crt").expect("settings");
+        assert_eq!(settings.ssl_cert, expected.map(PathBuf::from));
+    }
+
+    #[rstest]
+    #[case("pg_ssl_version = tlsv1", "pg_ssl_version")]
+    #[case("pg_ro_ssl_version = tlsv1", "pg_ro_ssl_version")]
+    fn a_version_that_is_not_allowed_is_reported_with_its_setting(#[case] conf: &str, #[case] expected: &str) {
+        let error = read("3.14-enterprise", READ_ONLY, conf).expect_err("an error");
+        assert!(matches!(&error, SettingsError::NotAllowed { key, .. } if *key == expected), "{error}");
+    }
+
+    /// Tests may run as root, who can read everything.
+    #[rstest]
+    #[case(0o000, Err(io::ErrorKind::PermissionDenied))]
+    #[case(0o200, Err(io::ErrorKind::PermissionDenied))]
+    #[case(0o400, Ok(b"content".to_vec()))]
+    #[case(0o644, Ok(b"content".to_vec()))]
+    fn a_file_that_nobody_may_read_is_an_error(#[case] mode: u32, #[case] expected: Result<Vec<u8>, io::ErrorKind>) {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "content").expect("written");
+        std::fs::set_permissions(file.path(), PermissionsExt::from_mode(mode)).expect("a mode");
+        assert_eq!(read_as_kong(file.path()).map_err(|error| error.kind()), expected);
+    }
+
     #[test]
     fn what_is_not_set_has_its_default() {
         let settings = read("3.9-oss", MAIN, "lua_ssl_trusted_certificate =").expect("settings");

@@ -63,3 +63,88 @@ pub fn offered_on_a_cosocket(settings: &Settings, profile: &Profile) -> String {
 fn refuses_old_versions(settings: &Settings, profile: &Profile) -> bool {
     settings.security_level > 0 && !profile.offers_old_versions(settings.security_level)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::PathBuf;
+
+    use rstest::rstest;
+
+    use super::*;
+    use crate::conf::KongConf;
+    use crate::settings::ConnectionRole;
+
+    fn read(conf: &str, release: &str) -> (Settings, Profile) {
+        let profile: Profile = release.parse().expect("a release");
+        let (conf, server) = (KongConf::read(conf), ("127.0.0.1", 5432));
+        let settings = Settings::read(&conf, &profile, ConnectionRole::Main, server, PathBuf::from("/kong"));
+        (settings.expect("settings"), profile)
+    }
+
+    /// The terms that depend on the release, or on the files.
+    fn particular(conf: &str, release: &str, stack: Stack) -> String {
+        let (settings, profile) = read(conf, release);
+        let mut terms: BTreeMap<_, _> = terms(&settings, &profile, stack).into_iter().collect();
+        for (common, value) in [("port", "5432"), ("timeout_ms", "5000"), ("user", "kong"), ("database", "kong")] {
+            assert_eq!(terms.remove(common).as_deref(), Some(value));
+        }
+        terms.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+    }
+
+    #[rstest]
+    #[case(
+        Stack::Luasec,
+        "3.0-oss",
+        "driver=leafo-1.15.0 excluded_versions=tlsv1 finds_tls_session=on raises_unknown_mechanism=on refused_versions= \
+         sends_certificate=on ssl_version=any terminates=on x509_library=lua-resty-openssl"
+    )]
+    #[case(
+        Stack::Cosocket,
+        "3.9-oss",
+        "driver=kong-1.16.2 excluded_versions=tlsv1 fetches_digests=on finds_tls_session=on \
+         raises_unknown_mechanism=on refused_versions=tlsv1 tlsv1_1 ssl_version=any terminates=on \
+         x509_library=lua-resty-openssl"
+    )]
+    #[case(
+        Stack::Cosocket,
+        "3.14-enterprise",
+        "driver=kong-2.2.0 drops_socket=on excluded_versions= fetches_digests=on finds_tls_session=on \
+         refused_versions=tlsv1 tlsv1_1 sends_certificate=on ssl_verify=on ssl_version=tlsv1_2 \
+         x509_library=luaossl"
+    )]
+    #[case(
+        Stack::Luasec,
+        "pgmoon-leafo-1.16.0",
+        "driver=leafo-1.16.0 excluded_versions=tlsv1 fetches_digests=on finds_tls_session=on \
+         raises_unknown_mechanism=on refused_versions= sends_certificate=on ssl_version=any terminates=on \
+         x509_library=luaossl"
+    )]
+    fn a_release_differs_in_its_terms(#[case] stack: Stack, #[case] release: &str, #[case] expected: &str) {
+        assert_eq!(particular("", release, stack), expected);
+    }
+
+    #[test]
+    fn what_is_set_is_a_term() {
+        let conf = "pg_ssl = on\npg_ssl_required = on\npg_ssl_version = any\npg_password = secret\n\
+                    pg_ssl_cert = /client.crt\npg_ssl_cert_key = /client.key\n";
+        let expected = "driver=kong-2.2.0 drops_socket=on excluded_versions= finds_tls_session=on \
+                        password=secret refused_versions= sends_certificate=on ssl=on ssl_cert=/client.crt \
+                        ssl_cert_key=/client.key ssl_required=on ssl_version=any x509_library=luaossl";
+        assert_eq!(particular(conf, "3.0-enterprise", Stack::Cosocket), expected);
+    }
+
+    #[rstest]
+    #[case("3.8-enterprise", "TLSv1.1 TLSv1.2", "TLSv1.2")]
+    #[case("3.8-enterprise", "tlsv1 TLSv1.1", "SSLv3")]
+    #[case("3.0-enterprise", "TLSv1 TLSv1.1", "TLSv1 TLSv1.1")]
+    #[case("pgmoon-kong-2.2.0", "TLSv1 TLSv1.1", "TLSv1 TLSv1.1")]
+    fn old_versions_are_offered_where_the_release_offers_them(
+        #[case] release: &str,
+        #[case] protocols: &str,
+        #[case] offered: &str,
+    ) {
+        let (settings, profile) = read(&format!("lua_ssl_protocols = {protocols}"), release);
+        assert_eq!(offered_on_a_cosocket(&settings, &profile), offered);
+    }
+}

@@ -28,6 +28,7 @@ mod tests {
     fn a_text_takes_the_wording_of_a_line() {
         let text = "ssl/tls alert bad certificate, self-signed certificate";
         assert_eq!(reword(text, OpensslLine(3, 5)), text);
+        assert_eq!(reword(text, OpensslLine(3, 0)), "sslv3 alert bad certificate, self-signed certificate");
         assert_eq!(reword(text, OpensslLine(3, 1)), "sslv3 alert bad certificate, self-signed certificate");
         assert_eq!(reword(text, OpensslLine(1, 1)), "sslv3 alert bad certificate, self signed certificate");
         assert_eq!(reword("sslv3 alert bad certificate", OpensslLine(3, 2)), "ssl/tls alert bad certificate");

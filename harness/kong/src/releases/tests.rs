@@ -157,6 +157,7 @@ fn a_row_takes_the_place_of_the_one_of_its_name() {
 #[case("[[release]]\nedition = 'oss'", "1:1: missing field `name`")]
 #[case("[[release]]\nname = '4.0'\nlike = '3.9-oss'", "2:8: a release needs an edition, which is oss or enterprise")]
 #[case("[[release]]\nname = 'x'\nedition = 'oss'", "2:8: `x` is not a version of Kong; one looks like 3.9 or 3.10.0.9")]
+#[case("[[release]]\nname = '3'\nedition = 'oss'", "2:8: `3` is not a version of Kong; one looks like 3.9 or 3.10.0.9")]
 #[case("[[release]]\nname = '4.0'\nedition = 'free'", "3:11: unknown variant `free`, expected `oss` or `enterprise`")]
 #[case("[[release]]\nname = '4.0'\nedition = 'oss'", "2:8: the release has no `openssl`, and is like none that has")]
 #[case(
@@ -190,6 +191,23 @@ fn what_is_no_file_of_releases_is_refused() {
     let program = std::env::current_exe().expect("this program");
     let error = error(&program.to_string_lossy());
     assert!(error.contains("is not a file of releases"), "{error}");
+}
+
+#[rstest]
+#[case(1024 * 1024, None)]
+#[case(1024 * 1024 + 1, Some("is not a file of releases: it is larger than 1 MB"))]
+fn a_file_has_at_most_one_megabyte(#[case] size: usize, #[case] expected: Option<&str>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("large.toml");
+    std::fs::write(&file, "\n".repeat(size)).expect("a file");
+    let error = Releases::built_in().clone().with_file(&file).err().map(|error| error.to_string());
+    assert_eq!(error, expected.map(|why| format!("{} {why}", file.display())));
+}
+
+#[test]
+fn drivers_were_measured_by_themselves() {
+    let names: Vec<_> = Releases::built_in().drivers().iter().map(Profile::to_string).collect();
+    assert_eq!(names, ["pgmoon-kong-2.2.0", "pgmoon-kong-any", "pgmoon-kong-1.21.4", "pgmoon-leafo-1.16.0"]);
 }
 
 #[rstest]
