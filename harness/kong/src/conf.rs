@@ -215,6 +215,7 @@ mod tests {
     #[case("1e3", Some(1000.0))]
     #[case("0x10", Some(16.0))]
     #[case("-1", Some(-1.0))]
+    #[case("-0x10", Some(-16.0))]
     #[case("1.5", Some(1.5))]
     #[case("5s", None)]
     #[case("abc", None)]

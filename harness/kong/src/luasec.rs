@@ -176,6 +176,12 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn old_versions_have_numbers() {
+        let versions = [SslVersion::TLS1, SslVersion::TLS1_1, SslVersion::TLS1_2, SslVersion::TLS1_3];
+        assert_eq!(versions.map(old_number), [Some(1), Some(2), None, None]);
+    }
+
     #[rstest]
     #[case("pgmoon-kong-2.2.0", "any", Ok((SslVersion::TLS1, SslVersion::TLS1_3)))]
     #[case("pgmoon-kong-2.2.0", "sslv23", Ok((SslVersion::TLS1, SslVersion::TLS1_3)))]

@@ -64,3 +64,30 @@ impl Kong {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::conf::KongConf;
+    use crate::settings::ConnectionRole;
+
+    #[rstest]
+    #[case("3.9-enterprise", Stack::Luasec, Some("invalid value \"nonsense\""))]
+    #[case("3.9-enterprise", Stack::Cosocket, Some("invalid value \"nonsense\""))]
+    #[case("pgmoon-kong-2.2.0", Stack::Luasec, None)]
+    #[case("pgmoon-kong-2.2.0", Stack::Cosocket, Some("invalid value \"nonsense\""))]
+    fn nginx_checks_its_directives_whichever_stack_connects(
+        #[case] release: &str,
+        #[case] stack: Stack,
+        #[case] expected: Option<&str>,
+    ) {
+        let profile: Profile = release.parse().expect("a release");
+        let conf = KongConf::read("lua_ssl_protocols = nonsense\nlua_ssl_trusted_certificate =");
+        let server = ("127.0.0.1", 5432);
+        let settings = Settings::read(&conf, &profile, ConnectionRole::Main, server, "/kong".into()).expect("settings");
+        let text = Kong::start(settings, profile, stack).err().map(|refusal| refusal.text);
+        assert_eq!(text.as_deref(), expected);
+    }
+}

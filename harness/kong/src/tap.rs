@@ -159,6 +159,27 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    async fn so_many_bytes_are_taken_until_the_allowance_is_renewed() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let server = listener.local_addr().expect("an address");
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            // The client closes before it has read everything.
+            let _ = stream.write_all(&vec![0; 3 * limits::BYTES]).await;
+        });
+        let stream = TcpStream::connect(server).await.expect("a connection");
+        let mut stream = TappedStream::new(stream, None);
+        for _ in 0..2 {
+            stream.read_exact(&mut vec![0; limits::BYTES - 1]).await.expect("what may be taken");
+            assert!(!stream.is_exhausted());
+            stream.read_exact(&mut [0]).await.expect("the last byte");
+            assert!(stream.is_exhausted());
+            assert_eq!(stream.read_u8().await.expect_err("no more").to_string(), "more bytes than may be taken");
+            stream.renew_allowance();
+        }
+    }
+
+    #[tokio::test]
     async fn a_listener_hears_everything_in_its_order() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let server = listener.local_addr().expect("an address");

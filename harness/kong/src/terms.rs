@@ -120,6 +120,18 @@ mod tests {
          raises_unknown_mechanism=on refused_versions= sends_certificate=on ssl_version=any terminates=on \
          x509_library=luaossl"
     )]
+    #[case(
+        Stack::Cosocket,
+        "3.6.0-oss",
+        "driver=kong-1.16.2 excluded_versions=tlsv1 fetches_digests=on raises_unknown_mechanism=on \
+         refused_versions=tlsv1 tlsv1_1 ssl_version=any terminates=on x509_library=lua-resty-openssl"
+    )]
+    #[case(
+        Stack::Luasec,
+        "pgmoon-kong-any",
+        "driver=kong-2.2.0 drops_socket=on excluded_versions=tlsv1 fetches_digests=on finds_tls_session=on \
+         refused_versions= sends_certificate=on ssl_version=any x509_library=luaossl"
+    )]
     fn a_release_differs_in_its_terms(#[case] stack: Stack, #[case] release: &str, #[case] expected: &str) {
         assert_eq!(particular("", release, stack), expected);
     }
