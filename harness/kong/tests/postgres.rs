@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use certificate_trees::{Authority, CertificateSpec, KeyType, Tree};
 use kong_pg_client::conf::KongConf;
-use kong_pg_client::{ConnectionRole, Kong, Profile, Settings, Stack};
+use kong_pg_client::{Attempt, ConnectionRole, Kong, Profile, Settings, Stack};
+use openssl::pkey::PKey;
+use openssl::symm::Cipher;
 use postgres_tls_server::{Configuration, File, Local, Pool};
 use rstest::rstest;
 use tempfile::TempDir;
@@ -21,8 +23,8 @@ fn certificates() -> Tree {
         ca: Some(true),
         ..CertificateSpec::default()
     };
-    let issued = |name: &str| CertificateSpec {
-        issuer: Some("root".into()),
+    let issued = |issuer: &str, name: &str| CertificateSpec {
+        issuer: Some(issuer.into()),
         subject: Some(format!("/CN={name}")),
         key: Some(KeyType::EcdsaP256),
         ..CertificateSpec::default()
@@ -31,8 +33,9 @@ fn certificates() -> Tree {
     for (name, certificate) in [
         ("root", root("root")),
         ("foreign", root("foreign")),
-        ("server", issued("localhost")),
-        ("client", issued("kong")),
+        ("server", issued("root", "localhost")),
+        ("client", issued("root", "kong")),
+        ("stranger", issued("foreign", "kong")),
     ] {
         tree.certificates.insert(name.into(), certificate);
     }
@@ -68,24 +71,44 @@ impl Servers {
         let folder = tempfile::tempdir_in("/tmp").expect("a folder");
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o711)).expect("a mode");
         let authority = Authority::new(folder.path().join("authority"));
-        for name in ["root.crt", "foreign.crt", "client.crt", "client.key"] {
+        for name in ["root.crt", "foreign.crt", "client.crt", "client.key", "stranger.crt", "stranger.key"] {
             let content = authority.file(&certificates(), name).expect("a file");
             std::fs::write(folder.path().join(name), content).expect("a file");
         }
+        let key = std::fs::read(folder.path().join("client.key")).and_then(|pem| Ok(PKey::private_key_from_pem(&pem)?));
+        let encrypted =
+            key.and_then(|key| Ok(key.private_key_to_pem_pkcs8_passphrase(Cipher::aes_256_cbc(), b"kong")?));
+        std::fs::write(folder.path().join("encrypted.key"), encrypted.expect("a key")).expect("a file");
         let prepare = [
             "SET password_encryption = 'scram-sha-256'; CREATE ROLE kong LOGIN PASSWORD 'secret'",
             "SET password_encryption = 'md5'; CREATE ROLE older LOGIN PASSWORD 'secret'",
             "CREATE DATABASE kong",
         ];
-        let local = Local::find(folder.path()).expect("an installed PostgreSQL");
+        // initdb takes most of the time of such a test.
+        let templates = Path::new(env!("CARGO_TARGET_TMPDIR")).join("templates");
+        let local = Local::find(folder.path()).expect("an installed PostgreSQL").keeping_templates(Some(templates));
         Self { pool: Pool::new(Arc::new(local), 1, prepare.map(str::to_owned).into()), authority, folder }
     }
 
     /// Connects once, to a server with this line of pg_hba.conf. `{kong}` is where Kong's files are.
     async fn attempt(&self, stack: Stack, hba: &str, kong: &str) -> End {
+        self.attempt_as(RELEASE, stack, &[("ssl", "on")], hba, kong).await.0
+    }
+
+    /// The same as a release, to a server with these settings. Returns what the server has logged as well, without routine
+    /// messages.
+    async fn attempt_as(
+        &self,
+        release: &str,
+        stack: Stack,
+        conf: &[(&str, &str)],
+        hba: &str,
+        kong: &str,
+    ) -> (End, Vec<String>) {
+        let conf = [conf, &[("ssl_ca_file", "root.crt")]].concat();
         let file = |name: &str| File::of_database_user(self.authority.file(&certificates(), name).expect("a file"));
         let configuration = Configuration {
-            conf: [("ssl", "on"), ("ssl_ca_file", "root.crt")].map(|(name, value)| (name.into(), value.into())).into(),
+            conf: conf.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
             hba: vec![hba.into()],
             files: ["server.crt", "server.key", "root.crt"].map(|name| (name.to_owned(), file(name))).into(),
             ..Configuration::default()
@@ -96,33 +119,39 @@ impl Servers {
         assert_eq!(server.reload(&configuration).await.expect("a reload"), Vec::<String>::new());
         let mark = server.mark();
         let (host, port) = server.address();
-        let settings = settings(kong, (&host, port), self.folder.path());
-        let kong = match Kong::start(settings, release(), stack).expect("a start").connect().await.result {
+        let release: Profile = release.parse().expect("a release");
+        let settings = settings(kong, &release, (&host, port), self.folder.path());
+        let kong = Kong::start(settings.clone(), release, stack).expect("a start");
+        let Attempt { result, reached, certificate } = kong.connect().await;
+        let subject = certificate.map(|certificate| format!("{:?}", certificate.subject_name()));
+        let kong = match result {
             Err(refusal) => Err(refusal.text),
             Ok(mut connection) => {
                 let version = connection.ask("SHOW server_version").await.expect("an answer").unwrap_or_default();
+                connection.ask_again().await.expect("an answer");
+                assert!(connection.is_reused_for(&settings));
+                assert!(!connection.is_reused_for(&Settings { database: "another".into(), ..settings }));
                 connection.close().await;
                 Ok(version.starts_with(&major.to_string()))
             }
         };
-        let observed = server.observed(mark, 1, &[]).await.expect("an observation");
+        let observed = server.observed(mark, usize::from(reached), &[]).await.expect("an observation");
         let authorized =
             observed.authorized().map_or("nothing".into(), |proof| proof.version.unwrap_or("plaintext".into()));
-        End { kong, authorized }
+        let is_in_tls = authorized.starts_with("TLS");
+        assert!(!is_in_tls || subject.is_some_and(|subject| subject.contains("localhost")), "the server's certificate");
+        (End { kong, authorized }, observed.relevant_lines)
     }
 }
 
-fn release() -> Profile {
-    "3.14-enterprise".parse().expect("a release")
-}
+const RELEASE: &str = "3.14-enterprise";
 
-fn settings(kong: &str, server: (&str, u16), folder: &Path) -> Settings {
+fn settings(kong: &str, release: &Profile, server: (&str, u16), folder: &Path) -> Settings {
     let mut text = "pg_database = kong\n".to_owned();
     for line in kong.split("; ") {
         writeln!(text, "{}", line.replace("{kong}", &folder.to_string_lossy())).expect("text");
     }
-    Settings::read(&KongConf::read(&text), &release(), ConnectionRole::Main, server, folder.to_owned())
-        .expect("settings")
+    Settings::read(&KongConf::read(&text), release, ConnectionRole::Main, server, folder.to_owned()).expect("settings")
 }
 
 const PLAINTEXT: &str = "pg_ssl = off";
@@ -199,5 +228,107 @@ async fn a_client_certificate_is_presented_where_there_is_one() {
             let text = "FATAL: connection requires a valid client certificate";
             assert_eq!(without, refused(text), "{stack:?} {version}");
         }
+    }
+}
+
+const TRUST: &str = "host all all all trust";
+const CERT: &str = "hostssl all all all cert";
+
+/// What the server, OpenSSL or Kong refuses, in the words of LuaSec and of a cosocket.
+#[tokio::test]
+async fn each_stack_reports_a_refusal_in_its_words() {
+    let servers = Servers::new();
+    let on: &[_] = &[("ssl", "on")];
+    let off: &[_] = &[("ssl", "off")];
+    let newer: &[_] = &[("ssl", "on"), ("ssl_min_protocol_version", "TLSv1.3")];
+    let [tls12, tls13] = ["TLSv1.2", "TLSv1.3"].map(in_tls);
+    let foreign = "pg_ssl_cert = {kong}/stranger.crt; pg_ssl_cert_key = {kong}/stranger.key";
+    let pair =
+        |cert: &str, key: &str| format!("{tls13}; pg_ssl_cert = {{kong}}/{cert}; pg_ssl_cert_key = {{kong}}/{key}");
+    let cases = [
+        (
+            (on, TRUST, "pg_ssl = off; pg_database = nowhere".to_owned()),
+            ["FATAL: database \"nowhere\" does not exist"; 2],
+        ),
+        (
+            (on, "host all all all reject", PLAINTEXT.to_owned()),
+            ["FATAL: pg_hba.conf rejects connection for host \"127.0.0.1\", user \"kong\", database \"kong\", no \
+              encryption"; 2],
+        ),
+        ((off, TRUST, format!("{tls12}; pg_ssl_required = on")), ["the server does not support SSL connections"; 2]),
+        ((newer, TRUST, tls12.clone()), ["tlsv1 alert protocol version", "handshake failed"]),
+        ((on, CERT, format!("{tls12}; {foreign}")), ["tlsv1 alert unknown ca", "handshake failed"]),
+        (
+            (on, CERT, format!("{tls13}; {foreign}")),
+            [
+                "receive_message: failed to get type: tlsv1 alert unknown ca",
+                "receive_message: failed to get type: error",
+            ],
+        ),
+        (
+            (on, CERT, pair("stranger.crt", "client.key")),
+            ["private key does not match public key", "ssl set client private key failed"],
+        ),
+        (
+            (on, CERT, format!("{tls13}; pg_ssl_cert = {{kong}}/client.crt")),
+            [
+                "FATAL: connection requires a valid client certificate",
+                "client certificate supplied without corresponding private key",
+            ],
+        ),
+        (
+            (on, CERT, pair("client.crt", "encrypted.key")),
+            ["error loading private key (processing error)", "PEM_read_bio_PrivateKey() failed"],
+        ),
+        (
+            (on, CERT, pair("missing", "client.key")),
+            ["error loading certificate ((null))", "attempt to get length of local 'pem' (a nil value)"],
+        ),
+    ];
+    for ((conf, hba, kong), texts) in cases {
+        for (stack, text) in [Stack::Luasec, Stack::Cosocket].into_iter().zip(texts) {
+            let (end, _) = servers.attempt_as(RELEASE, stack, conf, hba, &kong).await;
+            let authorized = if text.contains("nowhere") { "plaintext" } else { "nothing" }.to_owned();
+            assert_eq!(end, End { authorized, ..refused(text) }, "{stack:?} {kong}");
+        }
+    }
+}
+
+/// Kong verifies nothing where the server says that it has no TLS, and its OpenResty 1.21.4 nowhere.
+#[tokio::test]
+async fn there_are_servers_that_are_not_verified() {
+    let servers = Servers::new();
+    let tls12 = in_tls("TLSv1.2");
+    let foreign = tls12.replace("root.crt", "foreign.crt");
+    for stack in [Stack::Luasec, Stack::Cosocket] {
+        let (end, _) = servers.attempt_as(RELEASE, stack, &[("ssl", "off")], TRUST, &tls12).await;
+        assert_eq!(end, connected(None), "{stack:?}");
+    }
+    let old = "pgmoon-kong-1.21.4";
+    let (end, _) = servers.attempt_as(old, Stack::Cosocket, &[("ssl", "on")], TRUST, &foreign).await;
+    assert_eq!(end, connected(Some("TLSv1.2")));
+    let pair = format!("{foreign}; pg_ssl_cert = {{kong}}/stranger.crt; pg_ssl_cert_key = {{kong}}/client.key");
+    let (end, _) = servers.attempt_as(old, Stack::Cosocket, &[("ssl", "on")], CERT, &pair).await;
+    assert_eq!(end, refused("ssl set client private key failed"));
+}
+
+/// LuaSec ends TLS in good order, a cosocket just closes; leafo's pgmoon takes leave of the server before that.
+#[tokio::test]
+async fn a_connection_ends_as_its_stack_and_its_driver_end_it() {
+    let servers = Servers::new();
+    let reset = "LOG:  could not receive data from client: Connection reset by peer";
+    for (release, stack, is_abrupt) in [
+        (RELEASE, Stack::Luasec, false),
+        (RELEASE, Stack::Cosocket, true),
+        ("3.9-oss", Stack::Luasec, false),
+        ("3.9-oss", Stack::Cosocket, false),
+    ] {
+        let tls = "pg_ssl = on; pg_ssl_version = tlsv1_2; lua_ssl_trusted_certificate = {kong}/root.crt";
+        let (end, log) = servers.attempt_as(release, stack, &[("ssl", "on")], TRUST, tls).await;
+        assert_eq!(
+            (end.kong, log),
+            (Ok(true), if is_abrupt { vec![reset.to_owned()] } else { Vec::new() }),
+            "{release}"
+        );
     }
 }
