@@ -19,3 +19,6 @@ pub(crate) use schema::{Format, read};
 pub use source::Fault;
 pub(crate) use source::Source;
 pub(crate) use yaml::block;
+
+#[cfg(test)]
+mod tests;
