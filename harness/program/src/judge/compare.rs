@@ -314,6 +314,85 @@ mod tests {
         assert_eq!(compare(&either, &observed).first().map(|mismatch| mismatch.aspect), expected);
     }
 
+    fn any_connection() -> Expectation {
+        let outcome = ExpectedOutcome::Connects { tls: Vec::new(), cipher: None, client_dn: None, certificate: None };
+        expectation(Some(outcome), &[])
+    }
+
+    /// What a report has for an attempt that ended otherwise: of Kong, and of a client that is not Kong.
+    #[rstest]
+    #[case::any_connection(
+        any_connection(),
+        Attempt::Hung,
+        "connects, TLS or not -> waits without end",
+        "connects -> waits without end"
+    )]
+    #[case::connection(
+        connects("TLSv1.3", Some("/CN=kong")),
+        Attempt::NotMade,
+        "connects, TLS TLSv1.3 -> no attempt",
+        "connects TLSv1.3 /CN=kong -> no attempt"
+    )]
+    #[case::unconfirmed(
+        connects("TLSv1.3", None),
+        Attempt::Unconfirmed { claim: "a\nb".into() },
+        "connects, TLS TLSv1.3 -> a b",
+        "connects TLSv1.3 no client certificate -> a b"
+    )]
+    #[case::refusal(refused("FATAL: no", &[]), Attempt::Hung, "FATAL: no -> waits without end", "refused -> waits without end")]
+    #[case::no_end(
+        expectation(Some(ExpectedOutcome::Hangs), &[]),
+        connected(Some("TLSv1.2"), None).attempt,
+        "waits without end -> connects, TLS TLSv1.2",
+        "waits without end -> connects TLSv1.2 no client certificate"
+    )]
+    fn an_attempt_that_ends_otherwise_is_shown_in_short(
+        #[case] expected: Expectation,
+        #[case] attempt: Attempt,
+        #[case] of_kong: &str,
+        #[case] of_another: &str,
+    ) {
+        let shown = |mismatches: &[Mismatch]| {
+            let shown = mismatches.iter().map(|Mismatch { expected, observed, .. }| {
+                format!("{} -> {}", expected.concat().join(" "), observed.join(" "))
+            });
+            shown.collect::<Vec<_>>().join("; ")
+        };
+        let observed = Observation { attempt, ..Observation::default() };
+        assert_eq!(shown(&compare(&expected, &observed)), of_kong);
+        assert_eq!(shown(&compare_outcome(&expected, &observed)), of_another);
+    }
+
+    #[test]
+    fn an_attempt_without_end_may_be_expected() {
+        let expected = expectation(Some(ExpectedOutcome::Hangs), &[]);
+        let hangs = Observation { attempt: Attempt::Hung, ..Observation::default() };
+        assert_eq!((compare(&expected, &hangs), compare_outcome(&expected, &hangs)), (Vec::new(), Vec::new()));
+        assert!(!compare(&expected, &connected(None, None)).is_empty());
+    }
+
+    #[test]
+    fn a_client_certificate_is_compared_if_a_version_or_one_is_expected() {
+        let mut expected = any_connection();
+        let observed = connected(Some("TLSv1.3"), Some("/CN=kong"));
+        assert_eq!(compare(&expected, &observed), []);
+        if let Some(ExpectedOutcome::Connects { client_dn, .. }) = &mut expected.outcome {
+            *client_dn = Some("/CN=other".into());
+        }
+        assert_eq!(compare(&expected, &observed)[0].aspect, Aspect::ClientDn);
+    }
+
+    /// The server may say more than that it does not apply its configuration.
+    #[test]
+    fn what_the_server_logs_of_a_configuration_is_compared_if_the_case_is_about_it() {
+        let mut observed = connected(Some("TLSv1.3"), None);
+        observed.reload = words(["LOG:  parameter changed"]);
+        let mut expected = connects("TLSv1.3", None);
+        assert_eq!(compare(&expected, &observed), []);
+        expected.reload = Some(vec![words(["LOG:  something else"])]);
+        assert_eq!(compare(&expected, &observed)[0].aspect, Aspect::Reload);
+    }
+
     #[test]
     fn a_cipher_suite_is_compared_if_one_is_expected() {
         let mut expected = connects("TLSv1.3", None);

@@ -165,6 +165,56 @@ mod tests {
         assert_eq!(judge(&evidence).verdict, expected);
     }
 
+    /// Everything that the documents predict must be seen.
+    #[rstest]
+    #[case(r#"{ "connects": true }"#, true)]
+    #[case(r#"{ "connects": false }"#, false)]
+    #[case(r#"{ "tls": "any" }"#, true)]
+    #[case(r#"{ "tls": "TLSv1.3" }"#, true)]
+    #[case(r#"{ "tls": "TLSv1.2" }"#, false)]
+    #[case(r#"{ "postgres": "LOG:  of the attempt" }"#, true)]
+    #[case(r#"{ "postgres": "LOG:  of the reload" }"#, true)]
+    #[case(r#"{ "postgres": "LOG:  another" }"#, false)]
+    #[case(r#"{ "kong": "closed" }"#, false)]
+    #[case(r#"{ "connects": true, "tls": "TLSv1.2" }"#, false)]
+    #[case(r#"{ "connects": false, "tls": "any" }"#, false)]
+    #[case(r#"{ "tls": "any", "postgres": "LOG:  another" }"#, false)]
+    #[case(r#"{ "tls": "any", "kong": "closed" }"#, false)]
+    fn a_prediction_is_seen_as_a_whole(#[case] would: &str, #[case] expected: bool) {
+        let would: Would = serde_json::from_str(would).expect("a prediction");
+        let session = super::super::TlsSession { version: Some("TLSv1.3".into()), ..Default::default() };
+        let observed = Observation {
+            attempt: Attempt::Connected(session),
+            judged_log: vec!["LOG:  of the attempt".into()],
+            reload: vec!["LOG:  of the reload".into()],
+            ..Observation::default()
+        };
+        assert_eq!(is_seen(&would, &observed), expected);
+    }
+
+    #[test]
+    fn a_race_between_texts_is_told_with_a_pass() {
+        let mut evidence = evidence(ClientKind::Kong);
+        let Expected::Known(expectation) = &mut evidence.expected else { unreachable!("it is known") };
+        let Some(ExpectedOutcome::Refused { because, .. }) = &mut expectation.outcome else {
+            unreachable!("a refusal")
+        };
+        *because = Some("the alert may come first".into());
+        assert_eq!(judge(&evidence).race.as_deref(), Some("the alert may come first"));
+        assert!(evidence.expected.known().is_some());
+        assert_eq!(Expected::Open { would_be: None }.known(), None);
+    }
+
+    #[test]
+    fn a_client_that_differs_from_kong_without_an_entry_is_told_so() {
+        let mut evidence = evidence(ClientKind::Rustls);
+        evidence.observed.attempt = Attempt::Connected(super::super::TlsSession::default());
+        let reason = judge(&evidence).reason.expect("a reason");
+        assert!(reason.ends_with("differs from Kong, and differences.yaml has no entry for that"), "{reason}");
+        let kong = Evidence { client: ClientKind::Kong, ..evidence };
+        assert_eq!(judge(&kong).reason.as_deref(), Some("Kong's report is not as expected"));
+    }
+
     #[test]
     fn the_documents_are_about_kong_only() {
         let documented = vec![documented(Some("they say"), None)];
@@ -225,5 +275,7 @@ mod tests {
         let mut evidence = Evidence { step: 1, ..evidence(ClientKind::Kong) };
         evidence.observed.attempt = Attempt::Hung;
         assert_eq!(judge(&evidence).reason.as_deref(), Some("in step 2: Kong's report is not as expected"));
+        let first = Evidence { step: 0, ..evidence };
+        assert_eq!(judge(&first).reason.as_deref(), Some("Kong's report is not as expected"));
     }
 }

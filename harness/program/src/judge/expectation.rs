@@ -66,3 +66,22 @@ pub enum ExpectedOutcome {
     /// It waits without end.
     Hangs,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_program_between_that_says_nothing_is_not_written_down() {
+        let written =
+            json!({ "reload": null, "open_connection": null, "outcome": null, "server_log": [], "answers": [] });
+        let mut expected: Expectation = serde_json::from_value(written.clone()).expect("an expectation");
+        assert_eq!(expected.relay_log, [Vec::<String>::new()]);
+        let value = |expected: &Expectation| -> Value { serde_json::to_value(expected).expect("JSON") };
+        assert_eq!(value(&expected), written);
+        expected.relay_log = vec![vec!["LOG C: login attempt".into()]];
+        assert_eq!(value(&expected)["relay_log"], json!([["LOG C: login attempt"]]));
+    }
+}
