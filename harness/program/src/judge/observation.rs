@@ -170,6 +170,15 @@ mod tests {
     }
 
     #[test]
+    fn a_session_is_what_the_server_shows_of_it() {
+        let text = |text: &str| Some(text.to_owned());
+        let proof = TlsProof { version: text("TLSv1.3"), cipher: text("TLS_AES"), client_dn: text("/CN=kong") };
+        let session = TlsSession { version: text("TLSv1.3"), cipher: text("TLS_AES"), client_dn: text("/CN=kong") };
+        assert_eq!((TlsSession::from(proof), session.version()), (session.clone(), "TLSv1.3"));
+        assert_eq!(TlsSession::from(TlsProof::default()).version(), "off");
+    }
+
+    #[test]
     fn an_attempt_that_hung_is_no_refusal() {
         assert_eq!(Attempt::from(kong_pg_client::Refusal::hung()), Attempt::Hung);
     }

@@ -115,6 +115,13 @@ mod tests {
         LOG,
         true
     )]
+    #[case::the_alert_is_of_the_handshake(
+        Stack::Luasec,
+        "tlsv1 alert unknown ca",
+        Refusal::returned(Stage::Auth, "closed"),
+        LOG,
+        false
+    )]
     fn only_a_lost_race_is_explained(
         #[case] stack: Stack,
         #[case] expected: &str,

@@ -87,5 +87,8 @@ mod tests {
     fn a_cell_that_could_not_be_run_proves_nothing_and_needs_attention() {
         assert!(Verdict::Blocked.is_problem() && !Verdict::Blocked.is_proof());
         assert!(!Verdict::Unsupported.is_problem() && !Verdict::Unsupported.is_proof());
+        assert!(Verdict::Pass.is_proof() && Verdict::KnownDeviation.is_proof());
+        let failures = Verdict::ALL.iter().filter(|verdict| verdict.is_failure());
+        assert!(failures.eq(&[Verdict::Fail, Verdict::Timeout, Verdict::EnvironmentError]));
     }
 }
