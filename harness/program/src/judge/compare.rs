@@ -363,6 +363,23 @@ mod tests {
         assert_eq!(shown(&compare_outcome(&expected, &observed)), of_another);
     }
 
+    /// A text that is raised instead may be raised at another stage.
+    #[rstest]
+    #[case("closed", kong_pg_client::Refusal::returned, Some(Aspect::Stage))]
+    #[case("assertion failed!", kong_pg_client::Refusal::raised, None)]
+    fn the_stage_is_that_of_the_error_which_is_returned(
+        #[case] text: &str,
+        #[case] refusal: fn(Stage, &str) -> kong_pg_client::Refusal,
+        #[case] expected: Option<Aspect>,
+    ) {
+        let mut either = refused("closed", &[]);
+        if let Some(ExpectedOutcome::Refused { raised_instead, .. }) = &mut either.outcome {
+            raised_instead.push("assertion failed!".into());
+        }
+        let observed = Observation { attempt: refusal(Stage::Handshake, text).into(), ..Observation::default() };
+        assert_eq!(compare(&either, &observed).first().map(|mismatch| mismatch.aspect), expected);
+    }
+
     #[test]
     fn an_attempt_without_end_may_be_expected() {
         let expected = expectation(Some(ExpectedOutcome::Hangs), &[]);
