@@ -229,6 +229,30 @@ mod tests {
         assert_eq!((made().await, made().await), (1, 0));
     }
 
+    /// Two threads of one process, of which each makes a template.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_template_that_is_kept_by_several_at_once_is_complete() {
+        const FILES: usize = 300;
+        let kept = tempfile::tempdir().expect("a folder");
+        let (programs, first) = fake(&format!(r#"for n in $(seq {FILES}); do echo > "$data/$n"; done"#));
+        std::fs::write(programs.path().join("postgres"), "").expect("a program");
+        let keeping = (0..4).map(|_| {
+            let (installed, kept) = (first.installed.clone(), kept.path().to_owned());
+            tokio::spawn(async move {
+                let folder = tempfile::tempdir().expect("a folder");
+                std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).expect("a mode");
+                let local = Local::with_binaries(folder.path(), installed).expect("a runtime");
+                local.keeping_templates(Some(kept)).host(Major(17)).await.map(drop).expect("a host");
+            })
+        });
+        for kept in keeping.collect::<Vec<_>>() {
+            kept.await.expect("a host");
+        }
+        let folders: Vec<_> = std::fs::read_dir(kept.path()).expect("a folder").filter_map(Result::ok).collect();
+        let files = folders.iter().map(|folder| std::fs::read_dir(folder.path()).expect("a template").count());
+        assert_eq!(files.collect::<Vec<_>>(), [FILES]);
+    }
+
     #[tokio::test]
     async fn a_template_that_is_incomplete_at_the_end_is_removed() {
         let (folder, local) = fake(r#"touch "$data/PG_VERSION"; sleep 60"#);

@@ -3,6 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -76,10 +77,13 @@ pub(super) fn name(binaries: &Path, user: DatabaseUser) -> std::io::Result<Strin
     Ok(format!("{:016x}", hasher.finish()))
 }
 
-/// Keeps a copy of a template for later runs, unless another process has kept one meanwhile. Where that fails, each run
-/// makes its own.
+/// Keeps a copy of a template for later runs, unless another one has been kept meanwhile. Where that fails, each run makes
+/// its own.
 pub(super) fn keep(template: &Path, kept: &Path, user: DatabaseUser) {
-    let incomplete = kept.with_extension(std::process::id().to_string());
+    // Several threads of several processes may do this at once.
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let incomplete = kept.with_extension(format!("{}-{number}", std::process::id()));
     let made = kept.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| copy(template, &incomplete, user));
     if made.and_then(|()| std::fs::rename(&incomplete, kept)).is_err() {
         // It may not even have been begun.
