@@ -194,6 +194,8 @@ mod tests {
         assert!(!have_ended(&book(&[begun, message]), &[]));
         assert!(have_ended(&book(&[begun, message, ended]), &[]));
         assert!(have_ended(&book(&[begun, message]), &[12]), "it is known to stay open");
+        assert!(has_ended(&book(&[begun, message, ended]), 12));
+        assert!(!has_ended(&book(&[begun, message, ended]), 13) && !has_ended(&book(&[begun, message]), 12));
         assert!(have_ended(&book(&[]), &[]));
     }
 
