@@ -329,7 +329,7 @@ fn a_cell_that_ran_out_of_time_has_its_configuration_and_its_certificates() {
     let run = Results::read(&place.path().join("results")).expect("results");
     let [cell] = &run.cells[..] else { panic!("one cell: {run:#?}") };
     assert_eq!(cell.verdict, kong_pg_tls::judge::Verdict::Timeout, "{cell:#?}");
-    let names: Vec<_> = cell.files.keys().map(String::as_str).collect();
+    let names: Vec<_> = cell.files.0.keys().map(String::as_str).collect();
     assert_eq!(names, ["postgresql.conf", "pg_hba.conf", "kong.conf"]);
     let certificates = cell.certificates.as_ref().expect("certificates");
     assert_eq!(certificates.server.links.len(), 1, "{certificates:#?}");

@@ -9,6 +9,7 @@ use crate::words::UnknownWord;
     Copy,
     PartialEq,
     Eq,
+    Hash,
     serde::Deserialize,
     serde::Serialize,
     strum::Display,

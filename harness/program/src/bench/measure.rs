@@ -1,6 +1,6 @@
 //! The whole measurement: servers and clients, the proof that each mode is what it is called, and then its figures.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::future::pending;
 use std::path::Path;
 use std::time::Instant;
@@ -70,21 +70,21 @@ async fn on_session(
     watch: &mut Watch<'_>,
 ) -> Result<Vec<Left>, BenchError> {
     let suite = CellRequest { scenarios: Some(folder.to_owned()), ..CellRequest::default() }.suite()?;
-    let (modes, excluded): (Vec<_>, Vec<_>) =
+    let (mut modes, excluded): (Vec<_>, Vec<_>) =
         modes(&session.cells, &suite).into_iter().partition(|mode| mode.excluded().is_none());
+    let left = |mode: &Mode, why| Left { mode: mode.name.clone(), glob: format!("{}@*", mode.id()), why };
+    let mut all_left: Vec<_> = excluded.iter().filter_map(|mode| Some(left(mode, mode.excluded()?))).collect();
+    let unable = prove(session, &modes, watch).await?;
+    all_left.extend(modes.iter().filter_map(|mode| Some(left(mode, unable.get(mode.id())?.clone()))));
+    modes.retain(|mode| !unable.contains_key(mode.id()));
     let measured = modes.iter().filter(|mode| mode.scenario != STORM);
-    prove(session, &modes, watch).await?;
     measurements.handshakes.extend(handshake::measure(session, measured, &request.pace, watch).await?);
     measurements.versus.extend(versus::measure(session, &modes, &request.pace, watch).await?);
     measurements.traffic.extend(traffic::measure(session, &modes, &request.pace, watch).await?);
     measurements.storms.extend(storm::measure(session, &modes, watch).await?);
     measurements.distances.extend(distance::measure(session, modes.iter(), &request.pace, watch).await?);
     about(session, &modes, measurements).await?;
-    let left = excluded.iter().filter_map(|mode| {
-        let glob = format!("{}@*", mode.cells.first()?.1.case.id);
-        Some(Left { mode: mode.name.clone(), glob, why: mode.excluded()? })
-    });
-    Ok(left.collect())
+    Ok(all_left)
 }
 
 /// Measures what is left on the newest server in a container, if there is one that proves its modes.
@@ -184,18 +184,25 @@ fn options(request: &BenchRequest, choice: RuntimeChoice, folder: &Path, clients
     Options { cells, runtime, limits: Limits { jobs: Some(1), ..Limits::default() }, ..Options::default() }
 }
 
-/// Runs the cells of all modes once: the server has to prove that each is what it is called.
-pub(super) async fn prove(session: &Session, modes: &[Mode], watch: &mut Watch<'_>) -> Result<(), BenchError> {
+/// Runs the cells of all modes once: the server has to prove that each is what it is called. Returns why, by the ids of
+/// their cases, it is not able to be what others are called.
+pub(super) async fn prove(
+    session: &Session,
+    modes: &[Mode],
+    watch: &mut Watch<'_>,
+) -> Result<HashMap<String, String>, BenchError> {
     let cells: Vec<_> = modes.iter().flat_map(|mode| mode.cells.iter().map(|(_, cell)| cell.clone())).collect();
     watch.report(&format!("proving what {} modes are", modes.len()), 0, cells.len())?;
     let run = session.run(cells, Vec::new(), &mut [], pending()).await;
-    match run.cells.iter().find(|cell| cell.verdict != Verdict::Pass) {
-        None => Ok(()),
-        Some(cell) => Err(BenchError::Unproved {
-            cell: cell.id.clone(),
-            reason: cell.reason.clone().unwrap_or_else(|| cell.verdict.as_str().to_owned()),
-        }),
+    let mut unable = HashMap::new();
+    for cell in run.cells.iter().filter(|cell| cell.verdict != Verdict::Pass) {
+        let reason = cell.reason.clone().unwrap_or_else(|| cell.verdict.as_str().to_owned());
+        if cell.verdict != Verdict::Unsupported {
+            return Err(BenchError::Unproved { cell: cell.id.clone(), reason });
+        }
+        unable.insert(cell.case_id().to_owned(), reason);
     }
+    Ok(unable)
 }
 
 /// Notes which servers and clients were measured.

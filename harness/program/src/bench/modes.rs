@@ -83,6 +83,11 @@ impl Mode {
         self.cells.iter().find(|(of, _)| *of == subject).map(|(_, cell)| cell)
     }
 
+    /// The id of its case.
+    pub(super) fn id(&self) -> &str {
+        self.cells.first().map(|(_, cell)| cell.case.id.as_str()).unwrap_or_default()
+    }
+
     /// Why the server is too old or too new for it.
     pub(super) fn excluded(&self) -> Option<String> {
         self.cells.first()?.1.excluded()
@@ -107,7 +112,7 @@ pub(super) fn write(folder: &Path) -> io::Result<()> {
     })
 }
 
-/// The modes of cells, in the order of their files.
+/// The modes of cells, in the order of their files. A mode that is not for every client has the cells of the others.
 pub(super) fn modes(cells: &[Cell], suite: &Suite) -> Vec<Mode> {
     let mut modes = IndexMap::<&str, Mode>::new();
     for cell in cells {
@@ -124,6 +129,9 @@ pub(super) fn modes(cells: &[Cell], suite: &Suite) -> Vec<Mode> {
             cells: Vec::new(),
         });
         mode.cells.push((subject, cell.clone()));
+    }
+    for mode in modes.values_mut().filter(|mode| mode.cells.iter().any(|(_, cell)| cell.excluded().is_none())) {
+        mode.cells.retain(|(_, cell)| cell.excluded().is_none());
     }
     modes.into_values().collect()
 }

@@ -35,11 +35,14 @@ impl Bench {
         let suite = CellRequest { scenarios: Some(folder.path().to_owned()), ..CellRequest::default() }.suite()?;
         let mut modes = modes(&session.cells, &suite);
         modes.retain(|mode| mode.excluded().is_none() && mode.scenario != STORM && !mode.tuning.direct);
-        let bench = Self { session, modes, _folder: folder };
+        let mut bench = Self { session, modes, _folder: folder };
         let cancelled = false.into();
         let mut watch = Watch { show: &mut |_, _, _| {}, cancelled: &cancelled };
         match prove(&bench.session, &bench.modes, &mut watch).await {
-            Ok(()) => Ok(bench),
+            Ok(unable) => {
+                bench.modes.retain(|mode| !unable.contains_key(mode.id()));
+                Ok(bench)
+            }
             Err(error) => {
                 bench.close().await;
                 Err(error)

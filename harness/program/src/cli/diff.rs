@@ -129,6 +129,6 @@ fn page(args: &DiffArgs, comparison: &Comparison, file: &Path) -> Result<(), Fai
     let new = args.new.as_deref().map(Results::read).transpose()?;
     let written = two_runs(&old, new.as_ref().unwrap_or(&old), comparison);
     written
-        .and_then(|page| write_file(file, page.as_bytes()))
+        .and_then(|page| write_file(file, &|out| out.write_all(page.as_bytes())))
         .map_err(|error| Failure::environment(format!("cannot write {}: {error}; name another file", file.display())))
 }

@@ -1,6 +1,6 @@
 //! How a command ends, and what it prints.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -65,7 +65,7 @@ fn print_error(text: &str) {
 
 /// Writes to the standard output. A closed pipe is no failure: the reader has seen enough.
 pub(super) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
-    let mut out = anstream::stdout().lock();
+    let mut out = BufWriter::new(anstream::stdout().lock());
     match write(&mut out).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::environment(format!("cannot write to the standard output: {error}")))

@@ -118,11 +118,10 @@ pub(super) fn report(args: &ReportArgs) -> Result<Exit, Failure> {
     for (format, target) in args.wanted() {
         let beside = beside.with_file_name(format.file_name());
         let Some((file, write)) = target.file(&beside) else {
-            let text = format.render(&run).map_err(|error| Failure::environment(error.to_string()))?;
-            print(|out| out.write_all(text.as_bytes()))?;
+            print(|out| format.write(&run, out))?;
             continue;
         };
-        format.render(&run).and_then(|text| write(file, text.as_bytes())).map_err(|error| {
+        write(file, &|out| format.write(&run, out)).map_err(|error| {
             Failure::environment(format!("cannot write {}: {error}; name another file", file.display()))
         })?;
         print(|out| writeln!(out, "{}", file.display()))?;

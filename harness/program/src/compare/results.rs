@@ -89,7 +89,7 @@ impl From<&CellRecord> for Cell {
             stack: stack.to_string(),
             kong: kong.clone(),
             verdict: *verdict,
-            observed: observed.as_ref().map(Observed::from),
+            observed: observed.as_deref().map(Observed::from),
         }
     }
 }

@@ -30,7 +30,7 @@ pub struct Evidence {
 }
 
 /// What had to happen, as far as the suite knows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Expected {
     /// It is known.
@@ -51,7 +51,7 @@ pub enum Expected {
 }
 
 /// An expectation with the scenario's own templates in the place of texts, and what the run knows to expand them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Templates {
     /// The expectation.
     pub expectation: Expectation,

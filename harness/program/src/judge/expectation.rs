@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::vocabulary::OpenConnection;
 
 /// What must happen in a step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Expectation {
     /// What the server may log when it applies the configuration: any of these, each line by line. `null` if the case
     /// is not about that; then it must just apply it.
@@ -35,7 +35,7 @@ fn is_silent(log: &[Vec<String>]) -> bool {
 }
 
 /// What must happen when Kong connects.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExpectedOutcome {
     /// It connects.

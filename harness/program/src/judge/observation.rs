@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::vocabulary::OpenConnection;
 
 /// What happened in a step.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Observation {
     /// What the server logged when it applied the configuration.
     pub reload: Vec<String>,
@@ -30,7 +30,7 @@ pub struct Observation {
 }
 
 /// The outcome of an attempt to connect.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Attempt {
     /// Kong does not connect in this step.
@@ -51,7 +51,7 @@ pub enum Attempt {
 }
 
 /// A connection, as `pg_stat_ssl` or the server's log shows it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct TlsSession {
     /// `TLSv1.3`; `null` for a connection without TLS.
     pub version: Option<String>,
@@ -62,7 +62,7 @@ pub struct TlsSession {
 }
 
 /// What a client reports when it does not connect.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Refusal {
     /// The stage at which the attempt ended.
     pub stage: Stage,
@@ -80,7 +80,7 @@ pub struct Refusal {
 
 /// How a client reports an error.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, strum::Display, strum::IntoStaticStr,
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, strum::Display, strum::IntoStaticStr,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Delivery {

@@ -50,7 +50,7 @@ pub struct LearnedWording {
 impl CellRecord {
     /// What can be learned from it, if it failed because a text is missing.
     fn lesson(&self) -> Option<Lesson<'_>> {
-        let Some(Expected::Unknown { templates: Some(templates), .. }) = &self.expected else { return None };
+        let Some(Expected::Unknown { templates: Some(templates), .. }) = self.expected.as_deref() else { return None };
         Some(Lesson {
             id: &self.id,
             client: self.client,

@@ -2,6 +2,8 @@
 //! [`CellRecord::evidence`].
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use kong_pg_client::{Stack, Stage};
@@ -53,9 +55,9 @@ pub struct CellRecord {
     /// The step that was judged, counted from 0.
     pub step: Option<usize>,
     /// What had to happen in that step.
-    pub expected: Option<Expected>,
+    pub expected: Option<Arc<Expected>>,
     /// What happened in it.
-    pub observed: Option<ObservedRecord>,
+    pub observed: Option<Arc<ObservedRecord>>,
     /// Where the two differ.
     pub mismatches: Vec<Mismatch>,
     /// Where the documents are known to be wrong or silent about the cell.
@@ -78,10 +80,10 @@ pub struct CellRecord {
     pub remarks: Vec<String>,
     /// The configuration files of the step, by name, without passwords. They are there also if the cell did not come to
     /// its end.
-    pub files: IndexMap<String, String>,
+    pub files: Arc<FilesRecord>,
     /// The certificates of the step, if its files have any.
     #[serde(default)]
-    pub certificates: Option<CertificatesRecord>,
+    pub certificates: Option<Arc<CertificatesRecord>>,
     /// Where evidence of the cell is kept, below the folder of the results.
     #[serde(default)]
     pub evidence: Option<String>,
@@ -91,6 +93,26 @@ pub struct CellRecord {
     pub duration_ms: u64,
     /// The command that runs only this cell again.
     pub command: String,
+}
+
+/// Configuration files by name.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct FilesRecord(pub IndexMap<String, String>);
+
+// In their order, as they are shown.
+impl PartialEq for FilesRecord {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_slice() == other.0.as_slice()
+    }
+}
+
+impl Eq for FilesRecord {}
+
+impl Hash for FilesRecord {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.as_slice().hash(state);
+    }
 }
 
 /// An attempt at a cell that is not its result.
@@ -155,7 +177,7 @@ pub struct PostgresRecord {
 }
 
 /// What happened in a step: the observation, with what most readers look for beside it.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct ObservedRecord {
     /// Whether Kong connected.
     pub connected: bool,
@@ -226,7 +248,7 @@ impl CellRecord {
     /// What was expected, if the cell came that far and the suite knows.
     #[must_use]
     pub fn expectation(&self) -> Option<&Expectation> {
-        self.expected.as_ref().and_then(Expected::known)
+        self.expected.as_deref().and_then(Expected::known)
     }
 
     /// The judgement that the record has.
@@ -249,7 +271,7 @@ impl CellRecord {
             client: self.client,
             stack: self.stack,
             step: self.step?,
-            expected: self.expected.clone()?,
+            expected: self.expected.as_deref()?.clone(),
             observed: self.observed.as_ref()?.observation.clone(),
             documented: self.documented.clone(),
             difference: self.difference.clone(),
@@ -288,8 +310,8 @@ impl CellRecord {
             verdict: judgement.verdict,
             reason: judgement.reason.clone(),
             step: evidence.map(|evidence| evidence.step),
-            expected: evidence.map(|evidence| evidence.expected.clone()),
-            observed: evidence.map(|evidence| ObservedRecord::from(&evidence.observed)),
+            expected: evidence.map(|evidence| evidence.expected.clone().into()),
+            observed: evidence.map(|evidence| ObservedRecord::from(&evidence.observed).into()),
             mismatches: judgement.mismatches.clone(),
             documented: evidence.map(|evidence| evidence.documented.clone()).unwrap_or_default(),
             may_differ,
@@ -299,8 +321,8 @@ impl CellRecord {
             leaks: attempts().flat_map(|attempt| attempt.leaks.clone()).collect(),
             race: judgement.race.clone(),
             remarks: notes.remarks.clone(),
-            files: files.map(|(name, text)| (name.to_owned(), without_passwords(text))).collect(),
-            certificates,
+            files: FilesRecord(files.map(|(name, text)| (name.to_owned(), without_passwords(text))).collect()).into(),
+            certificates: certificates.map(Arc::new),
             evidence: None,
             started: rfc3339(*started),
             duration_ms: millis(*duration),

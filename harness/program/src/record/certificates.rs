@@ -21,7 +21,7 @@ use crate::run::{MadeFile, MadeFiles, written_conf};
 use crate::suite::Situation;
 
 /// The certificates of a cell.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct CertificatesRecord {
     /// Each of them once.
     pub all: Vec<CertificateRecord>,
@@ -32,7 +32,7 @@ pub struct CertificatesRecord {
 }
 
 /// A certificate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct CertificateRecord {
     /// `/CN=localhost`
     pub subject: String,
@@ -57,7 +57,7 @@ pub struct CertificateRecord {
 }
 
 /// A certificate that a side shows, and its issuers.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct ChainRecord {
     /// The certificate that is shown, its issuer, and so on, as far as the files of both sides have them.
     pub links: Vec<LinkRecord>,
@@ -72,7 +72,7 @@ pub struct ChainRecord {
 }
 
 /// A certificate in a chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct LinkRecord {
     /// Its place in `all`.
     pub certificate: usize,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cell::CellRecord;
 use super::run::{FORMAT, Results, RunEnd, RunRecord};
+use super::shared::SharedParts;
 use crate::leaks::Leak;
 
 /// A line of the log.
@@ -82,6 +83,7 @@ pub(super) fn replay(log: impl BufRead) -> Result<Results, LogError> {
     let mut lines = log.split(b'\n').enumerate().peekable();
     let mut run: Option<RunRecord> = None;
     let (mut cells, mut leaks, mut end, mut duration_ms) = (Vec::new(), Vec::new(), RunEnd::Unknown, 0);
+    let mut parts = SharedParts::default();
     while let Some((number, line)) = lines.next() {
         let line = line?;
         let entry: Entry = match serde_json::from_slice(&line) {
@@ -94,7 +96,7 @@ pub(super) fn replay(log: impl BufRead) -> Result<Results, LogError> {
             RunEvent::RunStarted(record) if record.format != FORMAT => return Err(LogError::Format(record.format)),
             RunEvent::RunStarted(record) => run = Some(*record),
             RunEvent::CellStarted { .. } | RunEvent::CellSlow { .. } => {}
-            RunEvent::CellFinished(cell) | RunEvent::CellKept(cell) => cells.push(*cell),
+            RunEvent::CellFinished(cell) | RunEvent::CellKept(cell) => cells.push(parts.share(*cell)),
             RunEvent::RunEnded { end: how } => end = how,
             RunEvent::LeaksFound { leaks: found } => leaks = found,
         }

@@ -15,10 +15,11 @@ mod read;
 mod run;
 #[cfg(test)]
 pub(crate) mod sample;
+mod shared;
 mod time;
 
 pub use agreement::{Agreement, DifferingCells, SideBySide};
-pub use cell::{CellRecord, EarlierRecord, ObservedRecord, PostgresRecord, SlowRecord};
+pub use cell::{CellRecord, EarlierRecord, FilesRecord, ObservedRecord, PostgresRecord, SlowRecord};
 pub use certificates::{CertificateRecord, CertificatesRecord, ChainRecord, LinkRecord};
 pub use durations::{DURATIONS, Durations, usual_pace};
 pub use entry::{Entry, LogError, RunEvent};
@@ -28,3 +29,4 @@ pub use host::Host;
 pub use merge::{MergeError, Tolerance, merge};
 pub use read::{EVENTS, RESULTS, ReadError, results_file};
 pub use run::{Results, RunEnd, RunRecord};
+pub(crate) use shared::SharedParts;

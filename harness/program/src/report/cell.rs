@@ -49,7 +49,7 @@ pub fn write_cell(out: &mut dyn Write, screen: Screen, cell: &CellRecord) -> io:
     if let Some(observed) = cell.observation() {
         write_messages(out, if cell.client.speaks_as_kong() { "Kong" } else { "The client" }, observed)?;
     }
-    for (name, text) in &cell.files {
+    for (name, text) in &cell.files.0 {
         writeln!(out, "\n  {bold}{name}{bold:#}")?;
         text.lines().try_for_each(|line| writeln!(out, "    {line}"))?;
     }

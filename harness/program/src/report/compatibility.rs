@@ -147,8 +147,11 @@ impl Compatibility {
     /// If one of them cannot be written.
     pub fn write(&self, page: &Path, write: Write) -> io::Result<PathBuf> {
         let json = page.with_file_name(MATRIX);
-        write(page, self.page().as_bytes())?;
-        write(&json, (serde_json::to_string_pretty(self)? + "\n").as_bytes())?;
+        write(page, &|out| out.write_all(self.page().as_bytes()))?;
+        write(&json, &|out| {
+            serde_json::to_writer_pretty(&mut *out, self)?;
+            writeln!(out)
+        })?;
         Ok(json)
     }
 

@@ -13,7 +13,7 @@ pub(super) struct DurationsReport {
 
 impl Reporter for DurationsReport {
     fn finish(&mut self, run: &Results) -> io::Result<()> {
-        replace_file(&self.folder.join(DURATIONS), &serde_json::to_vec(&Durations::of(run))?)
+        replace_file(&self.folder.join(DURATIONS), &|out| Ok(serde_json::to_writer(out, &Durations::of(run))?))
     }
 
     fn file(&self) -> Option<PathBuf> {

@@ -38,19 +38,23 @@ impl Format {
         }
     }
 
-    /// The report of a run.
+    /// Writes the report of a run.
     ///
     /// # Errors
-    /// If it cannot be put into this format.
-    pub fn render(self, run: &Results) -> io::Result<String> {
-        match self {
-            Self::Json => Ok(serde_json::to_string_pretty(run)? + "\n"),
-            Self::Html => html::page(run),
-            Self::Junit => junit::render(run),
-            Self::Markdown => Ok(markdown::render(run)),
-            Self::Github => Ok(github::render(run)),
-            Self::Tap => tap::render(run),
-        }
+    /// If it cannot be put into this format, or not be written.
+    pub fn write(self, run: &Results, out: &mut dyn io::Write) -> io::Result<()> {
+        let text = match self {
+            Self::Json => {
+                serde_json::to_writer_pretty(&mut *out, run)?;
+                return writeln!(out);
+            }
+            Self::Junit => return junit::write(run, out),
+            Self::Html => html::page(run)?,
+            Self::Markdown => markdown::render(run),
+            Self::Github => github::render(run),
+            Self::Tap => tap::render(run)?,
+        };
+        out.write_all(text.as_bytes())
     }
 }
 
@@ -62,7 +66,7 @@ pub(super) struct FileReport {
 
 impl Reporter for FileReport {
     fn finish(&mut self, run: &Results) -> io::Result<()> {
-        replace_file(&self.path, self.format.render(run)?.as_bytes())
+        replace_file(&self.path, &|out| self.format.write(run, out))
     }
 
     fn file(&self) -> Option<PathBuf> {

@@ -11,31 +11,61 @@ use super::cell::plain;
 use crate::judge::Verdict;
 use crate::record::{CellRecord, Results};
 
-/// The report of a run.
-pub(super) fn render(run: &Results) -> io::Result<String> {
-    let mut junit = Junit::new("kong-pg-tls");
-    junit.set_time(Duration::from_millis(run.duration_ms));
+/// Writes the report of a run, one suite after the other: all test cases at once take several times the memory of the
+/// results.
+pub(super) fn write(run: &Results, out: &mut dyn io::Write) -> io::Result<()> {
+    let mut frame = Junit::new("kong-pg-tls");
+    frame.set_time(Duration::from_millis(run.duration_ms));
     if let Ok(started) = DateTime::parse_from_rfc3339(&run.run.started) {
-        junit.set_timestamp(started);
+        frame.set_timestamp(started);
     }
-    let mut suites = IndexMap::<&str, TestSuite>::new();
+    for suite in suites(run) {
+        frame.add_test_suite(suite);
+        frame.test_suites.clear();
+    }
+    let (start, _, end) = parts(&frame)?;
+    out.write_all(start.as_bytes())?;
+    for suite in suites(run) {
+        let mut one = Junit::new("kong-pg-tls");
+        one.add_test_suite(suite);
+        out.write_all(parts(&one)?.1.as_bytes())?;
+    }
+    out.write_all(end.as_bytes())
+}
+
+/// A report up to its suites, the suites, and what is behind them.
+fn parts(junit: &Junit) -> io::Result<(String, String, String)> {
+    let mut start = junit.to_string().map_err(io::Error::other)?;
+    let tag = start.find("<testsuites").ok_or(io::ErrorKind::InvalidData)?;
+    let line = start[tag..].find('\n').ok_or(io::ErrorKind::InvalidData)?;
+    let mut suites = start.split_off(tag + line + 1);
+    let end = suites.split_off(suites.rfind("</testsuites>").ok_or(io::ErrorKind::InvalidData)?);
+    Ok((start, suites, end))
+}
+
+/// The suites, each made when it is its turn.
+fn suites(run: &Results) -> impl Iterator<Item = TestSuite> {
+    let mut scenarios = IndexMap::<&str, Vec<&CellRecord>>::new();
     for cell in &run.cells {
-        let suite = suites.entry(&cell.scenario).or_insert_with(|| TestSuite::new(cell.scenario.as_str()));
-        suite.add_test_case(test_case(cell));
+        scenarios.entry(&cell.scenario).or_default().push(cell);
     }
-    junit.add_test_suites(suites.into_values());
+    let scenarios = scenarios.into_iter().map(|(name, cells)| {
+        let mut suite = TestSuite::new(name);
+        suite.add_test_cases(cells.into_iter().map(test_case));
+        suite
+    });
     // Without it, the file of a partial run would look like that of a whole one.
-    if let Some(partial) = run.partial() {
+    let partial = run.partial().map(|partial| {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
         status.set_message(partial).set_type("partial");
-        junit.add_test_suite(suite_of_run(TestCase::new("the run is complete", status)));
-    }
-    if !run.leaks.is_empty() {
+        suite_of_run(TestCase::new("the run is complete", status))
+    });
+    let leaks = (!run.leaks.is_empty()).then(|| {
         let mut case = TestCase::new("what is left of the run", TestCaseStatus::success());
         case.set_system_out(run.leaks.iter().map(|leak| format!("leak: {leak}")).collect::<Vec<_>>().join("\n"));
-        junit.add_test_suite(suite_of_run(case));
-    }
-    junit.to_string().map_err(io::Error::other)
+        suite_of_run(case)
+    });
+    scenarios.chain(partial).chain(leaks)
 }
 
 /// The suite of a case about the run as a whole.

@@ -42,7 +42,7 @@ pub use explain::{outcome, write_cell_explanation, write_explanation};
 pub use format::Format;
 pub use html::two_runs;
 pub(crate) use paragraph::indent;
-pub use reporter::{Reporter, Write, replace_file, write_file};
+pub use reporter::{Content, Reporter, Write, replace_file, write_file};
 pub use screen::{Detail, Display, Screen};
 pub use seen::Seen;
 pub use vacuity::{write_score, write_text_score};

@@ -1,6 +1,7 @@
 //! The trait of what reports a run, and what reports have in common.
 
-use std::io::{self, Write as _};
+use std::fs::File;
+use std::io::{self, BufWriter};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -62,17 +63,21 @@ pub(super) fn cells(count: usize) -> String {
     format!("{count} cell{}", if count == 1 { "" } else { "s" })
 }
 
+/// What puts the content of a file into a writer, piece by piece: the results of a run of all releases are hundreds of
+/// megabytes.
+pub type Content<'a> = &'a dyn Fn(&mut dyn io::Write) -> io::Result<()>;
+
 /// What writes a file: [`write_file`] or [`replace_file`].
-pub type Write = fn(&Path, &[u8]) -> io::Result<()>;
+pub type Write = fn(&Path, Content<'_>) -> io::Result<()>;
 
 /// Writes a file named on the command line, completely or not at all.
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn write_file(path: &Path, content: &[u8]) -> io::Result<()> {
+pub fn write_file(path: &Path, content: Content<'_>) -> io::Result<()> {
     // A device, a pipe or a link, as /dev/stdout is one, is written to and not replaced.
     if path.symlink_metadata().is_ok_and(|found| !found.is_file()) {
-        return std::fs::write(path, content);
+        return written(File::create(path)?, content).map(drop);
     }
     replace_file(path, content)
 }
@@ -82,14 +87,19 @@ pub fn write_file(path: &Path, content: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
+pub fn replace_file(path: &Path, content: Content<'_>) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // As many may read it as the process's mask says.
     let permissions = PermissionsExt::from_mode(0o666);
-    let mut unfinished =
-        tempfile::Builder::new().prefix(".unfinished-").permissions(permissions).tempfile_in(folder)?;
-    unfinished.write_all(content)?;
-    unfinished.persist(path).map(drop).map_err(|error| error.error)
+    let unfinished = tempfile::Builder::new().prefix(".unfinished-").permissions(permissions).tempfile_in(folder)?;
+    written(unfinished, content)?.persist(path).map(drop).map_err(|error| error.error)
+}
+
+/// The file with this content.
+fn written<F: io::Write>(file: F, content: Content<'_>) -> io::Result<F> {
+    let mut file = BufWriter::new(file);
+    content(&mut file)?;
+    file.into_inner().map_err(io::IntoInnerError::into_error)
 }
 
 #[cfg(test)]
@@ -102,7 +112,7 @@ mod tests {
         let [file, link] = ["file", "link"].map(|name| folder.path().join(name));
         std::os::unix::fs::symlink(&file, &link).expect("a link");
         for content in ["new", "again"] {
-            write_file(&link, content.as_bytes()).expect("it can be written");
+            write_file(&link, &|out| out.write_all(content.as_bytes())).expect("it can be written");
             assert!(link.is_symlink());
             assert_eq!(std::fs::read_to_string(&file).expect("a file"), content);
         }
@@ -114,7 +124,7 @@ mod tests {
         let [file, link] = ["file", "link"].map(|name| folder.path().join(name));
         std::fs::write(&file, "precious").expect("a file");
         std::os::unix::fs::symlink(&file, &link).expect("a link");
-        replace_file(&link, b"new").expect("it can be written");
+        replace_file(&link, &|out| out.write_all(b"new")).expect("it can be written");
         assert_eq!(std::fs::read_to_string(&file).expect("a file"), "precious");
         assert_eq!(std::fs::read_to_string(&link).expect("a file"), "new");
         assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 2);

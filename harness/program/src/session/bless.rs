@@ -68,7 +68,7 @@ pub enum BlessError {
 /// Whether a cell has been run, and its scenario leaves open what must happen.
 #[must_use]
 pub fn is_open(record: &CellRecord) -> bool {
-    matches!(record.expected, Some(Expected::Open { .. }))
+    matches!(record.expected.as_deref(), Some(Expected::Open { .. }))
 }
 
 /// Writes what was observed into the scenario files, each expectation once. Nothing is written if anything contradicts.
@@ -118,7 +118,7 @@ struct Seen(Vec<(Stack, String, Value)>);
 
 impl Seen {
     fn add(&mut self, record: &CellRecord, place: &str) -> Result<(), BlessError> {
-        let Some(Expected::Open { would_be: Some(value) }) = &record.expected else {
+        let Some(Expected::Open { would_be: Some(value) }) = record.expected.as_deref() else {
             let reason = record.reason.clone().unwrap_or_default();
             return Err(BlessError::Nothing { place: place.to_owned(), cell: record.id.clone(), reason });
         };

@@ -31,7 +31,7 @@ pub use crate::run::{
 use crate::client::{ClientOptions, Clients};
 use crate::leaks::{Leak, left_of_run};
 use crate::plan::Cell;
-use crate::record::{CellRecord, Entry, EvidenceFolder, Results, RunEnd, RunEvent, RunRecord};
+use crate::record::{CellRecord, Entry, EvidenceFolder, Results, RunEnd, RunEvent, RunRecord, SharedParts};
 use crate::report::Reporter;
 use crate::roles;
 use crate::run::{CellResult, Event, Pace, RunInfo, Runner};
@@ -171,14 +171,14 @@ impl Session {
     ) -> Results {
         let clock = Instant::now();
         let run = RunRecord::new(&self.info(&cells, &kept), self.commit.clone());
-        let mut finished = Vec::new();
+        let (mut finished, mut parts) = (Vec::new(), SharedParts::default());
         let mut take = |event: RunEvent| {
             let entry = Entry { elapsed_ms: millis(clock.elapsed()), event };
             for reporter in reporters.iter_mut() {
                 reporter.event(&entry);
             }
             if let RunEvent::CellFinished(cell) | RunEvent::CellKept(cell) = entry.event {
-                finished.push(*cell);
+                finished.push(parts.share(*cell));
             }
         };
         take(RunEvent::RunStarted(Box::new(run.clone())));

@@ -1,6 +1,6 @@
 //! A page with its style, its script and its data.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -13,7 +13,11 @@ const STYLE: &str = include_str!("page.css");
 /// A page. Its data are in it compressed, since thousands of cells share their texts; the browser unpacks them.
 pub(super) fn assembled(own_style: &str, script: &str, data: &impl Serialize) -> io::Result<String> {
     let mut packed = GzEncoder::new(Vec::new(), Compression::best());
-    packed.write_all(&serde_json::to_vec(data)?)?;
+    // In pieces of a size that the compressor takes at once.
+    let mut unpacked = BufWriter::new(&mut packed);
+    serde_json::to_writer(&mut unpacked, data)?;
+    unpacked.flush()?;
+    drop(unpacked);
     let packed = base64::encode_block(&packed.finish()?);
     let style = [STYLE, own_style].concat();
     Ok(PAGE.replace("{style}", &style).replace("{script}", script).replace("{results}", &packed))

@@ -82,7 +82,7 @@ fn texts(cell: &CellRecord) -> impl Iterator<Item = (&str, Vec<&str>)> {
     let error = cell.observed.as_ref().and_then(|seen| seen.error.as_deref()).unwrap_or_default();
     let log = cell.observation().map_or(&[][..], |seen| &seen.server_log);
     let said = [("error", error.lines().collect()), ("server_log", log.iter().map(String::as_str).collect())];
-    said.into_iter().chain(cell.files.iter().map(|(name, text)| (name.as_str(), text.lines().collect())))
+    said.into_iter().chain(cell.files.0.iter().map(|(name, text)| (name.as_str(), text.lines().collect())))
 }
 
 #[cfg(test)]
