@@ -40,7 +40,7 @@ async fn main() -> Measured<()> {
     let suite = per_second(ran.len(), begun.elapsed());
 
     let quick: Vec<_> = ran.iter().filter(|cell| Duration::from_millis(cell.duration_ms) < WAITING).collect();
-    let sampled = |id: &str| session.cells.iter().find(|cell| cell.id == id).cloned();
+    let sampled = |id: &str| session.cells.iter().find(|cell| *cell.id == *id).cloned();
     let sample: Vec<_> = quick.iter().step_by(SAMPLED).filter_map(|cell| sampled(&cell.id)).collect();
     eprintln!("logging in as {} of them do", sample.len());
     let mut spent = Vec::new();

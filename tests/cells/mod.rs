@@ -88,7 +88,8 @@ impl Tests {
         options.limits.jobs = std::env::var("NEXTEST_TEST_THREADS").ok().and_then(|threads| threads.parse().ok());
         let session = Arc::new(self.runtime.block_on(Session::open(&options))?);
         let cells = in_order_for(options.limits.jobs(), session.cells.clone());
-        self.by_name.extend(cells.into_iter().map(|cell| (cell.id.clone(), Test::Cell(cell.into(), session.clone()))));
+        self.by_name
+            .extend(cells.into_iter().map(|cell| (cell.id.to_string(), Test::Cell(cell.into(), session.clone()))));
         self.sessions.push(session);
         Ok(())
     }

@@ -18,7 +18,7 @@ use postgres_tls_server::Major;
 pub struct Cell {
     /// `scenario/path::case-slug@pg17+kong-latest+kong-cosocket`. The release is `latest` where it is the default, so
     /// that a new default release changes no id.
-    pub id: String,
+    pub id: Arc<str>,
     /// Its place among all cells of the axes, whichever of them are selected.
     pub number: usize,
     /// The case.
@@ -26,7 +26,7 @@ pub struct Cell {
     /// The PostgreSQL major.
     pub major: Major,
     /// The Kong release as the id names it: `latest`, `3.9-oss`.
-    pub release: String,
+    pub release: Arc<str>,
     /// What that release knows and defaults to.
     pub profile: Arc<Profile>,
     /// The client.
@@ -270,7 +270,7 @@ pub fn plan(suite: &Suite, axes: &Axes, selection: &Selection) -> Vec<Cell> {
                         let id = format!("{}@pg{major}+kong-{release}+{client}-{stack}", case.id);
                         let (case, profile) = (case.clone(), release.profile(&suite.releases));
                         let (number, major, client, stack) = (cells.len(), *major, *client, *stack);
-                        let release = release.to_string();
+                        let (id, release) = (id.into(), release.to_string().into());
                         cells.push(Cell { id, number, case, major, release, profile, client, stack });
                     }
                 }

@@ -198,7 +198,7 @@ pub(super) async fn prove(
     for cell in run.cells.iter().filter(|cell| cell.verdict != Verdict::Pass) {
         let reason = cell.reason.clone().unwrap_or_else(|| cell.verdict.as_str().to_owned());
         if cell.verdict != Verdict::Unsupported {
-            return Err(BenchError::Unproved { cell: cell.id.clone(), reason });
+            return Err(BenchError::Unproved { cell: cell.id.to_string(), reason });
         }
         unable.insert(cell.case_id().to_owned(), reason);
     }

@@ -163,17 +163,7 @@ connection asks for the version, and nothing is written"
             settings.ssl_cert_key = Some(key.clone());
         }
         let files = KongConfFiles { conf: String::new(), environment: Vec::new(), stale: None };
-        Ok(Task {
-            cell: String::new(),
-            conf,
-            files,
-            settings,
-            profile,
-            stack,
-            container: None,
-            pools: false,
-            tap: None,
-        })
+        Ok(Task { cell: "".into(), conf, files, settings, profile, stack, container: None, pools: false, tap: None })
     }
 }
 

@@ -19,7 +19,7 @@ use kong_pg_client::{Profile, Refusal, Settings, Stack, Tap};
 #[derive(Debug, Clone)]
 pub struct Task {
     /// The cell it is for.
-    pub cell: String,
+    pub cell: Arc<str>,
     /// What kong.conf and the environment say.
     pub conf: KongConf,
     /// The files that say it.

@@ -83,7 +83,7 @@ impl From<&CellRecord> for Cell {
         let CellRecord { id, postgres, client, stack, kong, verdict, observed, .. } = cell;
         let (version, openssl) = (postgres.version.clone(), postgres.openssl.clone());
         Self {
-            id: id.clone(),
+            id: id.to_string(),
             postgres: Postgres { major: postgres.major.0, version, openssl },
             client: client.to_string(),
             stack: stack.to_string(),

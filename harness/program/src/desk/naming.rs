@@ -134,7 +134,7 @@ impl NamedCell {
         let first = cells.into_iter().next();
         let cell = first.ok_or_else(|| NamingError::Excluded { id: id(), because: "it has no cells".into() })?;
         match cell.excluded() {
-            Some(because) => Err(NamingError::Excluded { id: cell.id, because }),
+            Some(because) => Err(NamingError::Excluded { id: cell.id.to_string(), because }),
             None => Ok(cell),
         }
     }
@@ -164,7 +164,7 @@ cases:
         std::fs::write(folder.path().join("a.yaml"), SCENARIO).expect("a file");
         let suite = Suite::of_folder(folder.path()).unwrap_or_else(|faults| panic!("{faults:?}"));
         let named = NamedCell { name: name.into(), major: None, default_major: Major(18), release: None };
-        named.find(&suite).map(|cell| cell.id).map_err(|error| error.to_string())
+        named.find(&suite).map(|cell| cell.id.to_string()).map_err(|error| error.to_string())
     }
 
     #[rstest]

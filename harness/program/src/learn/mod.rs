@@ -74,7 +74,8 @@ pub fn learn(runs: &[Results], texts: &Texts) -> Learned {
     while found.take_new(&lessons) {}
     let wordings = found.wordings;
     let unexplained: Vec<_> = lessons.iter().filter(|lesson| !lesson.is_met(&found.texts)).collect();
-    let reason = |id: &str| cells().find(|cell| cell.id == id).and_then(|cell| cell.reason.clone()).unwrap_or_default();
+    let reason =
+        |id: &str| cells().find(|cell| *cell.id == *id).and_then(|cell| cell.reason.clone()).unwrap_or_default();
     let is_failure = |cell: &&CellRecord| cell.verdict == Verdict::Fail && cell.lesson().is_none();
     let versions: BTreeSet<_> = wordings.iter().map(|learned| learned.version).collect();
     Learned {

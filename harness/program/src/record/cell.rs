@@ -25,7 +25,7 @@ use crate::vocabulary::ClientKind;
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct CellRecord {
     /// `scenario/path::case-slug@pg17+kong-latest+kong-cosocket`
-    pub id: String,
+    pub id: Arc<str>,
     /// Its place in the plan, shards or not.
     pub number: usize,
     /// `scenario/path`
@@ -47,7 +47,7 @@ pub struct CellRecord {
     /// The Kong release: `3.15-enterprise`.
     pub kong: String,
     /// The Kong release as the id names it: `latest`, `3.15-enterprise`.
-    pub release: String,
+    pub release: Arc<str>,
     /// The verdict.
     pub verdict: Verdict,
     /// Why, unless it is `pass`.

@@ -30,7 +30,7 @@ impl Durations {
     pub fn of(run: &Results) -> Self {
         let mut durations = Self::default();
         for cell in run.cells.iter().filter(|cell| cell.verdict.is_proof()) {
-            durations.0.entry(cell.runtime).or_default().insert(cell.id.clone(), cell.duration_ms);
+            durations.0.entry(cell.runtime).or_default().insert(cell.id.to_string(), cell.duration_ms);
         }
         durations
     }

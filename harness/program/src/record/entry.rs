@@ -2,6 +2,7 @@
 //! can be made from it, also when the run was killed.
 
 use std::io::{self, BufRead};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,12 +31,12 @@ pub enum RunEvent {
     /// A cell begins.
     CellStarted {
         /// Its id.
-        id: String,
+        id: Arc<str>,
     },
     /// A cell that is running has taken too long.
     CellSlow {
         /// Its id.
-        id: String,
+        id: Arc<str>,
         /// How long it may take without being slow, in milliseconds.
         limit_ms: u64,
     },

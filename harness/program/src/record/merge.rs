@@ -1,6 +1,7 @@
 //! Parts of a run, put together: shards, or runs of different machines, majors, releases or clients.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::cell::CellRecord;
 use super::run::{Results, RunEnd, RunRecord};
@@ -55,7 +56,7 @@ pub fn merge(parts: Vec<Results>, tolerance: Tolerance) -> Result<Results, Merge
     let (planned, missing_shards) = (planned(&runs), missing_shards(&runs));
     let leaks = parts.iter().flat_map(|part| part.leaks.clone()).collect();
     let duration_ms = parts.iter().map(|part| part.duration_ms).max().unwrap_or_default();
-    let mut cells = BTreeMap::<String, CellRecord>::new();
+    let mut cells = BTreeMap::<Arc<str>, CellRecord>::new();
     let mut twice = BTreeSet::new();
     // Evidence stays where it was kept.
     let all = parts.into_iter().flat_map(|part| part.cells).map(|cell| CellRecord { evidence: None, ..cell });
@@ -71,7 +72,7 @@ pub fn merge(parts: Vec<Results>, tolerance: Tolerance) -> Result<Results, Merge
         }
     }
     if let (Some(first), false) = (twice.first(), tolerance.overlapping) {
-        return Err(MergeError::Overlapping { count: twice.len(), first: first.clone() });
+        return Err(MergeError::Overlapping { count: twice.len(), first: first.to_string() });
     }
     run.planned = planned.max(cells.len());
     let is_missing = cells.len() < run.planned;

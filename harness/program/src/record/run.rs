@@ -163,7 +163,7 @@ impl Results {
     /// The results of a run.
     #[must_use]
     pub fn new(run: RunRecord, mut cells: Vec<CellRecord>, end: RunEnd, duration_ms: u64) -> Self {
-        cells.sort_by(|one, other| (one.number, &one.id).cmp(&(other.number, &other.id)));
+        cells.sort_unstable_by(|one, other| (one.number, &one.id).cmp(&(other.number, &other.id)));
         let complete = cells.len() >= run.planned;
         let (agreement, stale_differences) = (agreements(&cells), stale(&run, &cells));
         Self { run, end, duration_ms, complete, cells, agreement, stale_differences, leaks: Vec::new() }

@@ -239,7 +239,7 @@ impl Entry {
             shown,
             says: attempt.and_then(Attempt::refusal).map(|refusal| refusal.text.clone()),
             verdict: cell.verdict.to_string(),
-            cell: cell.id.clone(),
+            cell: cell.id.to_string(),
             supported,
         }
     }
@@ -278,7 +278,7 @@ mod tests {
     fn a_run_of_several_releases_with_every_mode_has_a_page_of_its_own() {
         let results = |cases: &[&str]| {
             let at = |kong: &str, case: &str| {
-                let id = format!("{case}@pg17+kong-{kong}+kong-luasec");
+                let id = format!("{case}@pg17+kong-{kong}+kong-luasec").into();
                 CellRecord { id, kong: kong.to_owned(), ..cell(0, "pass", "") }
             };
             let cells = cases.iter().flat_map(|case| ["3.99-enterprise", "3.9-oss"].map(|kong| at(kong, case)));

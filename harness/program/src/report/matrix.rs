@@ -213,7 +213,7 @@ mod tests {
     fn releases_have_columns_of_their_own() {
         let at = |number, kong: &str| {
             let cell = cell(number, "pass", "");
-            CellRecord { kong: kong.to_owned(), id: format!("a::x@pg17+kong-{kong}+kong-luasec"), ..cell }
+            CellRecord { kong: kong.to_owned(), id: format!("a::x@pg17+kong-{kong}+kong-luasec").into(), ..cell }
         };
         let results = Results::new(run(2), vec![at(0, "3.9-oss"), at(1, "3.10-enterprise")], RunEnd::Finished, 1);
         let releases = Run::from(&results).columns(Axis::Kong);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
@@ -18,7 +19,7 @@ use postgres_tls_server::Major;
 pub(super) struct Progress {
     detail: Detail,
     bar: Option<ProgressBar>,
-    running: BTreeSet<String>,
+    running: BTreeSet<Arc<str>>,
     done: usize,
     planned: usize,
     /// The verdicts of scenarios on majors of which some cells are left, each with how many there are in all.

@@ -1,6 +1,7 @@
 //! What happens in a run.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::options::Options;
@@ -42,12 +43,12 @@ pub enum Event {
     /// A cell begins.
     CellStarted {
         /// Its id.
-        id: String,
+        id: Arc<str>,
     },
     /// A cell that is running has taken too long.
     CellSlow {
         /// Its id.
-        id: String,
+        id: Arc<str>,
         /// How long it may take.
         allowed: Allowed,
     },

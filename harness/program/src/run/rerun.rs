@@ -10,7 +10,7 @@ impl Options {
     /// A command line that runs only this cell, quoted for a POSIX shell.
     #[must_use]
     pub fn command_for(&self, cell: &Cell, runtime: RuntimeKind) -> String {
-        let mut words = vec!["kong-pg-tls".to_owned(), "run".into(), cell.id.clone()];
+        let mut words = vec!["kong-pg-tls".to_owned(), "run".into(), cell.id.to_string()];
         let mut option = |name: &str, value: String| words.extend([name.to_owned(), value]);
         if let Some(folder) = &self.cells.scenarios {
             option("--scenarios", folder.display().to_string());
@@ -25,7 +25,7 @@ impl Options {
         }
         // Otherwise each case chooses its own.
         if !self.cells.releases.is_empty() {
-            option("--kong", cell.release.clone());
+            option("--kong", cell.release.to_string());
         }
         let release = cell.profile.to_string();
         let image = self.clients.kong_images.iter().find(|image| image.release.as_ref() == Some(&release));

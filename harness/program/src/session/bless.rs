@@ -120,15 +120,15 @@ impl Seen {
     fn add(&mut self, record: &CellRecord, place: &str) -> Result<(), BlessError> {
         let Some(Expected::Open { would_be: Some(value) }) = record.expected.as_deref() else {
             let reason = record.reason.clone().unwrap_or_default();
-            return Err(BlessError::Nothing { place: place.to_owned(), cell: record.id.clone(), reason });
+            return Err(BlessError::Nothing { place: place.to_owned(), cell: record.id.to_string(), reason });
         };
         match self.0.iter().find(|(stack, ..)| *stack == record.stack) {
             Some((_, one, known)) if known != value => {
-                Err(BlessError::Differs { place: place.to_owned(), one: one.clone(), other: record.id.clone() })
+                Err(BlessError::Differs { place: place.to_owned(), one: one.clone(), other: record.id.to_string() })
             }
             Some(_) => Ok(()),
             None => {
-                self.0.push((record.stack, record.id.clone(), value.clone()));
+                self.0.push((record.stack, record.id.to_string(), value.clone()));
                 Ok(())
             }
         }

@@ -149,10 +149,10 @@ impl Session {
     #[must_use]
     pub fn outstanding(&self, before: Option<&Results>) -> (Vec<Cell>, Vec<CellRecord>) {
         let good = before.into_iter().flat_map(|run| &run.cells).filter(|cell| !cell.verdict.is_problem());
-        let good: HashMap<_, _> = good.map(|cell| (cell.id.as_str(), cell)).collect();
+        let good: HashMap<_, _> = good.map(|cell| (&*cell.id, cell)).collect();
         let (mut cells, mut kept) = (Vec::new(), Vec::new());
         for cell in &self.cells {
-            match good.get(cell.id.as_str()) {
+            match good.get(&*cell.id) {
                 Some(record) => kept.push(CellRecord { number: cell.number, ..(*record).clone() }),
                 None => cells.push(cell.clone()),
             }
@@ -171,7 +171,7 @@ impl Session {
     ) -> Results {
         let clock = Instant::now();
         let run = RunRecord::new(&self.info(&cells, &kept), self.commit.clone());
-        let (mut finished, mut parts) = (Vec::new(), SharedParts::default());
+        let (mut finished, mut parts) = (Vec::with_capacity(run.planned), SharedParts::default());
         let mut take = |event: RunEvent| {
             let entry = Entry { elapsed_ms: millis(clock.elapsed()), event };
             for reporter in reporters.iter_mut() {

@@ -202,7 +202,7 @@ impl Outcome {
             (None, Some(Attempt::Hung)) => "waits without end".to_owned(),
             _ => cell.reason.clone().unwrap_or_else(|| cell.verdict.to_string()),
         };
-        Self { cell: cell.id.clone(), postgres: cell.postgres.version.clone(), connects, says }
+        Self { cell: cell.id.to_string(), postgres: cell.postgres.version.clone(), connects, says }
     }
 }
 

@@ -48,7 +48,7 @@ impl Recorded {
         releases: &Releases,
         texts: &Texts,
     ) -> Result<Option<Self>, String> {
-        let unknown = || record.id.clone();
+        let unknown = || record.id.to_string();
         // Clients with words of their own say nothing about texts.
         let is_evidence = record.verdict.is_proof() && record.client.speaks_as_kong();
         let Some(evidence) = record.evidence().filter(|_| is_evidence) else { return Ok(None) };

@@ -15,7 +15,7 @@ use crate::record::{CellRecord, Results};
 pub struct Trial {
     measured: Measured,
     cells: Vec<Cell>,
-    outcomes: BTreeMap<String, BTreeMap<Mutation, Outcome>>,
+    outcomes: BTreeMap<Arc<str>, BTreeMap<Mutation, Outcome>>,
 }
 
 impl Trial {
@@ -55,7 +55,7 @@ impl Trial {
         let cells = self.cells.iter().map(|cell| {
             let outcomes = self.outcomes.get(&cell.id).unwrap_or(&none).clone();
             ScoredCell {
-                id: cell.id.clone(),
+                id: cell.id.to_string(),
                 case: cell.case.id.clone(),
                 scenario: cell.case.scenario.clone(),
                 outcomes,

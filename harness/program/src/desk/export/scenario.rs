@@ -118,7 +118,7 @@ pub(super) fn write(cell: &Cell) -> Result<String, ExportError> {
     let document = Document {
         title: name,
         reason: format!("Exported from {}.", cell.id),
-        applies_to: (cell.release != "latest").then(|| json!({ "releases": [cell.release] })),
+        applies_to: (*cell.release != *"latest").then(|| json!({ "releases": [cell.release] })),
         setup,
         cases: [CaseDocument { name, claims: &case.claims, expect, documented, queries: queries.collect(), then }],
     };

@@ -65,7 +65,7 @@ pub(super) fn nearest(
             these.iter().filter(|line| !those.contains(line)).cloned().collect::<Vec<_>>()
         };
         let neighbour = Neighbour {
-            id: other.id.clone(),
+            id: other.id.to_string(),
             step: (there.change != Change::First).then(|| heading("", there.change)),
             without: only(&here, &lines),
             with: only(&lines, &here),
@@ -79,7 +79,7 @@ pub(super) fn nearest(
 /// The cell of another case at the same point, if it has a meaning there.
 fn beside(cell: &Cell, case: &Arc<Case>) -> Option<Cell> {
     let (_, point) = cell.id.split_once('@')?;
-    let other = Cell { id: format!("{}@{point}", case.id), case: case.clone(), ..cell.clone() };
+    let other = Cell { id: format!("{}@{point}", case.id).into(), case: case.clone(), ..cell.clone() };
     other.excluded().is_none().then_some(other)
 }
 

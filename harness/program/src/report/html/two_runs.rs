@@ -30,7 +30,7 @@ pub fn two_runs(was: &Results, is: &Results, comparison: &Comparison) -> io::Res
 }
 
 fn by_id(run: &Results) -> HashMap<&str, &CellRecord> {
-    run.cells.iter().map(|cell| (cell.id.as_str(), cell)).collect()
+    run.cells.iter().map(|cell| (&*cell.id, cell)).collect()
 }
 
 /// The data of the page.
