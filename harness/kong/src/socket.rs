@@ -219,7 +219,10 @@ impl Socket {
             Stack::Cosocket => "error".to_owned(),
             Stack::Luasec => reason(errors, self.openssl),
         };
-        SocketError { alert: errors.errors().iter().find_map(alert), ..text.as_str().into() }
+        SocketError {
+            alert: errors.errors().iter().find_map(|error| alert(error.reason_code())),
+            ..text.as_str().into()
+        }
     }
 
     /// The TLS session, if there is one.
@@ -279,10 +282,14 @@ fn system_error(stack: Stack, error: &io::Error) -> SocketError {
 
 /// OpenSSL's number for errors of the system.
 const ERR_LIB_SYS: i32 = 2;
+/// That for errors of its providers, which are new in OpenSSL 3.0.
+const ERR_LIB_PROV: i32 = 57;
 
 /// The first error's reason, as `ERR_reason_error_string(ERR_get_error())` returns it: `(null)` for the system's own.
 pub(crate) fn reason(errors: &ErrorStack, openssl: OpensslLine) -> String {
-    let first = errors.errors().first().and_then(openssl::error::Error::reason);
+    let is_known =
+        |error: &&openssl::error::Error| openssl >= OpensslLine(3, 0) || error.library_code() != ERR_LIB_PROV;
+    let first = errors.errors().iter().find(is_known).and_then(openssl::error::Error::reason);
     first.map_or_else(|| "(null)".to_owned(), |reason| to_release_wording(reason, openssl))
 }
 
@@ -307,9 +314,9 @@ pub const ALERTS: [(i32, &str); 17] = [
     (120, "no_application_protocol"),
 ];
 
-/// The alert behind an error: OpenSSL's reasons for received alerts are their numbers plus a thousand.
-fn alert(error: &openssl::error::Error) -> Option<&'static str> {
-    ALERTS.into_iter().find(|(number, _)| error.reason_code() == number + 1000).map(|(_, name)| name)
+/// The alert behind the reason of an error: OpenSSL's reasons for received alerts are their numbers plus a thousand.
+fn alert(reason: i32) -> Option<&'static str> {
+    ALERTS.into_iter().find(|(number, _)| reason == number + 1000).map(|(_, name)| name)
 }
 
 #[cfg(test)]
@@ -364,6 +371,49 @@ mod tests {
     #[case(Stack::Cosocket, io::ErrorKind::UnexpectedEof, "closed")]
     fn a_connection_that_is_gone_has_a_text(#[case] stack: Stack, #[case] kind: io::ErrorKind, #[case] text: &str) {
         assert_eq!(system_error(stack, &kind.into()), text.into());
+    }
+
+    #[rstest]
+    #[case(Stack::Luasec, OpensslLine(3, 0), "unexpected eof while reading")]
+    #[case(Stack::Luasec, OpensslLine(1, 1), "closed")]
+    #[case(Stack::Cosocket, OpensslLine(3, 0), "closed")]
+    fn the_end_of_a_handshake_has_a_text(#[case] stack: Stack, #[case] line: OpensslLine, #[case] text: &str) {
+        assert_eq!(end_of_stream(stack, line), text);
+    }
+
+    #[test]
+    fn openssl_numbers_the_alerts_that_it_receives() {
+        assert_eq!(
+            [1040, 1116, 40, 1000].map(alert),
+            [Some("handshake_failure"), Some("certificate_required"), None, None]
+        );
+    }
+
+    #[tokio::test]
+    async fn each_stack_has_its_words_for_a_negative_number_of_bytes() {
+        let [luasec, cosocket] = [Stack::Luasec, Stack::Cosocket].map(|stack| socket(stack, b"", true));
+        assert!(luasec.await.negative_count().ends_with("(invalid receive pattern)"));
+        assert!(cosocket.await.negative_count().ends_with("(bad pattern argument)"));
+    }
+
+    #[tokio::test]
+    async fn a_server_may_send_as_much_again_for_each_query() {
+        let mut socket = socket(Stack::Cosocket, b"abc", false).await;
+        socket.receive(3).await.expect("three bytes");
+        let allowance = |socket: &Socket| socket.tcp().allowance();
+        assert_eq!(allowance(&socket), limits::BYTES - 3);
+        socket.renew_allowance();
+        assert_eq!(allowance(&socket), limits::BYTES);
+    }
+
+    #[test]
+    fn openssl_1_1_1_has_no_providers_that_report_errors() {
+        let padded = openssl::symm::decrypt(openssl::symm::Cipher::aes_128_cbc(), &[0; 16], Some(&[0; 16]), &[0; 16]);
+        let stacks = [padded.expect_err("wrong padding"), X509::from_pem(b"").expect_err("no PEM")];
+        stacks.iter().flat_map(ErrorStack::errors).for_each(openssl::error::Error::put);
+        let errors = ErrorStack::get();
+        assert_eq!(reason(&errors, OpensslLine(3, 0)), "bad decrypt");
+        assert_eq!(reason(&errors, OpensslLine(1, 1)), "no start line");
     }
 
     #[test]

@@ -93,6 +93,11 @@ impl TappedStream {
         self.allowance = limits::BYTES;
     }
 
+    #[cfg(test)]
+    pub(crate) fn allowance(&self) -> usize {
+        self.allowance
+    }
+
     /// Whether the other end has sent more than it may.
     pub(crate) fn is_exhausted(&self) -> bool {
         self.allowance == 0
