@@ -90,24 +90,22 @@ impl ChannelBinding {
         }
     }
 
-    /// The name of the digest that the driver asks OpenSSL for.
+    /// The name of the digest that the driver asks OpenSSL for. The later drivers replace names that begin with `md5` or
+    /// `sha1`, which no signature's does.
     fn digest_name(self, signature: Nid) -> Result<String, ErrorStack> {
         let short = signature.short_name()?;
         let name = short.to_lowercase();
-        let is_weak = |name: &str| name.starts_with("md5") || name.starts_with("sha1");
         let upgraded = |weak: bool, name: &str| if weak { "sha256" } else { name }.to_owned();
         Ok(match self.driver {
             Generation::Kong2_2_0 | Generation::Kong2_2_0OnOpenresty1_21_4 => {
                 upgraded(name.contains("md5") || name.contains("sha1"), &name)
             }
-            Generation::Leafo1_15_0 => upgraded(is_weak(&name), &name),
+            Generation::Leafo1_15_0 => name,
             Generation::Leafo1_16_0 => {
                 let name = name.split_once("-with-").map_or(name.as_str(), |(_, digest)| digest);
-                upgraded(is_weak(name) || name.ends_with("sha1"), name)
+                upgraded(name.ends_with("sha1"), name)
             }
-            Generation::Kong1_16_2 if is_weak(&name) || name.ends_with("sha1") || name.ends_with("sha256") => {
-                "sha256".into()
-            }
+            Generation::Kong1_16_2 if name.ends_with("sha1") || name.ends_with("sha256") => "sha256".into(),
             Generation::Kong1_16_2 => {
                 let algorithms = signature.signature_algorithms();
                 algorithms.map_or(Nid::UNDEF, |algorithms| algorithms.digest).short_name()?.to_owned()
@@ -220,6 +218,19 @@ mod tests {
     #[case(OLD_OSS, "rsassa-pss")]
     fn rsa_pss_goes_by_its_short_name(#[case] profile: &str, #[case] name: &str) {
         assert_eq!(binding(profile, Stack::Luasec).digest_name(Nid::RSASSAPSS).expect("a name"), name);
+    }
+
+    /// OpenSSL 3 knows MD4 by name and has it only in its legacy provider.
+    #[test]
+    fn a_digest_of_the_legacy_provider_is_none() {
+        let [sha1, md4] = [5, 3].map(|last| [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, last]);
+        let mut der = certificate("rsa", "sha1").to_der().expect("a certificate");
+        while let Some(at) = der.windows(sha1.len()).position(|oid| oid == sha1) {
+            der[at..at + md4.len()].copy_from_slice(&md4);
+        }
+        let certificate = X509::from_der(&der).expect("a certificate");
+        let error = binding(OSS, Stack::Luasec).end_point(Some(&certificate)).expect_err("no digest");
+        assert_eq!(error.to_string(), "x509:digest: invalid digest type \"MD4\"");
     }
 
     /// Measured with pgmoon behind stunnel, which speaks TLS to the server in Kong's place.

@@ -20,11 +20,6 @@ use crate::stage::Stage;
 use crate::tap::{Tap, log_secrets};
 use crate::wording::to_release_wording;
 
-/// nginx sends the certificates of the client's file and never completes the chain itself.
-const NO_AUTO_CHAIN: SslMode = SslMode::from_bits_retain(0x8);
-/// nginx takes an end of the stream without close_notify for an ordinary end.
-const IGNORE_UNEXPECTED_EOF: SslOptions = SslOptions::from_bits_retain(1 << 7);
-
 /// The versions that nginx's directive takes, in any case, and OpenSSL's options that exclude them.
 const PROTOCOLS: [(&str, SslOptions); 6] = [
     ("SSLv2", SslOptions::NO_SSLV2),
@@ -80,19 +75,7 @@ pub(crate) fn context(
     let emergency = |text: &str| Refusal::raised(Stage::Configure, text);
     let verify_depth = verify_depth(&settings.verify_depth).map_err(emergency)?;
     let excluded = excluded(&settings.protocols).map_err(|word| emergency(&format!("invalid value \"{word}\"")))?;
-    let build = || -> Result<SslContextBuilder, ErrorStack> {
-        let mut builder = SslContext::builder(SslMethod::tls_client())?;
-        builder.set_mode(SslMode::RELEASE_BUFFERS | NO_AUTO_CHAIN);
-        builder.set_options(SslOptions::NO_COMPRESSION | IGNORE_UNEXPECTED_EOF | excluded);
-        builder.set_min_proto_version(None)?;
-        builder.set_verify(SslVerifyMode::NONE);
-        builder.set_security_level(settings.security_level);
-        if let Some(groups) = settings.group.as_deref().or_else(|| openssl.groups()) {
-            builder.set_groups_list(groups)?;
-        }
-        Ok(builder)
-    };
-    let mut builder = build().map_err(|errors| emergency(&reason(&errors, openssl)))?;
+    let mut builder = builder(settings, excluded, openssl).map_err(|errors| emergency(&reason(&errors, openssl)))?;
     log_secrets(&mut builder, tap);
     if let Some(file) = trusted {
         builder.set_verify_callback(SslVerifyMode::NONE, |_, _| true);
@@ -103,6 +86,21 @@ pub(crate) fn context(
         })?;
     }
     Ok(builder.build())
+}
+
+/// A context that verifies nothing. nginx sends the certificates of the client's file and never completes the chain itself,
+/// and takes an end of the stream without close_notify for an ordinary end.
+fn builder(settings: &Settings, excluded: SslOptions, openssl: OpensslLine) -> Result<SslContextBuilder, ErrorStack> {
+    let mut builder = SslContext::builder(SslMethod::tls_client())?;
+    builder.set_mode(SslMode::RELEASE_BUFFERS | SslMode::NO_AUTO_CHAIN);
+    builder.set_options(SslOptions::NO_COMPRESSION | SslOptions::IGNORE_UNEXPECTED_EOF | excluded);
+    builder.set_min_proto_version(None)?;
+    builder.set_verify(SslVerifyMode::NONE);
+    builder.set_security_level(settings.security_level);
+    if let Some(groups) = settings.group.as_deref().or_else(|| openssl.groups()) {
+        builder.set_groups_list(groups)?;
+    }
+    Ok(builder)
 }
 
 /// The argument of nginx's `lua_ssl_verify_depth`, or why nginx does not start.
@@ -209,6 +207,44 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::conf::KongConf;
+    use crate::settings::ConnectionRole;
+
+    fn settings(conf: &str) -> Settings {
+        let profile: Profile = "3.14-enterprise".parse().expect("a release");
+        let server = ("127.0.0.1", 5432);
+        Settings::read(&KongConf::read(conf), &profile, ConnectionRole::Main, server, "/".into()).expect("settings")
+    }
+
+    #[test]
+    fn a_context_has_the_options_of_nginx() {
+        let mut builder = builder(&settings(""), SslOptions::NO_TLSV1, OpensslLine(3, 2)).expect("a context");
+        let options = SslOptions::NO_COMPRESSION | SslOptions::IGNORE_UNEXPECTED_EOF | SslOptions::NO_TLSV1;
+        assert!(builder.options().contains(options), "{:?}", builder.options());
+        let modes = builder.set_mode(SslMode::empty());
+        assert!(modes.contains(SslMode::RELEASE_BUFFERS | SslMode::NO_AUTO_CHAIN), "{modes:?}");
+    }
+
+    #[test]
+    fn nginx_says_why_it_does_not_start() {
+        let empty = tempfile::NamedTempFile::new().expect("a file");
+        let refusal = context(&settings(""), Some(empty.path()), OpensslLine(3, 2), None).expect_err("a refusal");
+        let file = empty.path().display();
+        let why = "error:05800088:x509 certificate routines::no certificate or crl found";
+        assert_eq!(refusal.text, format!("SSL_CTX_load_verify_locations(\"{file}\") failed (SSL: {why})"));
+    }
+
+    #[test]
+    fn a_certificate_without_a_key_is_an_error_of_the_release() {
+        let without = ClientCertificate::read(&settings("pg_ssl_cert = /missing")).expect("neither is read");
+        assert!(matches!(without, ClientCertificate::WithoutKey));
+        assert!(matches!(ClientCertificate::read(&settings("")).expect("none"), ClientCertificate::Absent));
+        let context = context(&settings(""), None, OpensslLine(3, 2), None).expect("a context");
+        let text = |of_1_21_4| present(&context, &without, of_1_21_4).err().map(|refusal| refusal.text);
+        assert_eq!(text(false).as_deref(), Some("client certificate supplied without corresponding private key"));
+        let of_1_21_4 = "client certificate must be supplied with corresponding private key";
+        assert_eq!(text(true).as_deref(), Some(of_1_21_4));
+    }
 
     #[rstest]
     #[case("TLSv1.2 TLSv1.3", Ok(SslOptions::NO_SSLV3 | SslOptions::NO_TLSV1 | SslOptions::NO_TLSV1_1))]

@@ -175,6 +175,27 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::conf::KongConf;
+    use crate::settings::ConnectionRole;
+
+    #[test]
+    fn a_context_has_the_options_of_luasec() {
+        let profile: Profile = "3.14-enterprise".parse().expect("a release");
+        let (conf, server) = (KongConf::read(""), ("127.0.0.1", 5432));
+        let settings = Settings::read(&conf, &profile, ConnectionRole::Main, server, "/".into()).expect("settings");
+        let versions = (SslVersion::TLS1_1, SslVersion::TLS1_3);
+        let builder = context(&settings, None, versions, SslOptions::NO_TLSV1, OpensslLine(3, 2)).expect("a context");
+        let options = SslOptions::ALL | SslOptions::NO_SSLV2 | SslOptions::NO_SSLV3 | SslOptions::NO_TLSV1;
+        assert!(builder.options().contains(options), "{:?}", builder.options());
+    }
+
+    #[test]
+    fn an_encrypted_key_needs_a_passphrase() {
+        let key = PKey::generate_ed25519().expect("a key");
+        let encrypted = key.private_key_to_pem_pkcs8_passphrase(openssl::symm::Cipher::aes_256_cbc(), b"kong");
+        assert!(needs_passphrase(&encrypted.expect("a key")));
+        assert!(!needs_passphrase(&key.private_key_to_pem_pkcs8().expect("a key")) && !needs_passphrase(b"none"));
+    }
 
     #[test]
     fn old_versions_have_numbers() {

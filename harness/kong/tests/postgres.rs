@@ -36,6 +36,8 @@ fn certificates() -> Tree {
         ("server", issued("root", "localhost")),
         ("client", issued("root", "kong")),
         ("stranger", issued("foreign", "kong")),
+        ("ecdsa", CertificateSpec { key: Some(KeyType::EcdsaP256), ..root("ecdsa") }),
+        ("signed-with-ecdsa", issued("ecdsa", "localhost")),
     ] {
         tree.certificates.insert(name.into(), certificate);
     }
@@ -47,16 +49,18 @@ fn certificates() -> Tree {
 struct End {
     /// Whether the server answered with the version that it is of, or Kong's text.
     kong: Result<bool, String>,
+    /// The alert that the server has sent.
+    alert: Option<&'static str>,
     /// What the server has authorized, by its log: a version of TLS, `plaintext` or `nothing`.
     authorized: String,
 }
 
 fn connected(tls: Option<&str>) -> End {
-    End { kong: Ok(true), authorized: tls.unwrap_or("plaintext").to_owned() }
+    End { kong: Ok(true), alert: None, authorized: tls.unwrap_or("plaintext").to_owned() }
 }
 
 fn refused(text: &str) -> End {
-    End { kong: Err(text.to_owned()), authorized: "nothing".to_owned() }
+    End { kong: Err(text.to_owned()), alert: None, authorized: "nothing".to_owned() }
 }
 
 /// A pool of one server, and the folder of its data and of Kong's files.
@@ -70,7 +74,9 @@ impl Servers {
     fn new() -> Self {
         let folder = tempfile::tempdir_in("/tmp").expect("a folder");
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o711)).expect("a mode");
-        let authority = Authority::new(folder.path().join("authority"));
+        // RSA keys and initdb take most of the time of such a test.
+        let kept = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let authority = Authority::new(folder.path().join("authority")).keeping_keys(Some(kept.join("keys")));
         for name in ["root.crt", "foreign.crt", "client.crt", "client.key", "stranger.crt", "stranger.key"] {
             let content = authority.file(&certificates(), name).expect("a file");
             std::fs::write(folder.path().join(name), content).expect("a file");
@@ -84,8 +90,7 @@ impl Servers {
             "SET password_encryption = 'md5'; CREATE ROLE older LOGIN PASSWORD 'secret'",
             "CREATE DATABASE kong",
         ];
-        // initdb takes most of the time of such a test.
-        let templates = Path::new(env!("CARGO_TARGET_TMPDIR")).join("templates");
+        let templates = kept.join("templates");
         let local = Local::find(folder.path()).expect("an installed PostgreSQL").keeping_templates(Some(templates));
         Self { pool: Pool::new(Arc::new(local), 1, prepare.map(str::to_owned).into()), authority, folder }
     }
@@ -105,14 +110,35 @@ impl Servers {
         hba: &str,
         kong: &str,
     ) -> (End, Vec<String>) {
+        self.attempt_with(&[], release, stack, conf, hba, kong).await
+    }
+
+    /// The configuration of a server. `others` are files of it that have the content of others.
+    fn configuration(&self, others: &[(&str, &str)], conf: &[(&str, &str)], hba: &str) -> Configuration {
         let conf = [conf, &[("ssl_ca_file", "root.crt")]].concat();
-        let file = |name: &str| File::of_database_user(self.authority.file(&certificates(), name).expect("a file"));
-        let configuration = Configuration {
+        let file = |name: &str| {
+            let of = others.iter().find(|(other, _)| *other == name).map_or(name, |(_, of)| of);
+            File::of_database_user(self.authority.file(&certificates(), of).expect("a file"))
+        };
+        Configuration {
             conf: conf.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
             hba: vec![hba.into()],
             files: ["server.crt", "server.key", "root.crt"].map(|name| (name.to_owned(), file(name))).into(),
             ..Configuration::default()
-        };
+        }
+    }
+
+    /// The same to a server some of whose files have the content of others.
+    async fn attempt_with(
+        &self,
+        others: &[(&str, &str)],
+        release: &str,
+        stack: Stack,
+        conf: &[(&str, &str)],
+        hba: &str,
+        kong: &str,
+    ) -> (End, Vec<String>) {
+        let configuration = self.configuration(others, conf, hba);
         let major = self.pool.offers().last().expect("a major").major;
         let mut lease = self.pool.lease(major, &configuration).await.expect("a server");
         let server = lease.server();
@@ -123,9 +149,20 @@ impl Servers {
         let settings = settings(kong, &release, (&host, port), self.folder.path());
         let kong = Kong::start(settings.clone(), release, stack).expect("a start");
         let Attempt { result, reached, certificate } = kong.connect().await;
+        let mut alert = None;
         let subject = certificate.map(|certificate| format!("{:?}", certificate.subject_name()));
         let kong = match result {
-            Err(refusal) => Err(refusal.text),
+            Err(refusal) => {
+                let is_unverified = refusal.text == "certificate verify failed";
+                // A cosocket's text begins with OpenSSL's number.
+                let number = refusal.text.split_once(": ").and_then(|(number, _)| number.parse().ok());
+                assert_eq!(refusal.x509, number.or(is_unverified.then_some(19)), "{}", refusal.text);
+                let is_of_server =
+                    refusal.text.starts_with("FATAL") || refusal.text == "authentication exchange unsuccessful";
+                assert_eq!(refusal.sqlstate.is_some(), is_of_server, "{}", refusal.text);
+                alert = refusal.alert;
+                Err(refusal.text)
+            }
             Ok(mut connection) => {
                 let version = connection.ask("SHOW server_version").await.expect("an answer").unwrap_or_default();
                 connection.ask_again().await.expect("an answer");
@@ -140,7 +177,7 @@ impl Servers {
             observed.authorized().map_or("nothing".into(), |proof| proof.version.unwrap_or("plaintext".into()));
         let is_in_tls = authorized.starts_with("TLS");
         assert!(!is_in_tls || subject.is_some_and(|subject| subject.contains("localhost")), "the server's certificate");
-        (End { kong, authorized }, observed.relevant_lines)
+        (End { kong, alert, authorized }, observed.relevant_lines)
     }
 }
 
@@ -220,6 +257,16 @@ async fn the_server_is_verified_only_if_that_is_asked_for() {
 async fn a_client_certificate_is_presented_where_there_is_one() {
     let servers = Servers::new();
     for stack in Stack::ALL {
+        // The open-source edition does not read the settings, and its driver has no certificate on a cosocket.
+        let kong = format!("{}; {CERTIFICATE}", in_tls("TLSv1.3"));
+        let without = match stack {
+            Stack::Luasec => &["3.9-oss"][..],
+            Stack::Cosocket => &["3.9-oss", "pgmoon-leafo-1.16.0"],
+        };
+        for release in without {
+            let (end, _) = servers.attempt_as(release, *stack, &[("ssl", "on")], CERT, &kong).await;
+            assert_eq!(end, refused("FATAL: connection requires a valid client certificate"), "{release} {stack:?}");
+        }
         for version in ["TLSv1.2", "TLSv1.3"] {
             let cert = "hostssl all all all cert";
             let with = servers.attempt(*stack, cert, &format!("{}; {CERTIFICATE}", in_tls(version))).await;
@@ -233,6 +280,9 @@ async fn a_client_certificate_is_presented_where_there_is_one() {
 
 const TRUST: &str = "host all all all trust";
 const CERT: &str = "hostssl all all all cert";
+
+/// OpenSSL's words for alerts, and their names in TLS.
+const ALERTS: [(&str, &str); 2] = [("alert protocol version", "protocol_version"), ("alert unknown ca", "unknown_ca")];
 
 /// What the server, OpenSSL or Kong refuses, in the words of LuaSec and of a cosocket.
 #[tokio::test]
@@ -289,7 +339,9 @@ async fn each_stack_reports_a_refusal_in_its_words() {
         for (stack, text) in [Stack::Luasec, Stack::Cosocket].into_iter().zip(texts) {
             let (end, _) = servers.attempt_as(RELEASE, stack, conf, hba, &kong).await;
             let authorized = if text.contains("nowhere") { "plaintext" } else { "nothing" }.to_owned();
-            assert_eq!(end, End { authorized, ..refused(text) }, "{stack:?} {kong}");
+            // Both stacks are sent the same.
+            let alert = ALERTS.iter().find(|(words, _)| texts[0].contains(words)).map(|(_, alert)| *alert);
+            assert_eq!(end, End { alert, authorized, ..refused(text) }, "{stack:?} {kong}");
         }
     }
 }
@@ -310,6 +362,47 @@ async fn there_are_servers_that_are_not_verified() {
     let pair = format!("{foreign}; pg_ssl_cert = {{kong}}/stranger.crt; pg_ssl_cert_key = {{kong}}/client.key");
     let (end, _) = servers.attempt_as(old, Stack::Cosocket, &[("ssl", "on")], CERT, &pair).await;
     assert_eq!(end, refused("ssl set client private key failed"));
+}
+
+/// SCRAM of this release raises an error where the server's certificate is signed with ECDSA; that ends Kong's Lua VM, in
+/// which LuaSec ends the connection in good order.
+#[tokio::test]
+async fn a_connection_whose_driver_raises_an_error_ends_with_the_vm() {
+    let servers = Servers::new();
+    let reset = "LOG:  could not receive data from client: Connection reset by peer";
+    let files = [("server.crt", "signed-with-ecdsa.crt"), ("server.key", "signed-with-ecdsa.key")];
+    for (release, stack, is_abrupt) in
+        [(RELEASE, Stack::Luasec, false), (RELEASE, Stack::Cosocket, true), ("pgmoon-kong-2.2.0", Stack::Luasec, true)]
+    {
+        let kong = "pg_ssl = on; pg_ssl_verify = off; pg_ssl_version = tlsv1_3; pg_password = secret; lua_ssl_trusted_certificate = {kong}/root.crt";
+        let scram = "host all all all scram-sha-256";
+        let (end, log) = servers.attempt_with(&files, release, stack, &[("ssl", "on")], scram, kong).await;
+        let text = end.kong.expect_err("an error");
+        assert!(text.contains("invalid digest type"), "{release} {stack:?} {text}");
+        assert_eq!(log.iter().any(|line| line == reset), is_abrupt, "{release} {stack:?} {log:?}");
+    }
+}
+
+/// The server ends a connection that is open: the driver reports that where it asks again.
+#[tokio::test]
+async fn a_connection_that_the_server_has_ended_has_no_answer() {
+    let servers = Servers::new();
+    let configuration = servers.configuration(&[], &[("ssl", "off")], TRUST);
+    let major = servers.pool.offers().last().expect("a major").major;
+    let mut lease = servers.pool.lease(major, &configuration).await.expect("a server");
+    let server = lease.server();
+    server.reload(&configuration).await.expect("a reload");
+    let (host, port) = server.address();
+    let release: Profile = RELEASE.parse().expect("a release");
+    let settings = settings(PLAINTEXT, &release, (&host, port), servers.folder.path());
+    let kong = Kong::start(settings, release, Stack::Cosocket).expect("a start");
+    let mut connection = kong.connect().await.result.expect("a connection");
+    connection.ask_again().await.expect("an answer");
+    let closed = Some("receive_message: failed to get type: closed");
+    let ended = connection.ask("SELECT pg_terminate_backend(pg_backend_pid())").await;
+    assert_eq!(ended.err().map(|error| error.text).as_deref(), closed);
+    let without = Some("attempt to index field 'sock' (a nil value)");
+    assert_eq!(connection.ask_again().await.err().map(|error| error.text).as_deref(), without);
 }
 
 /// LuaSec ends TLS in good order, a cosocket just closes; leafo's pgmoon takes leave of the server before that.

@@ -227,3 +227,15 @@ fn a_version_is_of_its_line_and_its_edition_only() {
         assert!(!is_patch_of("3.10.0.2-enterprise", other), "{other}");
     }
 }
+
+/// OpenSSL's own defaults, but for its level 1 of 1.1.1, which is level 0 of those that came later.
+#[test]
+fn the_security_level_is_that_of_openssl() {
+    let levels: BTreeMap<_, _> = Releases::built_in()
+        .all()
+        .iter()
+        .map(|profile| (profile.openssl.to_string(), profile.security_level()))
+        .collect();
+    let expected = [("1.1.1", 0), ("3.1", 1), ("3.2", 2), ("3.5", 2)];
+    assert_eq!(levels, expected.map(|(line, level)| (line.to_owned(), level)).into());
+}

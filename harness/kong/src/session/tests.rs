@@ -109,9 +109,24 @@ async fn an_error_of_the_query_for_the_schema_is_ignored() {
 }
 
 #[tokio::test]
+async fn an_error_that_the_query_for_the_schema_raises_is_reported() {
+    let negative = [&b"D"[..], &[0, 0, 0, 3]].concat();
+    let (outcome, asked) = log_in(vec![welcome(), negative]).await;
+    let raised = "bad argument #1 to 'receive' (bad pattern argument)";
+    assert_eq!((outcome, asked.len()), (Err(Refusal::raised(Stage::Query, raised)), 2));
+}
+
+#[tokio::test]
 async fn a_fatal_error_of_the_login_is_reported() {
     let (outcome, _) = log_in(vec![error(&["SFATAL", "C28000", "Mno pg_hba.conf entry"])]).await;
     assert_eq!(outcome.expect_err("a refusal").text, "FATAL: no pg_hba.conf entry");
+}
+
+#[tokio::test]
+async fn an_answer_to_a_password_that_is_none_is_raised() {
+    let answers = vec![message(b'R', &[0, 0, 0, 3]), message(b'S', b"")];
+    let (outcome, _) = log_in_with(Generation::Kong2_2_0, Some("secret"), answers).await;
+    assert_eq!(outcome, Err(Refusal::raised(Stage::Auth, "unknown response from auth")));
 }
 
 #[tokio::test]

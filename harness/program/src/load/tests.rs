@@ -250,6 +250,10 @@ fn a_folder_is_a_suite_with_the_built_in_files_that_it_lacks() {
     write("outcomes.yaml");
     let library = Library::of_folder(folder.path()).unwrap_or_else(|faults| panic!("{faults:?}"));
     assert!(library.has_outcomes && library.outcomes.text == "# outcomes.yaml\n");
+    // The built-in differences are about the built-in cases.
+    std::fs::remove_file(folder.path().join("differences.yaml")).expect("a file");
+    let library = Library::of_folder(folder.path()).unwrap_or_else(|faults| panic!("{faults:?}"));
+    assert_eq!(library.differences.text, "{}");
     std::fs::write(folder.path().join("b.yaml"), [0xff]).expect("a file");
     let faults = Library::of_folder(folder.path()).err().unwrap_or_default();
     let files: Vec<_> = faults.iter().map(|fault| fault.path.clone()).collect();
