@@ -94,6 +94,7 @@ mod tests {
             (Some(5), Some(10), Some(10), None)
         );
         assert_eq!(three.groups_beside(OpensslLine(3, 4)), None);
+        assert_eq!(three.groups(), three.groups_beside(OpensslLine::linked()));
         let mut builder = openssl::ssl::SslContext::builder(openssl::ssl::SslMethod::tls()).expect("a context");
         for line in [old, three] {
             builder.set_groups_list(line.groups_beside(OpensslLine(3, 6)).expect("groups")).expect("known groups");

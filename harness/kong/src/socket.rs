@@ -321,6 +321,7 @@ fn alert(reason: i32) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use openssl::ssl::{SslContext, SslMethod};
     use rstest::rstest;
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpListener;
@@ -348,6 +349,40 @@ mod tests {
         assert_eq!(socket.receive(1).await.expect("a byte"), &b"a"[..]);
         assert_eq!(socket.receive(2).await.expect("two bytes"), &b"bc"[..]);
         assert_eq!(socket.receive(1).await, Err("closed".into()));
+    }
+
+    fn session() -> TlsSession {
+        let context = SslContext::builder(SslMethod::tls_client()).expect("a context").build();
+        TlsSession { ssl: Ssl::new(&context).expect("a session"), refuses_from: None }
+    }
+
+    #[rstest]
+    #[case(Stack::Luasec, None)]
+    #[case(Stack::Cosocket, Some(b'X'))]
+    #[tokio::test]
+    async fn what_comes_with_the_answer_to_the_request_for_tls(#[case] stack: Stack, #[case] kept: Option<u8>) {
+        let mut socket = socket(stack, b"SX", true).await;
+        socket.receive(1).await.expect("a byte");
+        let (mut socket, _) = socket.handshake(session()).await;
+        assert_eq!(socket.receive(1).await.ok().map(|byte| byte[0]), kept);
+    }
+
+    /// A server that closes without having read what has arrived resets the connection.
+    #[rstest]
+    #[case(Stack::Luasec, "closed")]
+    #[case(Stack::Cosocket, "connection reset by peer")]
+    #[tokio::test]
+    async fn a_handshake_that_is_reset_has_the_systems_error(#[case] stack: Stack, #[case] text: &str) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            stream.readable().await.expect("a ClientHello");
+        });
+        let limit = Duration::from_secs(5);
+        let socket = Socket::connect("127.0.0.1", port, stack, OpensslLine(3, 4), limit, None).await;
+        let (_, done) = socket.expect("connected").handshake(session()).await;
+        assert!(matches!(&done, Err(HandshakeError::Failed(error)) if error.text == text), "{done:?}");
     }
 
     #[tokio::test]
