@@ -215,7 +215,7 @@ async fn a_browser_filters_cells_and_opens_one_from_its_address() {
     page.show(&cell_view(cell)).await;
     let text = page.text().await;
     let subject = &cell.certificates.as_ref().expect("certificates").all[0].subject;
-    for part in [cell.id.as_str(), subject, "issued by", "postgresql.conf", "The nearest cell that", &cell.command] {
+    for part in [&*cell.id, subject, "issued by", "postgresql.conf", "The nearest cell that", &cell.command] {
         assert!(text.contains(part), "{part}: {text}");
     }
     browser.chromium("Browser.grantPermissions", serde_json::json!({ "permissions": ["clipboardReadWrite"] })).await;

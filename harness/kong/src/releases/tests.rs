@@ -238,4 +238,7 @@ fn the_security_level_is_that_of_openssl() {
         .collect();
     let expected = [("1.1.1", 0), ("3.1", 1), ("3.2", 2), ("3.5", 2)];
     assert_eq!(levels, expected.map(|(line, level)| (line.to_owned(), level)).into());
+    // No release has this one; a user's own may.
+    let own = Profile { openssl: OpensslLine(3, 0), ..Releases::built_in().all().remove(0) };
+    assert_eq!(own.security_level(), 1);
 }

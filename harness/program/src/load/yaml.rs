@@ -188,6 +188,7 @@ impl<'de> Visitor<'de> for &mut Reader {
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
+    use serde_json::json;
 
     use super::super::path::Target;
     use super::*;
@@ -232,6 +233,33 @@ cases:
         let document = parse(TEXT).expect("YAML");
         assert_eq!(document.duplicates, [(path("cases.1.name"), 1)]);
         assert_eq!(document.value["cases"][0]["kong"]["pg_ssl"], "on");
+    }
+
+    #[test]
+    fn only_settings_are_kept_as_they_are_written() {
+        let kept = |text: &str| {
+            let mut value = parse(text).expect("YAML").value;
+            keep_as_written(&mut value, &Marked::parse(text).expect("YAML"), false);
+            value
+        };
+        let expected =
+            json!({ "name": { "of": true, "number": -1 }, "kong": { "of": "True", "in": { "it": "0x10" } } });
+        assert_eq!(kept("name: { of: true, number: -1 }\nkong: { of: True, in: { it: 0x10 } }"), expected);
+        assert_eq!(kept("kong: True"), json!({ "kong": true }));
+    }
+
+    #[rstest]
+    #[case("a: [1, 2]\nb: {c: 3}", None)]
+    #[case("a: [1, 2", Some((1, 4, '[')))]
+    #[case("a: [1]\nb: {", Some((2, 4, '{')))]
+    #[case("a: [ # ]", Some((1, 4, '[')))]
+    #[case("a: x#[", Some((1, 6, '[')))]
+    #[case("it's: [", Some((1, 7, '[')))]
+    #[case("a: \"x[\"", None)]
+    #[case("a: 'x' [", Some((1, 8, '[')))]
+    fn a_bracket_that_is_not_closed_is_found(#[case] text: &str, #[case] expected: Option<(usize, usize, char)>) {
+        let found = unclosed(text, Position { line: 9, column: 1 });
+        assert_eq!(found.map(|(at, bracket)| (at.line, at.column, bracket)), expected);
     }
 
     #[test]
