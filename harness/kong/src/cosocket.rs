@@ -207,13 +207,9 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::conf::KongConf;
-    use crate::settings::ConnectionRole;
 
     fn settings(conf: &str) -> Settings {
-        let profile: Profile = "3.14-enterprise".parse().expect("a release");
-        let server = ("127.0.0.1", 5432);
-        Settings::read(&KongConf::read(conf), &profile, ConnectionRole::Main, server, "/".into()).expect("settings")
+        Settings::sample(conf, &"3.14-enterprise".parse().expect("a release"), "/")
     }
 
     #[test]

@@ -175,14 +175,10 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::conf::KongConf;
-    use crate::settings::ConnectionRole;
 
     #[test]
     fn a_context_has_the_options_of_luasec() {
-        let profile: Profile = "3.14-enterprise".parse().expect("a release");
-        let (conf, server) = (KongConf::read(""), ("127.0.0.1", 5432));
-        let settings = Settings::read(&conf, &profile, ConnectionRole::Main, server, "/".into()).expect("settings");
+        let settings = Settings::sample("", &"3.14-enterprise".parse().expect("a release"), "/");
         let versions = (SslVersion::TLS1_1, SslVersion::TLS1_3);
         let builder = context(&settings, None, versions, SslOptions::NO_TLSV1, OpensslLine(3, 2)).expect("a context");
         let options = SslOptions::ALL | SslOptions::NO_SSLV2 | SslOptions::NO_SSLV3 | SslOptions::NO_TLSV1;

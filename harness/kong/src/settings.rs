@@ -260,6 +260,15 @@ fn trusted(conf: &KongConf, profile: &Profile) -> Result<Trusted, SettingsError>
 }
 
 #[cfg(test)]
+impl Settings {
+    /// What a release reads from kong.conf below a prefix.
+    pub(crate) fn sample(conf: &str, profile: &Profile, prefix: &str) -> Self {
+        let (conf, server) = (KongConf::read(conf), ("127.0.0.1", 5432));
+        Self::read(&conf, profile, ConnectionRole::Main, server, prefix.into()).expect("settings")
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use rstest::rstest;
 

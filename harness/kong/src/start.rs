@@ -70,8 +70,6 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::conf::KongConf;
-    use crate::settings::ConnectionRole;
 
     #[rstest]
     #[case("3.9-enterprise", Stack::Luasec, Some("invalid value \"nonsense\""))]
@@ -84,9 +82,8 @@ mod tests {
         #[case] expected: Option<&str>,
     ) {
         let profile: Profile = release.parse().expect("a release");
-        let conf = KongConf::read("lua_ssl_protocols = nonsense\nlua_ssl_trusted_certificate =");
-        let server = ("127.0.0.1", 5432);
-        let settings = Settings::read(&conf, &profile, ConnectionRole::Main, server, "/kong".into()).expect("settings");
+        let conf = "lua_ssl_protocols = nonsense\nlua_ssl_trusted_certificate =";
+        let settings = Settings::sample(conf, &profile, "/kong");
         let text = Kong::start(settings, profile, stack).err().map(|refusal| refusal.text);
         assert_eq!(text.as_deref(), expected);
     }

@@ -67,19 +67,14 @@ fn refuses_old_versions(settings: &Settings, profile: &Profile) -> bool {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::path::PathBuf;
 
     use rstest::rstest;
 
     use super::*;
-    use crate::conf::KongConf;
-    use crate::settings::ConnectionRole;
 
     fn read(conf: &str, release: &str) -> (Settings, Profile) {
         let profile: Profile = release.parse().expect("a release");
-        let (conf, server) = (KongConf::read(conf), ("127.0.0.1", 5432));
-        let settings = Settings::read(&conf, &profile, ConnectionRole::Main, server, PathBuf::from("/kong"));
-        (settings.expect("settings"), profile)
+        (Settings::sample(conf, &profile, "/kong"), profile)
     }
 
     /// The terms that depend on the release, or on the files.

@@ -48,15 +48,12 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::conf::KongConf;
     use crate::profile::Profile;
-    use crate::settings::ConnectionRole;
 
     /// Kong's settings with trusted certificates, below a prefix.
     fn settings(trusted: &str, prefix: &Path) -> Settings {
-        let conf = KongConf::read(&format!("lua_ssl_trusted_certificate = {trusted}"));
-        let server = ("127.0.0.1", 5432);
-        Settings::read(&conf, &Profile::newest(), ConnectionRole::Main, server, prefix.to_owned()).expect("settings")
+        let conf = format!("lua_ssl_trusted_certificate = {trusted}");
+        Settings::sample(&conf, &Profile::newest(), &prefix.to_string_lossy())
     }
 
     #[test]

@@ -11,7 +11,7 @@ use kong_pg_client::conf::KongConf;
 use kong_pg_client::{Attempt, ConnectionRole, Kong, Profile, Settings, Stack};
 use openssl::pkey::PKey;
 use openssl::symm::Cipher;
-use postgres_tls_server::{Configuration, File, Local, Pool};
+use postgres_tls_server::{Configuration, File, Lease, Local, Major, Pool};
 use rstest::rstest;
 use tempfile::TempDir;
 
@@ -95,54 +95,48 @@ impl Servers {
         Self { pool: Pool::new(Arc::new(local), 1, prepare.map(str::to_owned).into()), authority, folder }
     }
 
-    /// Connects once, to a server with this line of pg_hba.conf. `{kong}` is where Kong's files are.
-    async fn attempt(&self, stack: Stack, hba: &str, kong: &str) -> End {
-        self.attempt_as(RELEASE, stack, &[("ssl", "on")], hba, kong).await.0
+    fn major(&self) -> Major {
+        self.pool.offers().last().expect("a major").major
     }
 
-    /// The same as a release, to a server with these settings. Returns what the server has logged as well, without routine
-    /// messages.
-    async fn attempt_as(
-        &self,
-        release: &str,
-        stack: Stack,
-        conf: &[(&str, &str)],
-        hba: &str,
-        kong: &str,
-    ) -> (End, Vec<String>) {
-        self.attempt_with(&[], release, stack, conf, hba, kong).await
+    fn file(&self, name: &str) -> File {
+        File::of_database_user(self.authority.file(&certificates(), name).expect("a file"))
     }
 
-    /// The configuration of a server. `others` are files of it that have the content of others.
-    fn configuration(&self, others: &[(&str, &str)], conf: &[(&str, &str)], hba: &str) -> Configuration {
+    /// The configuration of a server with these settings and this line of pg_hba.conf.
+    fn configuration(&self, conf: &[(&str, &str)], hba: &str) -> Configuration {
         let conf = [conf, &[("ssl_ca_file", "root.crt")]].concat();
-        let file = |name: &str| {
-            let of = others.iter().find(|(other, _)| *other == name).map_or(name, |(_, of)| of);
-            File::of_database_user(self.authority.file(&certificates(), of).expect("a file"))
-        };
         Configuration {
             conf: conf.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
             hba: vec![hba.into()],
-            files: ["server.crt", "server.key", "root.crt"].map(|name| (name.to_owned(), file(name))).into(),
+            files: ["server.crt", "server.key", "root.crt"].map(|name| (name.to_owned(), self.file(name))).into(),
             ..Configuration::default()
         }
     }
 
-    /// The same to a server some of whose files have the content of others.
-    async fn attempt_with(
+    /// A server that has applied a configuration.
+    async fn lease(&self, configuration: &Configuration) -> Lease {
+        let mut lease = self.pool.lease(self.major(), configuration).await.expect("a server");
+        assert_eq!(lease.server().reload(configuration).await.expect("a reload"), Vec::<String>::new());
+        lease
+    }
+
+    /// Connects once, to a server with this line of pg_hba.conf. `{kong}` is where Kong's files are.
+    async fn attempt(&self, stack: Stack, hba: &str, kong: &str) -> End {
+        self.attempt_as(RELEASE, stack, &self.configuration(&[("ssl", "on")], hba), kong).await.0
+    }
+
+    /// The same as a release, to a server with this configuration. Returns what the server has logged as well, without
+    /// routine messages.
+    async fn attempt_as(
         &self,
-        others: &[(&str, &str)],
         release: &str,
         stack: Stack,
-        conf: &[(&str, &str)],
-        hba: &str,
+        configuration: &Configuration,
         kong: &str,
     ) -> (End, Vec<String>) {
-        let configuration = self.configuration(others, conf, hba);
-        let major = self.pool.offers().last().expect("a major").major;
-        let mut lease = self.pool.lease(major, &configuration).await.expect("a server");
+        let mut lease = self.lease(configuration).await;
         let server = lease.server();
-        assert_eq!(server.reload(&configuration).await.expect("a reload"), Vec::<String>::new());
         let mark = server.mark();
         let (host, port) = server.address();
         let release: Profile = release.parse().expect("a release");
@@ -169,7 +163,7 @@ impl Servers {
                 assert!(connection.is_reused_for(&settings));
                 assert!(!connection.is_reused_for(&Settings { database: "another".into(), ..settings }));
                 connection.close().await;
-                Ok(version.starts_with(&major.to_string()))
+                Ok(version.starts_with(&self.major().to_string()))
             }
         };
         let observed = server.observed(mark, usize::from(reached), &[]).await.expect("an observation");
@@ -264,7 +258,8 @@ async fn a_client_certificate_is_presented_where_there_is_one() {
             Stack::Cosocket => &["3.9-oss", "pgmoon-leafo-1.16.0"],
         };
         for release in without {
-            let (end, _) = servers.attempt_as(release, *stack, &[("ssl", "on")], CERT, &kong).await;
+            let (end, _) =
+                servers.attempt_as(release, *stack, &servers.configuration(&[("ssl", "on")], CERT), &kong).await;
             assert_eq!(end, refused("FATAL: connection requires a valid client certificate"), "{release} {stack:?}");
         }
         for version in ["TLSv1.2", "TLSv1.3"] {
@@ -337,7 +332,7 @@ async fn each_stack_reports_a_refusal_in_its_words() {
     ];
     for ((conf, hba, kong), texts) in cases {
         for (stack, text) in [Stack::Luasec, Stack::Cosocket].into_iter().zip(texts) {
-            let (end, _) = servers.attempt_as(RELEASE, stack, conf, hba, &kong).await;
+            let (end, _) = servers.attempt_as(RELEASE, stack, &servers.configuration(conf, hba), &kong).await;
             let authorized = if text.contains("nowhere") { "plaintext" } else { "nothing" }.to_owned();
             // Both stacks are sent the same.
             let alert = ALERTS.iter().find(|(words, _)| texts[0].contains(words)).map(|(_, alert)| *alert);
@@ -353,14 +348,17 @@ async fn there_are_servers_that_are_not_verified() {
     let tls12 = in_tls("TLSv1.2");
     let foreign = tls12.replace("root.crt", "foreign.crt");
     for stack in [Stack::Luasec, Stack::Cosocket] {
-        let (end, _) = servers.attempt_as(RELEASE, stack, &[("ssl", "off")], TRUST, &tls12).await;
+        let (end, _) =
+            servers.attempt_as(RELEASE, stack, &servers.configuration(&[("ssl", "off")], TRUST), &tls12).await;
         assert_eq!(end, connected(None), "{stack:?}");
     }
     let old = "pgmoon-kong-1.21.4";
-    let (end, _) = servers.attempt_as(old, Stack::Cosocket, &[("ssl", "on")], TRUST, &foreign).await;
+    let (end, _) =
+        servers.attempt_as(old, Stack::Cosocket, &servers.configuration(&[("ssl", "on")], TRUST), &foreign).await;
     assert_eq!(end, connected(Some("TLSv1.2")));
     let pair = format!("{foreign}; pg_ssl_cert = {{kong}}/stranger.crt; pg_ssl_cert_key = {{kong}}/client.key");
-    let (end, _) = servers.attempt_as(old, Stack::Cosocket, &[("ssl", "on")], CERT, &pair).await;
+    let (end, _) =
+        servers.attempt_as(old, Stack::Cosocket, &servers.configuration(&[("ssl", "on")], CERT), &pair).await;
     assert_eq!(end, refused("ssl set client private key failed"));
 }
 
@@ -370,13 +368,16 @@ async fn there_are_servers_that_are_not_verified() {
 async fn a_connection_whose_driver_raises_an_error_ends_with_the_vm() {
     let servers = Servers::new();
     let reset = "LOG:  could not receive data from client: Connection reset by peer";
-    let files = [("server.crt", "signed-with-ecdsa.crt"), ("server.key", "signed-with-ecdsa.key")];
+    let mut configuration = servers.configuration(&[("ssl", "on")], "host all all all scram-sha-256");
+    for ending in ["crt", "key"] {
+        let file = servers.file(&format!("signed-with-ecdsa.{ending}"));
+        configuration.files.insert(format!("server.{ending}"), file);
+    }
+    let kong = format!("{}; pg_ssl_verify = off; pg_password = secret", in_tls("TLSv1.3"));
     for (release, stack, is_abrupt) in
         [(RELEASE, Stack::Luasec, false), (RELEASE, Stack::Cosocket, true), ("pgmoon-kong-2.2.0", Stack::Luasec, true)]
     {
-        let kong = "pg_ssl = on; pg_ssl_verify = off; pg_ssl_version = tlsv1_3; pg_password = secret; lua_ssl_trusted_certificate = {kong}/root.crt";
-        let scram = "host all all all scram-sha-256";
-        let (end, log) = servers.attempt_with(&files, release, stack, &[("ssl", "on")], scram, kong).await;
+        let (end, log) = servers.attempt_as(release, stack, &configuration, &kong).await;
         let text = end.kong.expect_err("an error");
         assert!(text.contains("invalid digest type"), "{release} {stack:?} {text}");
         assert_eq!(log.iter().any(|line| line == reset), is_abrupt, "{release} {stack:?} {log:?}");
@@ -387,12 +388,8 @@ async fn a_connection_whose_driver_raises_an_error_ends_with_the_vm() {
 #[tokio::test]
 async fn a_connection_that_the_server_has_ended_has_no_answer() {
     let servers = Servers::new();
-    let configuration = servers.configuration(&[], &[("ssl", "off")], TRUST);
-    let major = servers.pool.offers().last().expect("a major").major;
-    let mut lease = servers.pool.lease(major, &configuration).await.expect("a server");
-    let server = lease.server();
-    server.reload(&configuration).await.expect("a reload");
-    let (host, port) = server.address();
+    let mut lease = servers.lease(&servers.configuration(&[("ssl", "off")], TRUST)).await;
+    let (host, port) = lease.server().address();
     let release: Profile = RELEASE.parse().expect("a release");
     let settings = settings(PLAINTEXT, &release, (&host, port), servers.folder.path());
     let kong = Kong::start(settings, release, Stack::Cosocket).expect("a start");
@@ -417,7 +414,7 @@ async fn a_connection_ends_as_its_stack_and_its_driver_end_it() {
         ("3.9-oss", Stack::Cosocket, false),
     ] {
         let tls = "pg_ssl = on; pg_ssl_version = tlsv1_2; lua_ssl_trusted_certificate = {kong}/root.crt";
-        let (end, log) = servers.attempt_as(release, stack, &[("ssl", "on")], TRUST, tls).await;
+        let (end, log) = servers.attempt_as(release, stack, &servers.configuration(&[("ssl", "on")], TRUST), tls).await;
         assert_eq!(
             (end.kong, log),
             (Ok(true), if is_abrupt { vec![reset.to_owned()] } else { Vec::new() }),

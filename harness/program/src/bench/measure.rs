@@ -74,9 +74,7 @@ async fn on_session(
         modes(&session.cells, &suite).into_iter().partition(|mode| mode.excluded().is_none());
     let left = |mode: &Mode, why| Left { mode: mode.name.clone(), glob: format!("{}@*", mode.id()), why };
     let mut all_left: Vec<_> = excluded.iter().filter_map(|mode| Some(left(mode, mode.excluded()?))).collect();
-    let unable = prove(session, &modes, watch).await?;
-    all_left.extend(modes.iter().filter_map(|mode| Some(left(mode, unable.get(mode.id())?.clone()))));
-    modes.retain(|mode| !unable.contains_key(mode.id()));
+    all_left.extend(prove(session, &mut modes, watch).await?.into_iter().map(|(why, mode)| left(&mode, why)));
     let measured = modes.iter().filter(|mode| mode.scenario != STORM);
     measurements.handshakes.extend(handshake::measure(session, measured, &request.pace, watch).await?);
     measurements.versus.extend(versus::measure(session, &modes, &request.pace, watch).await?);
@@ -184,25 +182,26 @@ fn options(request: &BenchRequest, choice: RuntimeChoice, folder: &Path, clients
     Options { cells, runtime, limits: Limits { jobs: Some(1), ..Limits::default() }, ..Options::default() }
 }
 
-/// Runs the cells of all modes once: the server has to prove that each is what it is called. Returns why, by the ids of
-/// their cases, it is not able to be what others are called.
+/// Runs the cells of all modes once: the server has to prove that each is what it is called. Takes out those that its
+/// OpenSSL is too old for, and returns them, each with the reason.
 pub(super) async fn prove(
     session: &Session,
-    modes: &[Mode],
+    modes: &mut Vec<Mode>,
     watch: &mut Watch<'_>,
-) -> Result<HashMap<String, String>, BenchError> {
+) -> Result<Vec<(String, Mode)>, BenchError> {
     let cells: Vec<_> = modes.iter().flat_map(|mode| mode.cells.iter().map(|(_, cell)| cell.clone())).collect();
     watch.report(&format!("proving what {} modes are", modes.len()), 0, cells.len())?;
     let run = session.run(cells, Vec::new(), &mut [], pending()).await;
-    let mut unable = HashMap::new();
+    let mut unsupported = HashMap::new();
     for cell in run.cells.iter().filter(|cell| cell.verdict != Verdict::Pass) {
         let reason = cell.reason.clone().unwrap_or_else(|| cell.verdict.as_str().to_owned());
         if cell.verdict != Verdict::Unsupported {
             return Err(BenchError::Unproved { cell: cell.id.to_string(), reason });
         }
-        unable.insert(cell.case_id().to_owned(), reason);
+        unsupported.insert(cell.case_id(), reason);
     }
-    Ok(unable)
+    let left = modes.extract_if(.., |mode| unsupported.contains_key(mode.id()));
+    Ok(left.map(|mode| (unsupported[mode.id()].clone(), mode)).collect())
 }
 
 /// Notes which servers and clients were measured.

@@ -38,11 +38,8 @@ impl Bench {
         let mut bench = Self { session, modes, _folder: folder };
         let cancelled = false.into();
         let mut watch = Watch { show: &mut |_, _, _| {}, cancelled: &cancelled };
-        match prove(&bench.session, &bench.modes, &mut watch).await {
-            Ok(unable) => {
-                bench.modes.retain(|mode| !unable.contains_key(mode.id()));
-                Ok(bench)
-            }
+        match prove(&bench.session, &mut bench.modes, &mut watch).await {
+            Ok(_) => Ok(bench),
             Err(error) => {
                 bench.close().await;
                 Err(error)
