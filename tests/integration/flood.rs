@@ -52,7 +52,7 @@ fn a_server_without_an_end_has_one_with_every_client(
     let results = Results::read(&place.path().join("target/kong-pg-tls/latest")).expect("results");
     let [cell] = &results.cells[..] else { panic!("one cell: {results:#?}") };
     assert_eq!(cell.verdict, Verdict::Fail);
-    let attempt = &cell.observed.as_ref().expect("an observation").observation.attempt;
+    let attempt = &cell.observation().expect("an observation").attempt;
     assert!(matches!(attempt, Attempt::Refused(_) | Attempt::Hung), "{attempt:?}");
     println!("{client}: {highest} KiB, {attempt:?}");
     assert_eq!(place.left(), [""; 0]);

@@ -79,7 +79,7 @@ fn a_cell_whose_text_is_missing_for_its_postgresql_fails_and_shows_what_was_obse
     }
     for cell in results(&place).cells {
         assert_eq!(cell.verdict, Verdict::Fail);
-        assert!(cell.observed.expect("an observation").error.is_some());
+        assert!(cell.observed.expect("an observation").outcome.error.is_some());
     }
 }
 

@@ -123,7 +123,7 @@ fn tshark_decrypts_a_capture() {
     assert_eq!(output.status, Some(0), "{output:#?}");
     let run = Results::read(&place.path().join("results")).expect("results");
     let in_tls = run.cells.iter().filter(|cell| {
-        let session = cell.observed.as_ref().and_then(|observed| observed.tls.as_ref());
+        let session = cell.observed.as_ref().and_then(|observed| observed.outcome.tls.as_ref());
         session.is_some_and(|session| ["TLSv1.2", "TLSv1.3"].contains(&session.version()))
     });
     let mut decrypted = 0;

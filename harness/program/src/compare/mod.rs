@@ -7,6 +7,7 @@ mod results;
 mod wording;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde::Serialize;
@@ -248,7 +249,7 @@ fn says_the_same(was: &Cell, is: &Cell) -> bool {
 /// What both sides say, without what differs in every run.
 fn texts(cell: &Cell) -> (Option<String>, Vec<String>) {
     let Some(observed) = &cell.observed else { return (None, Vec::new()) };
-    let of_connection = |line: &&String| !line.starts_with("LOG:  connection ");
+    let of_connection = |line: &&Arc<str>| !line.starts_with("LOG:  connection ");
     let log = observed.server_log.iter().filter(of_connection).map(|line| normalize(line));
     (observed.error.as_deref().map(normalize), log.collect())
 }

@@ -1,11 +1,12 @@
 //! As much of a result file as a comparison needs; results of other versions of the program can be read as well.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
 use crate::judge::Verdict;
-use crate::record::{self, CellRecord, EVENTS, ObservedRecord, Results, results_file};
+use crate::record::{self, CellRecord, EVENTS, ObservedRecord, OutcomeRecord, Results, results_file};
 
 /// Why a result file cannot be compared.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +90,7 @@ impl From<&CellRecord> for Cell {
             stack: stack.to_string(),
             kong: kong.clone(),
             verdict: *verdict,
-            observed: observed.as_deref().map(Observed::from),
+            observed: observed.as_ref().map(Observed::from),
         }
     }
 }
@@ -107,17 +108,16 @@ pub(super) struct Observed {
     pub(super) tls: Option<Tls>,
     pub(super) error: Option<String>,
     #[serde(default)]
-    pub(super) server_log: Vec<String>,
+    pub(super) server_log: Vec<Arc<str>>,
 }
 
 impl From<&ObservedRecord> for Observed {
     fn from(observed: &ObservedRecord) -> Self {
-        let tls = observed
-            .tls
+        let OutcomeRecord { connected, tls, error, .. } = &*observed.outcome;
+        let tls = tls
             .as_ref()
             .and_then(|session| Some(Tls { version: session.version.clone()?, client_dn: session.client_dn.clone() }));
-        let (error, server_log) = (observed.error.clone(), observed.observation.server_log.clone());
-        Self { connected: observed.connected, tls, error, server_log }
+        Self { connected: *connected, tls, error: error.clone(), server_log: observed.server_log.clone() }
     }
 }
 

@@ -16,9 +16,7 @@ pub struct Observation {
     pub attempt: Attempt,
     /// The certificate the server presented, if the client saw one.
     pub certificate: Option<String>,
-    /// Everything the server logged about the attempt, verbatim.
-    pub server_log: Vec<String>,
-    /// The lines of it that are compared: those that are not the same for every connection.
+    /// What the server logged about the attempt, without the lines that it logs for every connection.
     pub judged_log: Vec<String>,
     /// What the program between Kong and the server logged about the attempt, without what differs from run to run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -59,7 +59,7 @@ impl CellRecord {
             kong: templates.openssl.parse().ok(),
             templates: &templates.expectation,
             values: &templates.values,
-            observed: &self.observed.as_ref()?.observation,
+            observed: self.observation()?,
         })
     }
 }

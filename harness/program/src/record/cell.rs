@@ -57,7 +57,7 @@ pub struct CellRecord {
     /// What had to happen in that step.
     pub expected: Option<Arc<Expected>>,
     /// What happened in it.
-    pub observed: Option<Arc<ObservedRecord>>,
+    pub observed: Option<ObservedRecord>,
     /// Where the two differ.
     pub mismatches: Vec<Mismatch>,
     /// Where the documents are known to be wrong or silent about the cell.
@@ -176,9 +176,19 @@ pub struct PostgresRecord {
     pub openssl: Option<String>,
 }
 
-/// What happened in a step: the observation, with what most readers look for beside it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+/// What happened in a step.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ObservedRecord {
+    /// What can be the same in other cells.
+    #[serde(flatten)]
+    pub outcome: Arc<OutcomeRecord>,
+    /// Everything that the server logged about the attempt, verbatim.
+    pub server_log: Vec<Arc<str>>,
+}
+
+/// What came of a step: the observation, with what most readers look for beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct OutcomeRecord {
     /// Whether Kong connected.
     pub connected: bool,
     /// What the server shows about the connection; `null` without TLS.
@@ -242,7 +252,7 @@ impl CellRecord {
     /// What was observed, if the cell came that far.
     #[must_use]
     pub fn observation(&self) -> Option<&Observation> {
-        self.observed.as_ref().map(|observed| &observed.observation)
+        self.observed.as_ref().map(|observed| &observed.outcome.observation)
     }
 
     /// What was expected, if the cell came that far and the suite knows.
@@ -272,7 +282,7 @@ impl CellRecord {
             stack: self.stack,
             step: self.step?,
             expected: self.expected.as_deref()?.clone(),
-            observed: self.observed.as_ref()?.observation.clone(),
+            observed: self.observation()?.clone(),
             documented: self.documented.clone(),
             difference: self.difference.clone(),
         })
@@ -283,8 +293,19 @@ impl CellRecord {
     /// The record of a result. `may_differ` has the places of the entries of differences.yaml that are about the cell.
     #[must_use]
     pub fn new(result: &CellResult, options: &Options, may_differ: Vec<String>) -> Self {
-        let CellResult { cell, judgement, runtime, evidence, difference, notes, started, duration, earlier, .. } =
-            result;
+        let CellResult {
+            cell,
+            judgement,
+            runtime,
+            evidence,
+            server_log,
+            difference,
+            notes,
+            started,
+            duration,
+            earlier,
+            ..
+        } = result;
         let attempts = || std::iter::once(result).chain(earlier);
         let server = notes.server.as_ref();
         let evidence = evidence.as_ref();
@@ -311,7 +332,10 @@ impl CellRecord {
             reason: judgement.reason.clone(),
             step: evidence.map(|evidence| evidence.step),
             expected: evidence.map(|evidence| evidence.expected.clone().into()),
-            observed: evidence.map(|evidence| ObservedRecord::from(&evidence.observed).into()),
+            observed: evidence.map(|evidence| ObservedRecord {
+                outcome: OutcomeRecord::from(&evidence.observed).into(),
+                server_log: server_log.iter().map(|line| line.as_str().into()).collect(),
+            }),
             mismatches: judgement.mismatches.clone(),
             documented: evidence.map(|evidence| evidence.documented.clone()).unwrap_or_default(),
             may_differ,
@@ -331,7 +355,7 @@ impl CellRecord {
     }
 }
 
-impl From<&Observation> for ObservedRecord {
+impl From<&Observation> for OutcomeRecord {
     fn from(observed: &Observation) -> Self {
         let session = observed.attempt.connected();
         let refusal = observed.attempt.refusal();
@@ -361,7 +385,7 @@ mod tests {
 
     #[test]
     fn a_step_without_an_attempt_reports_nothing_of_kong_s() {
-        let record = serde_json::to_value(ObservedRecord::from(&Observation::default())).expect("JSON");
+        let record = serde_json::to_value(OutcomeRecord::from(&Observation::default())).expect("JSON");
         assert_eq!(record["attempt"], "not-made");
         for key in ["error", "stage", "tls", "sqlstate"] {
             assert!(record[key].is_null(), "{key}: {record}");

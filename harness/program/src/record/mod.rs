@@ -19,7 +19,7 @@ mod shared;
 mod time;
 
 pub use agreement::{Agreement, DifferingCells, SideBySide};
-pub use cell::{CellRecord, EarlierRecord, FilesRecord, ObservedRecord, PostgresRecord, SlowRecord};
+pub use cell::{CellRecord, EarlierRecord, FilesRecord, ObservedRecord, OutcomeRecord, PostgresRecord, SlowRecord};
 pub use certificates::{CertificateRecord, CertificatesRecord, ChainRecord, LinkRecord};
 pub use durations::{DURATIONS, Durations, usual_pace};
 pub use entry::{Entry, LogError, RunEvent};

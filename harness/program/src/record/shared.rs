@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use super::cell::{CellRecord, FilesRecord, ObservedRecord};
+use super::cell::{CellRecord, FilesRecord, ObservedRecord, OutcomeRecord};
 use super::certificates::CertificatesRecord;
 use crate::judge::Expected;
 
@@ -13,7 +13,8 @@ use crate::judge::Expected;
 #[derive(Debug, Default)]
 pub(crate) struct SharedParts {
     expected: HashSet<Arc<Expected>>,
-    observed: HashSet<Arc<ObservedRecord>>,
+    outcomes: HashSet<Arc<OutcomeRecord>>,
+    lines: HashSet<Arc<str>>,
     files: HashSet<Arc<FilesRecord>>,
     certificates: HashSet<Arc<CertificatesRecord>>,
 }
@@ -23,7 +24,10 @@ impl SharedParts {
     pub(crate) fn share(&mut self, record: CellRecord) -> CellRecord {
         CellRecord {
             expected: record.expected.map(|part| shared(&mut self.expected, part)),
-            observed: record.observed.map(|part| shared(&mut self.observed, part)),
+            observed: record.observed.map(|ObservedRecord { outcome, server_log }| ObservedRecord {
+                outcome: shared(&mut self.outcomes, outcome),
+                server_log: server_log.into_iter().map(|line| shared(&mut self.lines, line)).collect(),
+            }),
             files: shared(&mut self.files, record.files),
             certificates: record.certificates.map(|part| shared(&mut self.certificates, part)),
             ..record
@@ -31,7 +35,7 @@ impl SharedParts {
     }
 }
 
-fn shared<T: Eq + Hash>(known: &mut HashSet<Arc<T>>, part: Arc<T>) -> Arc<T> {
+fn shared<T: Eq + Hash + ?Sized>(known: &mut HashSet<Arc<T>>, part: Arc<T>) -> Arc<T> {
     if let Some(known) = known.get(&part) {
         return known.clone();
     }
@@ -42,6 +46,7 @@ fn shared<T: Eq + Hash>(known: &mut HashSet<Arc<T>>, part: Arc<T>) -> Arc<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::judge::Observation;
     use crate::record::sample::cell;
 
     #[test]
@@ -50,5 +55,23 @@ mod tests {
         let [one, same, other] = [1, 1, 2].map(|number| parts.share(cell(number, "pass", "")));
         assert!(Arc::ptr_eq(&one.files, &same.files) && !Arc::ptr_eq(&one.files, &other.files));
         assert_eq!((&one.files.0["kong.conf"], parts.files.len()), (&cell(1, "pass", "").files.0["kong.conf"], 2));
+    }
+
+    #[test]
+    fn what_happened_is_kept_once_though_a_line_of_the_log_has_the_clients_port() {
+        let observed = |port: usize| ObservedRecord {
+            outcome: Arc::new(OutcomeRecord::from(&Observation::default())),
+            server_log: vec![format!("LOG:  connection received: port={port}").into(), "FATAL:  no".into()],
+        };
+        let mut parts = SharedParts::default();
+        let mut kept = |port| {
+            let record = CellRecord { observed: Some(observed(port)), ..cell(port, "pass", "") };
+            parts.share(record).observed.expect("what happened")
+        };
+        let [one, other] = [1, 2].map(&mut kept);
+        assert!(Arc::ptr_eq(&one.outcome, &other.outcome) && Arc::ptr_eq(&one.server_log[1], &other.server_log[1]));
+        for (seen, port) in [(one, 1), (other, 2)] {
+            assert_eq!(seen.server_log, observed(port).server_log);
+        }
     }
 }

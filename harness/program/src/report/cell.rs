@@ -9,7 +9,7 @@ use super::last_green;
 use super::progress::style;
 use super::screen::Screen;
 use crate::judge::{Attempt, KnownDeviation, Mismatch, Observation};
-use crate::record::CellRecord;
+use crate::record::{CellRecord, ObservedRecord};
 
 /// Writes one cell for people.
 ///
@@ -46,7 +46,7 @@ pub fn write_cell(out: &mut dyn Write, screen: Screen, cell: &CellRecord) -> io:
         writeln!(out, "\n  {bold}{}{bold:#}", mismatch.aspect)?;
         writeln!(out, "{}", side_by_side(mismatch, screen.table()))?;
     }
-    if let Some(observed) = cell.observation() {
+    if let Some(observed) = &cell.observed {
         write_messages(out, if cell.client.speaks_as_kong() { "Kong" } else { "The client" }, observed)?;
     }
     for (name, text) in &cell.files.0 {
@@ -65,28 +65,31 @@ pub(super) fn plain(cell: &CellRecord) -> String {
 }
 
 /// Both sides' messages, verbatim.
-fn write_messages(out: &mut dyn Write, client: &str, observed: &Observation) -> io::Result<()> {
+fn write_messages(out: &mut dyn Write, client: &str, observed: &ObservedRecord) -> io::Result<()> {
     let bold = Style::new().bold();
-    match &observed.attempt {
+    let Observation { attempt, reload, relay_log, .. } = &observed.outcome.observation;
+    match attempt {
         Attempt::Refused(refusal) => writeln!(out, "\n  {bold}{client}'s output{bold:#}\n    {}", refusal.printed())?,
         Attempt::Unconfirmed { claim } => writeln!(out, "\n  {bold}{client}'s output{bold:#}\n    ({claim})")?,
         Attempt::Hung => writeln!(out, "\n  {bold}{client}'s output{bold:#}\n    (none: it waits without end)")?,
         Attempt::NotMade | Attempt::Connected(_) => {}
     }
-    for (title, log) in [
-        ("PostgreSQL's log when it applied the configuration", &observed.reload),
-        ("PostgreSQL's log of the connection", &observed.server_log),
-        ("The log of the program between Kong and PostgreSQL", &observed.relay_log),
-    ] {
-        if !log.is_empty() {
-            writeln!(out, "\n  {bold}{title}{bold:#}")?;
-            log.iter().try_for_each(|line| writeln!(out, "    {line}"))?;
-        }
-    }
-    if let (Attempt::Unconfirmed { .. }, true) = (&observed.attempt, observed.server_log.is_empty()) {
+    write_log(out, "PostgreSQL's log when it applied the configuration", reload)?;
+    write_log(out, "PostgreSQL's log of the connection", &observed.server_log)?;
+    write_log(out, "The log of the program between Kong and PostgreSQL", relay_log)?;
+    if let (Attempt::Unconfirmed { .. }, true) = (attempt, observed.server_log.is_empty()) {
         writeln!(out, "\n  {bold}PostgreSQL's log of the connection{bold:#}\n    (none: no connection was received)")?;
     }
     Ok(())
+}
+
+fn write_log(out: &mut dyn Write, title: &str, lines: &[impl AsRef<str>]) -> io::Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let bold = Style::new().bold();
+    writeln!(out, "\n  {bold}{title}{bold:#}")?;
+    lines.iter().try_for_each(|line| writeln!(out, "    {}", line.as_ref()))
 }
 
 fn side_by_side(mismatch: &Mismatch, width: u16) -> String {

@@ -223,7 +223,7 @@ impl Compatibility {
 
 impl Entry {
     fn new(cell: &CellRecord, mode: &Mode, supported: Option<bool>) -> Self {
-        let attempt = cell.observed.as_ref().map(|observed| &observed.observation.attempt);
+        let attempt = cell.observation().map(|observed| &observed.attempt);
         let shown = match attempt {
             Some(Attempt::Connected(_)) if cell.verdict.is_proof() => Shown::Connects,
             Some(Attempt::Refused(_)) if cell.verdict.is_proof() => Shown::Refused,

@@ -193,7 +193,7 @@ fn point(cell: &CellRecord) -> &str {
 
 impl Outcome {
     fn of(cell: &CellRecord) -> Self {
-        let attempt = cell.observed.as_ref().map(|observed| &observed.observation.attempt);
+        let attempt = cell.observation().map(|observed| &observed.attempt);
         let connects = attempt.and_then(Attempt::connected).map(TlsSession::version);
         let connects = connects.map(|version| if version == "off" { "plaintext" } else { version }.to_owned());
         let says = match (&connects, attempt) {

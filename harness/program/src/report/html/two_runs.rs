@@ -79,9 +79,10 @@ impl<'a> Cell<'a> {
 
 /// The texts of a cell by name, in lines.
 fn texts(cell: &CellRecord) -> impl Iterator<Item = (&str, Vec<&str>)> {
-    let error = cell.observed.as_ref().and_then(|seen| seen.error.as_deref()).unwrap_or_default();
-    let log = cell.observation().map_or(&[][..], |seen| &seen.server_log);
-    let said = [("error", error.lines().collect()), ("server_log", log.iter().map(String::as_str).collect())];
+    let seen = cell.observed.as_ref();
+    let error = seen.and_then(|seen| seen.outcome.error.as_deref()).unwrap_or_default();
+    let log = seen.map_or(&[][..], |seen| &seen.server_log);
+    let said = [("error", error.lines().collect()), ("server_log", log.iter().map(|line| &**line).collect())];
     said.into_iter().chain(cell.files.0.iter().map(|(name, text)| (name.as_str(), text.lines().collect())))
 }
 
