@@ -8,7 +8,6 @@ use super::source::{Fault, Source};
 
 #[derive(RustEmbed)]
 #[folder = "scenarios"]
-#[include = "**/*.yaml"]
 struct BuiltIn;
 
 /// The files that are no scenarios.
@@ -46,9 +45,9 @@ impl Library {
     pub(crate) fn built_in() -> Self {
         let mut names: Vec<_> = BuiltIn::iter().collect();
         names.sort();
-        let scenarios = names.iter().filter(|name| !NO_SCENARIOS.contains(&&***name)).map(|name| {
-            let id = name.trim_end_matches(".yaml").to_owned();
-            ScenarioFile { id, source: built_in(name) }
+        let scenarios = names.iter().filter(|name| !NO_SCENARIOS.contains(&&***name)).filter_map(|name| {
+            let id = name.strip_suffix(".yaml")?.to_owned();
+            Some(ScenarioFile { id, source: built_in(name) })
         });
         Self { scenarios: scenarios.collect(), ..Self::without_scenarios() }
     }

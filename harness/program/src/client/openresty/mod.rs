@@ -39,8 +39,7 @@ const PGMOON_NEEDS: [&str; 2] = ["openssl.x509", "pl.file"];
 
 /// The driver, its sockets, and what surrounds them.
 #[derive(Embed)]
-#[folder = "harness/program/src/client/openresty"]
-#[include = "*.lua"]
+#[folder = "harness/program/src/client/openresty/lua"]
 struct Lua;
 
 /// Kong's own stacks, started on first use.
