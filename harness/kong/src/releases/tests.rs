@@ -1,3 +1,5 @@
+use std::io::Write as _;
+
 use rstest::rstest;
 
 use super::*;
@@ -133,12 +135,11 @@ fn with(text: &str) -> Result<Releases, ReleasesError> {
 
 #[test]
 fn a_file_adds_a_release_and_it_becomes_the_newest() {
-    let file = std::env::temp_dir().join(format!("kong-releases-{}.toml", std::process::id()));
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
     let text = "[sources]\nmine = 'a test'\n[[release]]\nname = '3.17'\nedition = 'enterprise'\n\
                 like = '3.16-enterprise'\nlua_ssl_verify_depth = { is = 7, from = 'mine' }\n";
-    std::fs::write(&file, text).expect("a file");
-    let releases = Releases::built_in().clone().with_file(&file).expect("releases");
-    std::fs::remove_file(&file).expect("the file");
+    file.write_all(text.as_bytes()).expect("a file");
+    let releases = Releases::built_in().clone().with_file(file.path()).expect("releases");
     let newest = releases.newest();
     assert_eq!((newest.to_string().as_str(), newest.verify_depth), ("3.17-enterprise", 7));
     assert!(newest.ssl_verify);
