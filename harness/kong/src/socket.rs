@@ -155,7 +155,6 @@ impl Socket {
             Some(Ok(())) => Ok(()),
             Some(Err(error)) => Err(HandshakeError::Failed(match error.into_io_error() {
                 Ok(error) => self.error(&error),
-                Err(error) if error.ssl_error().is_none() => end_of_stream(stack, self.openssl).into(),
                 Err(error) => self.error(&io::Error::other(error)),
             })),
         };
@@ -205,7 +204,7 @@ impl Socket {
         let of_socket = inner.and_then(openssl::ssl::Error::io_error);
         if inner.is_some() && of_socket.is_none() {
             // Neither OpenSSL nor the socket reports an error: the stream has ended.
-            return if self.openssl < OpensslLine(3, 0) { "closed" } else { "unexpected eof while reading" }.into();
+            return end_of_stream(self.stack, self.openssl).into();
         }
         let error = of_socket.unwrap_or(error);
         match &self.transport {
@@ -260,7 +259,7 @@ pub(crate) enum HandshakeError {
     Failed(SocketError),
 }
 
-/// A stack's text for a server that closes in the middle of the handshake.
+/// A stack's text for a server that closes without ending TLS.
 fn end_of_stream(stack: Stack, openssl: OpensslLine) -> &'static str {
     match stack {
         // Older OpenSSL takes it for an error of the system's, and LuaSec finds none.
@@ -367,22 +366,39 @@ mod tests {
         assert_eq!(socket.receive(1).await.ok().map(|byte| byte[0]), kept);
     }
 
-    /// A server that closes without having read what has arrived resets the connection.
+    /// Whether the system refuses to write, or has nothing to read.
     #[rstest]
     #[case(Stack::Luasec, "closed")]
     #[case(Stack::Cosocket, "connection reset by peer")]
     #[tokio::test]
-    async fn a_handshake_that_is_reset_has_the_systems_error(#[case] stack: Stack, #[case] text: &str) {
+    async fn a_handshake_that_is_reset_has_the_systems_error(
+        #[case] stack: Stack,
+        #[case] text: &str,
+        #[values(true, false)] before: bool,
+    ) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        tokio::spawn(async move {
+        let resetting = tokio::spawn(async move {
             let (stream, _) = listener.accept().await.expect("a connection");
-            stream.readable().await.expect("a ClientHello");
+            if !before {
+                stream.readable().await.expect("a ClientHello");
+            }
+            stream.set_zero_linger().expect("a reset");
         });
         let limit = Duration::from_secs(5);
         let socket = Socket::connect("127.0.0.1", port, stack, OpensslLine(3, 4), limit, None).await;
+        if before {
+            resetting.await.expect("the server");
+        }
         let (_, done) = socket.expect("connected").handshake(session()).await;
         assert!(matches!(&done, Err(HandshakeError::Failed(error)) if error.text == text), "{done:?}");
+    }
+
+    #[tokio::test]
+    async fn an_old_version_that_is_refused_has_openssl_s_text() {
+        let socket = socket(Stack::Luasec, b"\x16\x03\x02\0\x01\0", false).await;
+        let (_, done) = socket.handshake(TlsSession { refuses_from: Some(1), ..session() }).await;
+        assert!(matches!(&done, Err(HandshakeError::Failed(error)) if error.text == OLD_SIGNATURE), "{done:?}");
     }
 
     #[tokio::test]

@@ -192,6 +192,7 @@ mod tests {
             let (mut stream, _) = listener.accept().await.expect("a connection");
             stream.read_exact(&mut [0; 4]).await.expect("a question");
             stream.write_all(b"pong").await.expect("an answer");
+            stream.read_to_end(&mut Vec::new()).await.expect("the end");
         });
         let heard = Arc::new(Mutex::new(Vec::new()));
         let all = heard.clone();
@@ -205,9 +206,12 @@ mod tests {
         let stream = TcpStream::connect(server).await.expect("a connection");
         let mut stream = TappedStream::new(stream, Some(&tap));
         stream.write_all(b"ping").await.expect("sent");
+        // To read nothing is not to read the end.
+        assert_eq!(stream.read(&mut []).await.expect("nothing"), 0);
+        stream.read_exact(&mut [0; 4]).await.expect("an answer");
+        stream.shutdown().await.expect("the end");
         answering.await.expect("the server");
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.expect("an answer");
+        assert_eq!(stream.read(&mut [0]).await.expect("the end"), 0);
         drop(stream);
         let bytes = |what: &str, bytes: &[u8]| format!("{what}({bytes:?})");
         let expected = [

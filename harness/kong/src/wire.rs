@@ -111,13 +111,15 @@ mod tests {
 
     use super::*;
 
-    /// A server's first record in TLS 1.1, and one in TLS 1.2.
+    /// A server's first record in TLS 1.0, in TLS 1.1, and in TLS 1.2.
+    const TLS_1_0: &[u8] = &[22, 3, 1, 0, 1, 0];
     const TLS_1_1: &[u8] = &[22, 3, 2, 0, 1, 0];
     const TLS_1_2: &[u8] = &[22, 3, 3, 0, 1, 0];
 
     #[rstest]
     #[case(Some(1), TLS_1_1, true)]
     #[case(Some(2), TLS_1_1, true)]
+    #[case(Some(2), TLS_1_0, false)]
     #[case(None, TLS_1_1, false)]
     #[case(Some(1), TLS_1_2, false)]
     #[tokio::test]

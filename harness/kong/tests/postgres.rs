@@ -4,11 +4,11 @@
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use certificate_trees::{Authority, CertificateSpec, KeyType, Tree};
 use kong_pg_client::conf::KongConf;
-use kong_pg_client::{Attempt, ConnectionRole, Kong, Profile, Settings, Stack};
+use kong_pg_client::{Attempt, ConnectionRole, Kong, Profile, Settings, Stack, Tap, Traffic};
 use openssl::pkey::PKey;
 use openssl::symm::Cipher;
 use postgres_tls_server::{Configuration, File, Lease, Local, Major, Pool};
@@ -400,6 +400,28 @@ async fn a_connection_that_the_server_has_ended_has_no_answer() {
     assert_eq!(ended.err().map(|error| error.text).as_deref(), closed);
     let without = Some("attempt to index field 'sock' (a nil value)");
     assert_eq!(connection.ask_again().await.err().map(|error| error.text).as_deref(), without);
+}
+
+/// With the secrets of its session, a recorded connection can be decrypted.
+#[rstest]
+#[tokio::test]
+async fn a_listener_is_told_the_secrets_of_the_session(#[values(Stack::Luasec, Stack::Cosocket)] stack: Stack) {
+    let servers = Servers::new();
+    let mut lease = servers.lease(&servers.configuration(&[("ssl", "on")], TRUST)).await;
+    let (host, port) = lease.server().address();
+    let release: Profile = RELEASE.parse().expect("a release");
+    let settings = settings(&in_tls("TLSv1.2"), &release, (&host, port), servers.folder.path());
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let secrets = heard.clone();
+    let tap = Tap::new(move |traffic| {
+        if let Traffic::Secret(line) = traffic {
+            secrets.lock().expect("a lock").push(line.to_owned());
+        }
+    });
+    let kong = Kong::start_tapped(settings, release, stack, Some(tap)).expect("a start");
+    kong.connect().await.result.expect("a connection").close().await;
+    let heard = heard.lock().expect("a lock");
+    assert!(heard.iter().any(|line| line.starts_with("CLIENT_RANDOM ")), "{heard:?}");
 }
 
 /// LuaSec ends TLS in good order, a cosocket just closes; leafo's pgmoon takes leave of the server before that.

@@ -49,12 +49,15 @@ async fn log_in_with(
         for answer in answers {
             let mut buffer = [0; 1024];
             let count = stream.read(&mut buffer).await.expect("a message");
+            if count == 0 {
+                break;
+            }
             messages.push(String::from_utf8_lossy(&buffer[..count]).into_owned());
             stream.write_all(&answer).await.expect("written");
         }
         messages
     });
-    let limit = Duration::from_secs(5);
+    let limit = Duration::from_secs(2);
     let socket =
         Socket::connect("127.0.0.1", port, Stack::Cosocket, OpensslLine(3, 4), limit, None).await.expect("connected");
     let login = Login {
@@ -165,6 +168,17 @@ async fn an_error_in_place_of_a_challenge_is_reported_as_it_came() {
 async fn a_query_after_the_end_of_the_connection_is_raised_by_kongs_fork() {
     let (outcome, _) = log_in_with(Generation::Kong2_2_0, None, vec![welcome()]).await;
     assert_eq!(outcome, Err(Refusal::raised(Stage::Query, "attempt to index field 'sock' (a nil value)")));
+}
+
+/// An answer that has not come in time ends the connection for Kong's fork, not for leafo's pgmoon.
+#[rstest]
+#[case(Generation::Kong2_2_0, Err("attempt to index field 'sock' (a nil value)"))]
+#[case(Generation::Leafo1_16_0, Ok(7))]
+#[tokio::test]
+async fn a_query_after_one_without_an_answer(#[case] driver: Generation, #[case] expected: Result<i32, &str>) {
+    let silence = Vec::new();
+    let (outcome, _) = log_in_with(driver, None, vec![welcome(), silence, ready(), ready()]).await;
+    assert_eq!(outcome, expected.map_err(|text| Refusal::raised(Stage::Query, text)));
 }
 
 #[rstest]
