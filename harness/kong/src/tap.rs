@@ -210,7 +210,8 @@ mod tests {
         assert_eq!(stream.read(&mut []).await.expect("nothing"), 0);
         stream.read_exact(&mut [0; 4]).await.expect("an answer");
         stream.shutdown().await.expect("the end");
-        answering.await.expect("the server");
+        let limit = std::time::Duration::from_secs(5);
+        tokio::time::timeout(limit, answering).await.expect("the end has arrived").expect("the server");
         assert_eq!(stream.read(&mut [0]).await.expect("the end"), 0);
         drop(stream);
         let bytes = |what: &str, bytes: &[u8]| format!("{what}({bytes:?})");
