@@ -50,6 +50,8 @@ impl Place {
         command.args(arguments).current_dir(self.path()).env("TMPDIR", self.temporary());
         // Unless the arguments say something else.
         command.env("KONG_PG_TLS_RUNTIME", runtime).env("KONG_PG_TLS_POSTGRES", postgres);
+        // As wide as without a terminal.
+        command.env_remove("COLUMNS");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
