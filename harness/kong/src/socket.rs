@@ -153,10 +153,10 @@ impl Socket {
         let result = match done {
             None => Err(HandshakeError::Timeout),
             Some(Ok(())) => Ok(()),
-            Some(Err(error)) => Err(HandshakeError::Failed(match error.into_io_error() {
-                Ok(error) => self.error(&error),
-                Err(error) => self.error(&io::Error::other(error)),
-            })),
+            Some(Err(error)) => {
+                let error = error.into_io_error().unwrap_or_else(io::Error::other);
+                Err(HandshakeError::Failed(self.error(&error)))
+            }
         };
         (self, result)
     }

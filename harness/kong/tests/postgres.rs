@@ -11,7 +11,7 @@ use kong_pg_client::conf::KongConf;
 use kong_pg_client::{Attempt, ConnectionRole, Kong, Profile, Settings, Stack, Tap, Traffic};
 use openssl::pkey::PKey;
 use openssl::symm::Cipher;
-use postgres_tls_server::{Configuration, File, Lease, Local, Major, Pool};
+use postgres_tls_server::{Configuration, File, Lease, Local, Major, Pool, Server};
 use rstest::rstest;
 use tempfile::TempDir;
 
@@ -121,6 +121,18 @@ impl Servers {
         lease
     }
 
+    /// What a release reads from kong.conf, whose lines these are, to connect to a server.
+    fn settings(&self, kong: &str, release: &Profile, server: &Server) -> Settings {
+        let folder = self.folder.path();
+        let mut text = "pg_database = kong\n".to_owned();
+        for line in kong.split("; ") {
+            writeln!(text, "{}", line.replace("{kong}", &folder.to_string_lossy())).expect("text");
+        }
+        let (host, port) = server.address();
+        let (conf, role) = (KongConf::read(&text), ConnectionRole::Main);
+        Settings::read(&conf, release, role, (&host, port), folder.to_owned()).expect("settings")
+    }
+
     /// Connects once, to a server with this line of pg_hba.conf. `{kong}` is where Kong's files are.
     async fn attempt(&self, stack: Stack, hba: &str, kong: &str) -> End {
         self.attempt_as(RELEASE, stack, &self.configuration(&[("ssl", "on")], hba), kong).await.0
@@ -138,9 +150,8 @@ impl Servers {
         let mut lease = self.lease(configuration).await;
         let server = lease.server();
         let mark = server.mark();
-        let (host, port) = server.address();
         let release: Profile = release.parse().expect("a release");
-        let settings = settings(kong, &release, (&host, port), self.folder.path());
+        let settings = self.settings(kong, &release, server);
         let kong = Kong::start(settings.clone(), release, stack).expect("a start");
         let Attempt { result, reached, certificate } = kong.connect().await;
         let mut alert = None;
@@ -176,14 +187,6 @@ impl Servers {
 }
 
 const RELEASE: &str = "3.14-enterprise";
-
-fn settings(kong: &str, release: &Profile, server: (&str, u16), folder: &Path) -> Settings {
-    let mut text = "pg_database = kong\n".to_owned();
-    for line in kong.split("; ") {
-        writeln!(text, "{}", line.replace("{kong}", &folder.to_string_lossy())).expect("text");
-    }
-    Settings::read(&KongConf::read(&text), release, ConnectionRole::Main, server, folder.to_owned()).expect("settings")
-}
 
 const PLAINTEXT: &str = "pg_ssl = off";
 const VERIFIED: &str = "pg_ssl = on; pg_ssl_verify = on; lua_ssl_trusted_certificate = {kong}/root.crt";
@@ -389,9 +392,8 @@ async fn a_connection_whose_driver_raises_an_error_ends_with_the_vm() {
 async fn a_connection_that_the_server_has_ended_has_no_answer() {
     let servers = Servers::new();
     let mut lease = servers.lease(&servers.configuration(&[("ssl", "off")], TRUST)).await;
-    let (host, port) = lease.server().address();
     let release: Profile = RELEASE.parse().expect("a release");
-    let settings = settings(PLAINTEXT, &release, (&host, port), servers.folder.path());
+    let settings = servers.settings(PLAINTEXT, &release, lease.server());
     let kong = Kong::start(settings, release, Stack::Cosocket).expect("a start");
     let mut connection = kong.connect().await.result.expect("a connection");
     connection.ask_again().await.expect("an answer");
@@ -408,9 +410,8 @@ async fn a_connection_that_the_server_has_ended_has_no_answer() {
 async fn a_listener_is_told_the_secrets_of_the_session(#[values(Stack::Luasec, Stack::Cosocket)] stack: Stack) {
     let servers = Servers::new();
     let mut lease = servers.lease(&servers.configuration(&[("ssl", "on")], TRUST)).await;
-    let (host, port) = lease.server().address();
     let release: Profile = RELEASE.parse().expect("a release");
-    let settings = settings(&in_tls("TLSv1.2"), &release, (&host, port), servers.folder.path());
+    let settings = servers.settings(&in_tls("TLSv1.2"), &release, lease.server());
     let heard = Arc::new(Mutex::new(Vec::new()));
     let secrets = heard.clone();
     let tap = Tap::new(move |traffic| {

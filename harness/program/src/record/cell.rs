@@ -293,19 +293,8 @@ impl CellRecord {
     /// The record of a result. `may_differ` has the places of the entries of differences.yaml that are about the cell.
     #[must_use]
     pub fn new(result: &CellResult, options: &Options, may_differ: Vec<String>) -> Self {
-        let CellResult {
-            cell,
-            judgement,
-            runtime,
-            evidence,
-            server_log,
-            difference,
-            notes,
-            started,
-            duration,
-            earlier,
-            ..
-        } = result;
+        let CellResult { cell, judgement, runtime, evidence, difference, notes, started, duration, earlier, .. } =
+            result;
         let attempts = || std::iter::once(result).chain(earlier);
         let server = notes.server.as_ref();
         let evidence = evidence.as_ref();
@@ -334,7 +323,7 @@ impl CellRecord {
             expected: evidence.map(|evidence| evidence.expected.clone().into()),
             observed: evidence.map(|evidence| ObservedRecord {
                 outcome: OutcomeRecord::from(&evidence.observed).into(),
-                server_log: server_log.iter().map(|line| line.as_str().into()).collect(),
+                server_log: notes.attempt_log.iter().map(|line| line.as_str().into()).collect(),
             }),
             mismatches: judgement.mismatches.clone(),
             documented: evidence.map(|evidence| evidence.documented.clone()).unwrap_or_default(),

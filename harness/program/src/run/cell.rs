@@ -19,14 +19,13 @@ use postgres_tls_server::{Configuration, Lease, Major, Server, ServerFacts};
 pub(super) struct JudgedCell {
     pub(super) judgement: Judgement,
     pub(super) evidence: Option<Evidence>,
-    pub(super) server_log: Vec<String>,
     pub(super) difference: Option<KnownDifference>,
 }
 
 impl JudgedCell {
     pub(super) fn without_evidence(verdict: Verdict, reason: String) -> Self {
         let judgement = Judgement { verdict, reason: Some(reason), mismatches: Vec::new(), race: None };
-        Self { judgement, evidence: None, server_log: Vec::new(), difference: None }
+        Self { judgement, evidence: None, difference: None }
     }
 }
 
@@ -34,7 +33,6 @@ impl JudgedCell {
 struct JudgedStep {
     judgement: Judgement,
     evidence: Evidence,
-    server_log: Vec<String>,
 }
 
 impl Runner {
@@ -43,9 +41,9 @@ impl Runner {
             return JudgedCell::without_evidence(Verdict::Unsupported, because);
         }
         match self.steps(cell, notebook).await {
-            Ok(JudgedStep { judgement, evidence, server_log }) => {
+            Ok(JudgedStep { judgement, evidence }) => {
                 let difference = evidence.difference.clone();
-                JudgedCell { judgement, evidence: Some(evidence), server_log, difference }
+                JudgedCell { judgement, evidence: Some(evidence), difference }
             }
             Err(CellError::Client(ClientError::Unsupported(reason))) => self.client_unsupported(cell, reason),
             Err(error) => JudgedCell::without_evidence(error.verdict(), error.to_string()),
@@ -191,13 +189,12 @@ impl Runner {
             kept.kong = RunningKong::of(set_up)?;
         }
         let mut observed = Observation { reload, open_connection, answers, ..Observation::default() };
-        let mut server_log = Vec::new();
         match attempted {
             Some(ObservedAttempt { attempt, certificate, server, relay_log, connection }) => {
                 kept.connection = connection.or(kept.connection.take());
                 observed.attempt = attempt;
                 observed.certificate = certificate;
-                server_log = server.log;
+                context.notebook.note(|notes| notes.attempt_log = server.log);
                 observed.judged_log = server.relevant_lines;
                 observed.relay_log = relay_log;
             }
@@ -212,7 +209,7 @@ impl Runner {
             // What a server that was killed makes of an attempt is no finding.
             server.check_undisturbed(mark).await?;
         }
-        Ok(Some(JudgedStep { judgement, evidence, server_log }))
+        Ok(Some(JudgedStep { judgement, evidence }))
     }
 
     /// Applies the first configuration of a cell, to connect more often than once.

@@ -65,24 +65,11 @@ impl Runner {
                 JudgedCell::without_evidence(Verdict::Timeout, reason)
             }
         };
-        let JudgedCell { judgement, evidence, server_log, difference } = judged;
+        let JudgedCell { judgement, evidence, difference } = judged;
         let runtime = self.pool.runtime_of(cell.major).expect("only majors that there are are planned");
         let duration = clock.elapsed();
         let (notes, slow, leaks, earlier) = (notebook.notes(), None, Vec::new(), Vec::new());
-        CellResult {
-            cell,
-            judgement,
-            runtime,
-            evidence,
-            server_log,
-            difference,
-            notes,
-            started,
-            duration,
-            slow,
-            leaks,
-            earlier,
-        }
+        CellResult { cell, judgement, runtime, evidence, difference, notes, started, duration, slow, leaks, earlier }
     }
 
     /// Runs one cell, says so when it takes too long, and looks for what it leaves behind.

@@ -23,9 +23,11 @@ pub struct Notes {
     pub made: MadeFiles,
     /// Settings of Kong that are ignored or misread.
     pub remarks: Vec<String>,
+    /// Everything that the server has logged about the attempt to connect in this step, verbatim.
+    pub attempt_log: Vec<String>,
     /// Its connections, if they are recorded.
     pub connections: Vec<Recording>,
-    /// What the server has logged, if it is recorded.
+    /// Everything that the server has logged, if it is recorded.
     pub server_log: Vec<LogLine>,
 }
 
@@ -108,7 +110,7 @@ impl Notebook {
         let files = Some(config_files(situation));
         self.note(|notes| {
             (notes.step, notes.files) = (Some(step), files);
-            (notes.made, notes.remarks) = (MadeFiles::default(), Vec::new());
+            (notes.made, notes.remarks, notes.attempt_log) = (MadeFiles::default(), Vec::new(), Vec::new());
         });
     }
 

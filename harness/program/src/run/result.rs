@@ -20,8 +20,6 @@ pub struct CellResult {
     pub runtime: RuntimeKind,
     /// What the verdict was derived from; nothing if the cell ended before anything was observed.
     pub evidence: Option<Evidence>,
-    /// Everything that the server logged about the attempt, verbatim.
-    pub server_log: Vec<String>,
     /// The entry of differences.yaml that the cell confirms.
     pub difference: Option<KnownDifference>,
     /// What is known of it however it ended.
