@@ -109,7 +109,7 @@ impl Recipe {
 /// A shell that sees nothing of the caller's umask, locale, temporary folder and OpenSSL settings.
 fn shell(script: &str, folder: &Path, path: &OsStr) -> Result<Command, PkiError> {
     let folder = std::path::absolute(folder).map_err(PkiError::Folder)?;
-    let mut command = Command::new("sh");
+    let mut command = Command::new("/bin/sh");
     command
         .args(["-eu", "-c", &format!("umask 022\n{script}")])
         .current_dir(&folder)

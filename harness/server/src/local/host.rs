@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::process::{Postmaster, STOP_LIMIT};
-use super::user::DatabaseUser;
+use super::user::{DatabaseUser, util_linux};
 use crate::config::File;
 use crate::error::{OwnerUnavailable, RuntimeError};
 use crate::log::LogBook;
@@ -117,7 +117,8 @@ impl Host for LocalHost {
             let mark = self.log.mark();
             // In a session of its own, which has no terminal: Ctrl-C reaches this process alone, which stops the servers in
             // order, and the passphrase of a private key is asked for where it is logged.
-            let mut command = self.user.command(Path::new("setsid"), &self.folder);
+            let setsid = util_linux("setsid").unwrap_or("setsid".into());
+            let mut command = self.user.command(&setsid, &self.folder);
             command.arg(self.binaries.join("postgres")).arg("-D").arg(&self.data).arg("-p").arg(self.port.to_string());
             self.process = Some(Postmaster::spawn(command, &self.log).map_err(RuntimeError::failing(action))?);
             let listens = self.log.wait(mark, START_LIMIT, |lines, is_open| {
