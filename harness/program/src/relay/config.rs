@@ -44,6 +44,11 @@ pub(super) fn ready(program: RelayProgram) -> Option<&'static str> {
     }
 }
 
+/// Whether it logs that a moment before.
+pub(super) fn is_early(program: RelayProgram) -> bool {
+    program == RelayProgram::Odyssey
+}
+
 /// The signal that ends a program in order: PgBouncer says goodbye to the server.
 pub(super) fn end(program: RelayProgram) -> Signal {
     match program {

@@ -80,9 +80,8 @@ impl Process {
     /// What it has logged, if it ends or that takes too long.
     pub(super) async fn ready(&mut self, port: u16, limit: Duration) -> Result<(), Vec<String>> {
         let Some(text) = config::ready(self.program) else { return Ok(()) };
-        // Odyssey logs that it listens just before it does.
         if self.logged(limit, |log| log.iter().any(|line| line.contains(text))).await
-            && timeout(limit, listening(port)).await.is_ok()
+            && (!config::is_early(self.program) || timeout(limit, listening(port)).await.is_ok())
         {
             return Ok(());
         }
