@@ -7,7 +7,7 @@ use clap::Args;
 use super::{Exit, Failure, print, write_json};
 use crate::compare::{Axis, Comparison, NoSuchPart, Run, write_markdown, write_text};
 use crate::record::Results;
-use crate::report::{two_runs, write_file};
+use crate::report::{write_file, write_two_runs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -127,8 +127,6 @@ pub(super) fn diff(args: &DiffArgs) -> Result<Exit, Failure> {
 fn page(args: &DiffArgs, comparison: &Comparison, file: &Path) -> Result<(), Failure> {
     let old = Results::read(&args.old)?;
     let new = args.new.as_deref().map(Results::read).transpose()?;
-    let written = two_runs(&old, new.as_ref().unwrap_or(&old), comparison);
-    written
-        .and_then(|page| write_file(file, &|out| out.write_all(page.as_bytes())))
+    write_file(file, &|out| write_two_runs(out, &old, new.as_ref().unwrap_or(&old), comparison))
         .map_err(|error| Failure::environment(format!("cannot write {}: {error}; name another file", file.display())))
 }

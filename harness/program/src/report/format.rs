@@ -49,7 +49,7 @@ impl Format {
                 return writeln!(out);
             }
             Self::Junit => return junit::write(run, out),
-            Self::Html => html::page(run)?,
+            Self::Html => return html::write_page(run, out),
             Self::Markdown => markdown::render(run),
             Self::Github => github::render(run),
             Self::Tap => tap::render(run)?,

@@ -9,73 +9,105 @@ use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, Tes
 
 use super::cell::plain;
 use crate::judge::Verdict;
+use crate::leaks::Leak;
 use crate::record::{CellRecord, Results};
 
-/// Writes the report of a run, one suite after the other: all test cases at once take several times the memory of the
-/// results.
+/// Writes the report of a run, one test case after the other: all at once take several times the memory of the results.
 pub(super) fn write(run: &Results, out: &mut dyn io::Write) -> io::Result<()> {
-    let mut frame = Junit::new("kong-pg-tls");
-    frame.set_time(Duration::from_millis(run.duration_ms));
+    let mut report = Junit::new("kong-pg-tls");
+    report.set_time(Duration::from_millis(run.duration_ms));
     if let Ok(started) = DateTime::parse_from_rfc3339(&run.run.started) {
-        frame.set_timestamp(started);
+        report.set_timestamp(started);
     }
-    for suite in suites(run) {
-        frame.add_test_suite(suite);
-        frame.test_suites.clear();
+    let suites = suites(run);
+    for (name, cases) in &suites {
+        report.add_test_suite(counted(name, cases));
     }
-    let (start, _, end) = parts(&frame)?;
+    let frame = report.to_string().map_err(io::Error::other)?;
+    let [start, _, end] = parts(&frame, "testsuites")?;
     out.write_all(start.as_bytes())?;
-    for suite in suites(run) {
-        let mut one = Junit::new("kong-pg-tls");
-        one.add_test_suite(suite);
-        out.write_all(parts(&one)?.1.as_bytes())?;
+    for (suite, cases) in report.test_suites.into_iter().zip(suites.values()) {
+        let frame = element(suite)?;
+        let [start, _, end] = parts(&frame, "testsuite")?;
+        out.write_all(start.as_bytes())?;
+        for case in cases {
+            let only = element(counted("", std::slice::from_ref(case)))?;
+            let [_, case, _] = parts(&only, "testsuite")?;
+            out.write_all(case.as_bytes())?;
+        }
+        out.write_all(end.as_bytes())?;
     }
     out.write_all(end.as_bytes())
 }
 
-/// A report up to its suites, the suites, and what is behind them.
-fn parts(junit: &Junit) -> io::Result<(String, String, String)> {
-    let mut start = junit.to_string().map_err(io::Error::other)?;
-    let tag = start.find("<testsuites").ok_or(io::ErrorKind::InvalidData)?;
-    let line = start[tag..].find('\n').ok_or(io::ErrorKind::InvalidData)?;
-    let mut suites = start.split_off(tag + line + 1);
-    let end = suites.split_off(suites.rfind("</testsuites>").ok_or(io::ErrorKind::InvalidData)?);
-    Ok((start, suites, end))
+/// What a test case is about.
+enum Case<'r> {
+    Cell(&'r CellRecord),
+    /// Not all of the run: without this case, the file of a partial run would look like that of a whole one.
+    Partial(String),
+    Leaks(&'r [Leak]),
 }
 
-/// The suites, each made when it is its turn.
-fn suites(run: &Results) -> impl Iterator<Item = TestSuite> {
-    let mut scenarios = IndexMap::<&str, Vec<&CellRecord>>::new();
-    for cell in &run.cells {
-        scenarios.entry(&cell.scenario).or_default().push(cell);
+/// The suites and their cases.
+fn suites(run: &Results) -> IndexMap<&str, Vec<Case<'_>>> {
+    let cells = run.cells.iter().map(|cell| (&*cell.scenario, Case::Cell(cell)));
+    let partial = run.partial().map(Case::Partial);
+    let leaks = (!run.leaks.is_empty()).then_some(Case::Leaks(&run.leaks));
+    let of_run = partial.into_iter().chain(leaks).map(|case| ("kong-pg-tls", case));
+    let mut suites = IndexMap::<_, Vec<_>>::new();
+    for (name, case) in cells.chain(of_run) {
+        suites.entry(name).or_default().push(case);
     }
-    let scenarios = scenarios.into_iter().map(|(name, cells)| {
-        let mut suite = TestSuite::new(name);
-        suite.add_test_cases(cells.into_iter().map(test_case));
-        suite
-    });
-    // Without it, the file of a partial run would look like that of a whole one.
-    let partial = run.partial().map(|partial| {
-        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-        status.set_message(partial).set_type("partial");
-        suite_of_run(TestCase::new("the run is complete", status))
-    });
-    let leaks = (!run.leaks.is_empty()).then(|| {
-        let mut case = TestCase::new("what is left of the run", TestCaseStatus::success());
-        case.set_system_out(run.leaks.iter().map(|leak| format!("leak: {leak}")).collect::<Vec<_>>().join("\n"));
-        suite_of_run(case)
-    });
-    scenarios.chain(partial).chain(leaks)
+    suites
 }
 
-/// The suite of a case about the run as a whole.
-fn suite_of_run(case: TestCase) -> TestSuite {
-    let mut suite = TestSuite::new("kong-pg-tls");
-    suite.add_test_case(case);
+/// A suite with the counts of its cases and the first of them: without any, it would be an empty element.
+fn counted(name: &str, cases: &[Case<'_>]) -> TestSuite {
+    let mut suite = TestSuite::new(name);
+    for case in cases {
+        suite.add_test_case(test_case(case));
+        suite.test_cases.truncate(1);
+    }
     suite
 }
 
-fn test_case(cell: &CellRecord) -> TestCase {
+/// The element of a suite.
+fn element(suite: TestSuite) -> io::Result<String> {
+    let mut report = Junit::new("");
+    report.add_test_suite(suite);
+    let report = report.to_string().map_err(io::Error::other)?;
+    Ok(parts(&report, "testsuites")?[1].to_owned())
+}
+
+/// What is before the lines in the first element with this name, these lines, and what is behind them.
+fn parts<'t>(text: &'t str, element: &str) -> io::Result<[&'t str; 3]> {
+    let split = || {
+        let start = text.find(&format!("<{element} "))?;
+        let start = start + text[start..].find('\n')? + 1;
+        let end = start + text[start..].find(&format!("</{element}>"))?;
+        let end = text[..end].rfind('\n')? + 1;
+        Some([&text[..start], &text[start..end], &text[end..]])
+    };
+    split().ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+fn test_case(case: &Case<'_>) -> TestCase {
+    match case {
+        Case::Cell(cell) => test_case_of(cell),
+        Case::Partial(partial) => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+            status.set_message(partial.clone()).set_type("partial");
+            TestCase::new("the run is complete", status)
+        }
+        Case::Leaks(leaks) => {
+            let mut case = TestCase::new("what is left of the run", TestCaseStatus::success());
+            case.set_system_out(leaks.iter().map(|leak| format!("leak: {leak}")).collect::<Vec<_>>().join("\n"));
+            case
+        }
+    }
+}
+
+fn test_case_of(cell: &CellRecord) -> TestCase {
     let reason = cell.reason.clone().unwrap_or_default();
     let failed = |kind| {
         let mut status = TestCaseStatus::non_success(kind);

@@ -40,7 +40,7 @@ pub use compatibility::{Compatibility, cases as compatibility_cases};
 pub use deviations::write_deviations;
 pub use explain::{outcome, write_cell_explanation, write_explanation};
 pub use format::Format;
-pub use html::two_runs;
+pub use html::write_two_runs;
 pub(crate) use paragraph::indent;
 pub use reporter::{Content, Reporter, Write, replace_file, write_file};
 pub use screen::{Detail, Display, Screen};

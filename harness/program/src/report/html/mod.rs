@@ -7,8 +7,8 @@ mod two_runs;
 use std::collections::BTreeMap;
 use std::io;
 
-use assembled::assembled;
-pub use two_runs::two_runs;
+use assembled::write_assembled;
+pub use two_runs::write_two_runs;
 
 use serde::Serialize;
 
@@ -27,37 +27,41 @@ struct Data<'r> {
     can_fail: BTreeMap<String, Row>,
 }
 
-/// The page of a result file.
-pub(super) fn page(results: &Results) -> io::Result<String> {
+/// Writes the page of a result file.
+pub(super) fn write_page(results: &Results, out: &mut dyn io::Write) -> io::Result<()> {
     let is_built_in = results.run.options.cells.scenarios.is_none();
     let measured = if is_built_in { Score::last_measured() } else { Vec::new() };
     let can_fail = measured.into_iter().flat_map(|score| score.scenarios).collect();
-    assembled("", SCRIPT, &Data { results, can_fail })
+    write_assembled(out, "", SCRIPT, &Data { results, can_fail })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::assembled::unpacked;
+    use super::assembled::{text, unpacked};
     use super::*;
     use crate::record::sample::results;
 
+    fn page(results: &Results) -> String {
+        text(|out| write_page(results, out))
+    }
+
     #[test]
     fn a_page_holds_all_of_the_results_and_no_text_of_them_is_markup() {
-        let text = "</script><script>alert(1)</script><!--";
-        let page = page(&results(text, 1)).expect("a page");
-        assert!(!page.contains(text));
-        assert_eq!(unpacked(&page)["cells"][0]["reason"], text);
+        let reason = "</script><script>alert(1)</script><!--";
+        let page = page(&results(reason, 1));
+        assert!(!page.contains(reason));
+        assert_eq!(unpacked(&page)["cells"][0]["reason"], reason);
     }
 
     #[test]
     fn five_thousand_cells_are_less_than_two_megabytes() {
-        let page = page(&results("FATAL:  no pg_hba.conf entry for host", 5000)).expect("a page");
+        let page = page(&results("FATAL:  no pg_hba.conf entry for host", 5000));
         assert!(page.len() < 2_000_000, "{}", page.len());
     }
 
     #[test]
     fn a_page_loads_nothing() {
-        let page = page(&results("x", 1)).expect("a page");
+        let page = page(&results("x", 1));
         assert!(!page.contains("src=") && !page.contains("@import") && !page.contains("<link"));
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 
 use serde::Serialize;
 
-use super::assembled::assembled;
+use super::assembled::write_assembled;
 use crate::compare::{Change, Comparison, Pair, different_lines};
 use crate::judge::Verdict;
 use crate::record::{CellRecord, Results, RunRecord};
@@ -14,11 +14,11 @@ use crate::record::{CellRecord, Results, RunRecord};
 const STYLE: &str = include_str!("two_runs.css");
 const SCRIPT: &str = concat!(include_str!("elements.js"), include_str!("two_runs.js"));
 
-/// The page of a comparison of cells of these runs.
+/// Writes the page of a comparison of cells of these runs.
 ///
 /// # Errors
-/// If the results cannot be written as JSON.
-pub fn two_runs(was: &Results, is: &Results, comparison: &Comparison) -> io::Result<String> {
+/// If it cannot be written.
+pub fn write_two_runs(out: &mut dyn io::Write, was: &Results, is: &Results, comparison: &Comparison) -> io::Result<()> {
     let (before, after) = (by_id(was), by_id(is));
     let cells = comparison.pairs.iter().map(|pair| {
         let was = pair.was.as_deref().and_then(|id| before.get(id));
@@ -26,7 +26,7 @@ pub fn two_runs(was: &Results, is: &Results, comparison: &Comparison) -> io::Res
         Cell::new(pair, was.copied(), is.copied())
     });
     let data = TwoRuns { comparison, runs: [&was.run, &is.run], cells: cells.collect() };
-    assembled(STYLE, SCRIPT, &data)
+    write_assembled(out, STYLE, SCRIPT, &data)
 }
 
 fn by_id(run: &Results) -> HashMap<&str, &CellRecord> {
@@ -88,7 +88,7 @@ fn texts(cell: &CellRecord) -> impl Iterator<Item = (&str, Vec<&str>)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::assembled::unpacked;
+    use super::super::assembled::{text, unpacked};
     use super::*;
     use crate::compare::Run;
     use crate::record::RunEnd;
@@ -102,7 +102,7 @@ mod tests {
         };
         let (was, is) = (results("pass"), results("fail"));
         let comparison = Comparison::new(&Run::from(&was), &Run::from(&is));
-        let page = two_runs(&was, &is, &comparison).expect("a page");
+        let page = text(|out| write_two_runs(out, &was, &is, &comparison));
         let data = unpacked(&page);
         assert_eq!(data["cells"][0]["is"].as_object().expect("a cell").len(), 3, "{data:#}");
         assert_eq!(
