@@ -21,26 +21,48 @@ pub struct LogLine {
 /// The log of a server. A clone is the same log.
 #[derive(Debug, Clone)]
 pub struct LogBook {
-    lines: Arc<Mutex<Vec<LogLine>>>,
-    /// The processes that were ever started for connections.
-    backends: Arc<Mutex<HashSet<i32>>>,
+    book: Arc<Mutex<Book>>,
     /// How many lines there are, and whether the server is running.
     state: Arc<watch::Sender<(usize, bool)>>,
 }
 
+#[derive(Debug, Default)]
+struct Book {
+    /// How many lines have been forgotten.
+    forgotten: usize,
+    /// Those since then.
+    lines: Vec<LogLine>,
+    /// The process that wrote the last line.
+    last: Option<i32>,
+    /// The processes that have been started for connections since the server was started. An earlier one may have had
+    /// the number that the server itself has now.
+    backends: HashSet<i32>,
+}
+
+impl Book {
+    fn mark(&self) -> usize {
+        self.forgotten + self.lines.len()
+    }
+
+    fn since(&self, mark: usize) -> &[LogLine] {
+        self.lines.get(mark.saturating_sub(self.forgotten)..).unwrap_or_default()
+    }
+}
+
 impl Default for LogBook {
     fn default() -> Self {
-        Self { lines: Arc::default(), backends: Arc::default(), state: Arc::new(watch::Sender::new((0, false))) }
+        Self { book: Arc::default(), state: Arc::new(watch::Sender::new((0, false))) }
     }
 }
 
 impl LogBook {
-    fn lock(&self) -> MutexGuard<'_, Vec<LogLine>> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A server has been started.
     pub(crate) fn open(&self) {
+        self.lock().backends.clear();
         self.state.send_modify(|(_, open)| *open = true);
     }
 
@@ -51,34 +73,40 @@ impl LogBook {
 
     /// Adds a line as the server wrote it.
     pub(crate) fn append(&self, line: &str) {
-        let mut lines = self.lock();
-        let previous = lines.last().and_then(|line| line.pid);
-        let line = parse(line, previous);
-        self.backends.lock().unwrap_or_else(PoisonError::into_inner).extend(started(&line.text));
-        lines.push(line);
-        let count = lines.len();
-        drop(lines);
+        let mut book = self.lock();
+        let line = parse(line, book.last);
+        book.last = line.pid;
+        book.backends.extend(started(&line.text));
+        book.lines.push(line);
+        let count = book.mark();
+        drop(book);
         self.state.send_modify(|(known, _)| *known = count);
     }
 
-    /// How many lines there are.
-    #[must_use]
-    pub fn mark(&self) -> usize {
-        self.lock().len()
+    /// Forgets all lines. Marks stay valid: a server that is used by thousands in turn would otherwise keep all of theirs.
+    pub(crate) fn forget(&self) {
+        let mut book = self.lock();
+        book.forgotten = book.mark();
+        book.lines.clear();
     }
 
-    /// The lines since a mark.
+    /// How many lines there have been.
+    #[must_use]
+    pub fn mark(&self) -> usize {
+        self.lock().mark()
+    }
+
+    /// The lines since a mark, except for those that were forgotten when a lease ended.
     #[must_use]
     pub fn since(&self, mark: usize) -> Vec<LogLine> {
-        self.lock().get(mark..).unwrap_or_default().to_vec()
+        self.lock().since(mark).to_vec()
     }
 
     /// The lines since a mark that the server itself wrote: none of those of connections, which may have begun earlier.
     pub(crate) fn of_server_since(&self, mark: usize) -> Vec<LogLine> {
-        let mut lines = self.since(mark);
-        let backends = self.backends.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.retain(|line| line.pid.is_none_or(|pid| !backends.contains(&pid)));
-        lines
+        let book = self.lock();
+        let is_own = |line: &&LogLine| line.pid.is_none_or(|pid| !book.backends.contains(&pid));
+        book.since(mark).iter().filter(is_own).cloned().collect()
     }
 
     /// Waits until `condition` yields a value for the lines since a mark and whether the server is running. It is
@@ -93,7 +121,7 @@ impl LogBook {
         let waiting = async {
             loop {
                 let (_, is_open) = *state.borrow_and_update();
-                if let Some(found) = condition(self.lock().get(mark..).unwrap_or_default(), is_open) {
+                if let Some(found) = condition(self.lock().since(mark), is_open) {
                     return Some(found);
                 }
                 state.changed().await.ok()?;
@@ -228,6 +256,29 @@ mod tests {
         book.append("[1] LOG:  SSL configuration was not reloaded");
         let lines: Vec<_> = book.of_server_since(mark).into_iter().map(|line| line.text).collect();
         assert_eq!(lines, ["LOG:  SSL configuration was not reloaded"]);
+    }
+
+    #[test]
+    fn a_server_may_have_the_number_of_a_connection_to_the_one_before_it() {
+        let book = LogBook::default();
+        book.open();
+        book.append("[1] DEBUG:  forked new backend, pid=12 socket=9");
+        book.close();
+        book.open();
+        book.append("[12] LOG:  SSL configuration was not reloaded");
+        assert_eq!(book.of_server_since(1).len(), 1);
+    }
+
+    #[test]
+    fn marks_stay_valid_when_lines_are_forgotten() {
+        let book = LogBook::default();
+        book.append("[12] DETAIL:  one");
+        let before = book.mark();
+        book.forget();
+        book.append("\ttwo");
+        let continued = LogLine { pid: Some(12), text: "\ttwo".into() };
+        assert_eq!([book.since(0), book.since(before)], [[continued.clone()], [continued]]);
+        assert_eq!((before, book.mark(), book.since(book.mark())), (1, 2, Vec::new()));
     }
 
     #[tokio::test]

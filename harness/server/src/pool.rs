@@ -149,6 +149,7 @@ impl Drop for Lease {
         // A server that should be up and is not is of no use. One that is started for each configuration need not be up.
         let usable = self.server.take().filter(|server| self.is_trusted && (by == ApplyMode::Start || server.is_up()));
         if let Some(server) = usable.filter(|_| !self.pool.permits.is_closed()) {
+            server.log().forget();
             self.pool.idle().push(Idle { major, by, server });
         }
     }
