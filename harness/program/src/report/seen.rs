@@ -1,11 +1,13 @@
 //! What the run before has reported, so that the next need not say it again.
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::record::results_file;
+use crate::record::EVENTS;
 
 /// The deviations and remarks of a run; none, if there was no run.
 #[derive(Debug, Default)]
@@ -14,15 +16,12 @@ pub struct Seen {
     remarks: HashSet<String>,
 }
 
-/// As much of a result file as is of interest here.
-#[derive(Deserialize)]
-struct ResultsFile {
-    cells: Vec<Cell>,
-}
-
+/// As much of an entry of the log as is of interest here: the end of a cell has it.
 #[derive(Deserialize)]
 struct Cell {
+    #[serde(default)]
     documented: Vec<Deviation>,
+    #[serde(default)]
     remarks: Vec<String>,
 }
 
@@ -36,10 +35,10 @@ impl Seen {
     /// What the run in a folder has reported. If that cannot be read, everything is new.
     #[must_use]
     pub fn in_folder(folder: &Path) -> Self {
-        let text = std::fs::read(results_file(folder)).unwrap_or_default();
-        let Ok(ResultsFile { cells }) = serde_json::from_slice(&text) else { return Self::default() };
+        let Ok(log) = File::open(folder.join(EVENTS)) else { return Self::default() };
         let mut seen = Self::default();
-        for Cell { documented, remarks } in cells {
+        for line in BufReader::new(log).lines().map_while(Result::ok) {
+            let Ok(Cell { documented, remarks }) = serde_json::from_str(&line) else { continue };
             seen.remarks.extend(remarks);
             let says = |Deviation { claim, says }: Deviation| Some((claim, says?));
             seen.deviations.extend(documented.into_iter().filter_map(says));
