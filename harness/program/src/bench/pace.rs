@@ -36,7 +36,7 @@ impl Pace {
 
     /// Less than three minutes: every client that is not a new process for each connection.
     pub const DEFAULT: Self = Self {
-        handshakes: Duration::from_secs(45),
+        handshakes: Duration::from_secs(36),
         rounds: 4,
         pairs: 5,
         queries: 100,
