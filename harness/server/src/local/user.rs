@@ -42,13 +42,13 @@ impl DatabaseUser {
     /// A program that runs as this user, in a folder of its own: PostgreSQL complains about one that it cannot enter.
     #[must_use]
     pub fn command(self, program: &Path, folder: &Path) -> Command {
-        let mut command = self.start(program);
+        let mut command = self.as_user(program);
         // None of the caller's settings of PostgreSQL, OpenSSL or the locale may reach the servers.
         command.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C").stdin(Stdio::null()).current_dir(folder);
         command
     }
 
-    fn start(self, program: &Path) -> Command {
+    fn as_user(self, program: &Path) -> Command {
         let setpriv = util_linux("setpriv").filter(|_| self.is_root);
         let mut command = Command::new(setpriv.as_deref().unwrap_or(program));
         if setpriv.is_some() {
