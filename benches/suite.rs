@@ -1,9 +1,10 @@
-//! How near the suite is to what PostgreSQL itself needs: cells per second, against bare logins of the same kinds, a server
-//! that is restarted for each case, and a container for each case, all in one run. `cargo bench --bench suite` measures
-//! the whole suite, `-- GLOB...` the cells that match.
+//! How near the suite is to what PostgreSQL itself needs: cells per second, against bare logins of the same kinds, on local
+//! servers and in containers; against a server that is restarted for each case, and a container for each case; all in one
+//! run. `cargo bench --bench suite` measures the whole suite, `-- GLOB...` the cells that match.
 
 use std::error::Error;
 use std::future::{Future, pending};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use kong_pg_client::Kong;
 use kong_pg_tls::client::Task;
 use kong_pg_tls::plan::Cell;
 use kong_pg_tls::run::Prepared;
+use kong_pg_tls::runfolder;
 use kong_pg_tls::session::{CellRequest, Options, RuntimeChoice, RuntimeRequest, Session};
 use postgres_tls_server::{ApplyMode, Configuration};
 use tokio::task::JoinSet;
@@ -27,21 +29,74 @@ const WAITING: Duration = Duration::from_secs(1);
 
 type Measured<T> = Result<T, Box<dyn Error>>;
 
-#[tokio::main]
-async fn main() -> Measured<()> {
+/// What the measurements of one runtime are made of.
+struct Figures {
+    session: Session,
+    /// Cells per second.
+    suite: f64,
+    /// Bare logins per second, as some of the cells make them.
+    logins: f64,
+    /// Those cells.
+    sample: Vec<Cell>,
+}
+
+fn main() -> Measured<()> {
+    if runfolder::cache().is_none() {
+        return with_a_cache();
+    }
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(compare())
+}
+
+/// Runs this program again with an empty folder to keep keys and data directories in, as `ci/conformance` has one.
+fn with_a_cache() -> Measured<()> {
+    let cache = tempfile::tempdir()?;
+    let mut again = Command::new(std::env::current_exe()?);
+    let status = again.args(std::env::args_os().skip(1)).env(runfolder::CACHE, cache.path()).status()?;
+    if status.success() { Ok(()) } else { Err(format!("the measurement ended with {status}").into()) }
+}
+
+async fn compare() -> Measured<()> {
     let globs: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
-    let session = open(RuntimeChoice::Local, &globs).await?;
     let jobs = Options::default().limits.jobs() as usize;
 
-    eprintln!("{} cells", session.cells.len());
-    let begun = Instant::now();
-    let results = session.run(session.cells.clone(), Vec::new(), &mut [], pending()).await;
-    let ran: Vec<_> = results.cells.iter().filter(|cell| cell.observed.is_some()).collect();
-    let suite = per_second(ran.len(), begun.elapsed());
+    let session = open(RuntimeChoice::Local, &globs).await?;
+    let first = cells_per_second(&session).await.0;
+    session.close().await;
+    let local = measure(RuntimeChoice::Local, &globs, jobs).await?;
+    let started: Vec<_> = local.sample.iter().take(STARTED).cloned().collect();
+    eprintln!("restarting a server for each of {}", started.len());
+    let restarted = each(&started, jobs, |cell| on_a_restarted_server(&local.session, cell)).await;
+    local.session.close().await;
 
-    let quick: Vec<_> = ran.iter().filter(|cell| Duration::from_millis(cell.duration_ms) < WAITING).collect();
-    let sampled = |id: &str| session.cells.iter().find(|cell| *cell.id == *id).cloned();
-    let sample: Vec<_> = quick.iter().step_by(SAMPLED).filter_map(|cell| sampled(&cell.id)).collect();
+    println!("{:<48} {:>10}", "", "per second");
+    println!("{:<48} {first:>10.1}", "cells, keys and data directories being made");
+    println!("{:<48} {:>10.1}", "cells, with those that an earlier run has kept", local.suite);
+    let against = |name: &str, suite: f64, rate: f64| println!("{name:<48} {rate:>10.1} {:>8.2} x", suite / rate);
+    against("bare logins of the same kinds", local.suite, local.logins);
+    against("cases, the server restarted for each", local.suite, restarted);
+    match measure(RuntimeChoice::Docker, &globs, jobs).await {
+        Err(error) => println!("{:<48} not measured: {error}", "in containers"),
+        Ok(Figures { session, suite, logins, .. }) => {
+            let ids: Vec<_> = started.iter().map(|cell| (&cell.case.id, cell.stack)).collect();
+            let major = session.cells.first().map(|cell| cell.major);
+            let same = |cell: &&Cell| Some(cell.major) == major && ids.contains(&(&cell.case.id, cell.stack));
+            let cells: Vec<_> = session.cells.iter().filter(same).cloned().collect();
+            eprintln!("starting a container for each of {}", cells.len());
+            let contained = each(&cells, jobs, |cell| in_a_container(&session, cell)).await;
+            session.close().await;
+            println!("{:<48} {suite:>10.1}", "cells in containers");
+            against("bare logins of the same kinds", suite, logins);
+            against("cases, a container for each", suite, contained);
+        }
+    }
+    Ok(())
+}
+
+/// The suite and bare logins on one major.
+async fn measure(choice: RuntimeChoice, globs: &[String], jobs: usize) -> Measured<Figures> {
+    let session = open(choice, globs).await?;
+    let (suite, quick) = cells_per_second(&session).await;
+    let sample: Vec<_> = quick.into_iter().step_by(SAMPLED).collect();
     eprintln!("logging in as {} of them do", sample.len());
     let mut spent = Vec::new();
     for cell in &sample {
@@ -51,30 +106,19 @@ async fn main() -> Measured<()> {
         }
     }
     let logins = per_second(spent.len(), spent.iter().sum());
+    Ok(Figures { session, suite, logins, sample })
+}
 
-    let started: Vec<_> = sample.iter().take(STARTED).cloned().collect();
-    eprintln!("restarting a server for each of {}", started.len());
-    let restarted = each(&started, jobs, |cell| on_a_restarted_server(&session, cell)).await;
-    session.close().await;
-
-    println!("{:<42} {:>10} {:>10}", "", "per second", "the suite");
-    println!("{:<42} {suite:>10.1}", "cells of the suite");
-    let against = |name: &str, rate: f64| println!("{name:<42} {rate:>10.1} {:>8.2} x", suite / rate);
-    against("bare logins of the same kinds", logins);
-    against("cases, the server restarted for each", restarted);
-    match open(RuntimeChoice::Docker, &globs).await {
-        Err(error) => println!("{:<42} not measured: {error}", "cases, a container for each"),
-        Ok(session) => {
-            let ids: Vec<_> = started.iter().map(|cell| (&cell.case.id, cell.stack)).collect();
-            let major = session.cells.first().map(|cell| cell.major);
-            let same = |cell: &&Cell| Some(cell.major) == major && ids.contains(&(&cell.case.id, cell.stack));
-            let cells: Vec<_> = session.cells.iter().filter(same).cloned().collect();
-            eprintln!("starting a container for each of {}", cells.len());
-            against("cases, a container for each", each(&cells, jobs, |cell| in_a_container(&session, cell)).await);
-            session.close().await;
-        }
-    }
-    Ok(())
+/// Runs all cells. Those that do not wait for a limit are returned.
+async fn cells_per_second(session: &Session) -> (f64, Vec<Cell>) {
+    eprintln!("{} cells", session.cells.len());
+    let begun = Instant::now();
+    let results = session.run(session.cells.clone(), Vec::new(), &mut [], pending()).await;
+    let ran: Vec<_> = results.cells.iter().filter(|cell| cell.observed.is_some()).collect();
+    let suite = per_second(ran.len(), begun.elapsed());
+    let quick = ran.iter().filter(|cell| Duration::from_millis(cell.duration_ms) < WAITING);
+    let found = |id: &str| session.cells.iter().find(|cell| *cell.id == *id).cloned();
+    (suite, quick.filter_map(|cell| found(&cell.id)).collect())
 }
 
 async fn open(choice: RuntimeChoice, globs: &[String]) -> Measured<Session> {

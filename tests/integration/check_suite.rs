@@ -54,11 +54,12 @@ fn write_all(
     folder: &Path,
 ) -> BTreeMap<String, Vec<u8>> {
     std::fs::create_dir(folder).expect("a folder");
+    let tree = authority.tree(&situation.tree);
     let mut contents = BTreeMap::new();
     for (name, planned) in files {
         let path = folder.join(name);
-        let content = planned.content(authority, &situation.tree).expect("a certificate");
-        let mode = planned.octal_mode(authority, &situation.tree).expect("a mode");
+        let content = planned.content(&tree).expect("a certificate");
+        let mode = planned.octal_mode(&tree).expect("a mode");
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         std::fs::write(&path, &content).expect("a file");
         std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).expect("a mode");

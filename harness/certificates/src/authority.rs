@@ -50,14 +50,24 @@ pub struct Authority {
     keys: Mutex<HashMap<(String, KeyType), CachedKey>>,
     /// Shared between trees, too: a recipe takes a second.
     recipes: Mutex<HashMap<Recipe, Arc<Mutex<Option<RecipeOutputs>>>>>,
-    trees: Mutex<HashMap<Tree, Arc<Mutex<IssuedCertificates>>>>,
+    trees: Mutex<HashMap<Tree, Arc<Mutex<Issued>>>>,
 }
 
 /// What has been issued of a tree.
 #[derive(Debug, Default)]
-struct IssuedCertificates {
+struct Issued {
     certificates: HashMap<String, Certificate>,
     crls: HashMap<String, Vec<u8>>,
+    files: HashMap<(String, Format), Arc<[u8]>>,
+}
+
+/// A tree whose certificates and files an [`Authority`] makes when they are asked for. To find what it has issued before,
+/// it compares whole trees, which takes longer than a file that is there: keep this for all files of a tree.
+#[derive(Debug)]
+pub struct IssuedTree<'a> {
+    authority: &'a Authority,
+    tree: &'a Tree,
+    issued: Arc<Mutex<Issued>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -79,25 +89,24 @@ impl Authority {
         self
     }
 
+    /// A tree, with what has been issued of it and of those that are equal to it.
+    #[must_use]
+    pub fn tree<'a>(&'a self, tree: &'a Tree) -> IssuedTree<'a> {
+        let mut trees = lock(&self.trees);
+        let issued = match trees.get(tree) {
+            Some(issued) => issued.clone(),
+            None => trees.entry(tree.clone()).or_default().clone(),
+        };
+        IssuedTree { authority: self, tree, issued }
+    }
+
     /// The content of a file of the tree, in PEM.
     ///
     /// # Errors
     ///
     /// See [`PkiError`].
     pub fn file(&self, tree: &Tree, name: &str) -> Result<Vec<u8>, PkiError> {
-        self.file_as(tree, name, Format::Pem)
-    }
-
-    fn file_as(&self, tree: &Tree, name: &str, format: Format) -> Result<Vec<u8>, PkiError> {
-        Ok(match tree.artifact(name).ok_or_else(|| PkiError::Unknown(name.to_owned()))? {
-            Artifact::Certificate(name) => certificate_as(&self.certificate(tree, name)?.x509, format)?,
-            Artifact::Key(name) => {
-                let passphrase = tree.certificates.get(name).and_then(|spec| spec.passphrase.as_deref());
-                key_as(&self.certificate(tree, name)?.key, format, passphrase.unwrap_or("kong"))?
-            }
-            Artifact::Crl(name) => crl_as(self.crl(tree, name)?, format)?,
-            Artifact::Bundle(parts) => self.files(tree, parts, format)?,
-        })
+        Ok(self.tree(tree).file(name, Format::Pem)?.to_vec())
     }
 
     /// The concatenation of files of the tree.
@@ -106,10 +115,7 @@ impl Authority {
     ///
     /// See [`PkiError`].
     pub fn files(&self, tree: &Tree, names: &[String], format: Format) -> Result<Vec<u8>, PkiError> {
-        names.iter().try_fold(Vec::new(), |mut content, name| {
-            content.extend(self.file_as(tree, name, format)?);
-            Ok(content)
-        })
+        self.tree(tree).files(names, format)
     }
 
     /// A certificate of the tree, with its key.
@@ -118,7 +124,7 @@ impl Authority {
     ///
     /// See [`PkiError`].
     pub fn certificate(&self, tree: &Tree, name: &str) -> Result<Certificate, PkiError> {
-        self.issue(tree, &mut lock(&self.issued(tree)), name, &mut Vec::new())
+        self.tree(tree).certificate(name)
     }
 
     /// A certificate that is in no tree, of an issuer that is in one. Its key is that of all certificates of its name.
@@ -128,70 +134,6 @@ impl Authority {
     /// See [`PkiError`].
     pub fn issue_by(&self, issuer: &Certificate, name: &str, spec: &CertificateSpec) -> Result<Certificate, PkiError> {
         sign::certificate(spec, self.key(name, spec.key.unwrap_or_default())?, Some(issuer))
-    }
-
-    /// The mode of a key's file as the tree's recipe leaves it: `0o600`.
-    ///
-    /// # Errors
-    ///
-    /// [`PkiError::Unknown`] if the recipe does not make the file, and see [`PkiError`].
-    pub fn recipe_mode(&self, tree: &Tree, file: &str) -> Result<u32, PkiError> {
-        let unknown = || PkiError::Unknown(file.to_owned());
-        let name = file.strip_suffix(".key").ok_or_else(unknown)?;
-        let outputs = self.recipe(tree.recipe.ok_or_else(unknown)?)?;
-        outputs.get(name).map(|output| output.key_mode).ok_or_else(unknown)
-    }
-
-    fn issued(&self, tree: &Tree) -> Arc<Mutex<IssuedCertificates>> {
-        let mut trees = lock(&self.trees);
-        if let Some(issued) = trees.get(tree) {
-            return issued.clone();
-        }
-        trees.entry(tree.clone()).or_default().clone()
-    }
-
-    fn issue(
-        &self,
-        tree: &Tree,
-        made: &mut IssuedCertificates,
-        name: &str,
-        pending: &mut Vec<String>,
-    ) -> Result<Certificate, PkiError> {
-        if let Some(certificate) = made.certificates.get(name) {
-            return Ok(certificate.clone());
-        }
-        let certificate = match tree.certificates.get(name).filter(|_| !tree.is_from_recipe(name)) {
-            Some(spec) => self.sign(tree, made, name, spec, pending)?,
-            None => self.take_from_recipe(tree, name)?,
-        };
-        made.certificates.insert(name.to_owned(), certificate.clone());
-        Ok(certificate)
-    }
-
-    fn sign(
-        &self,
-        tree: &Tree,
-        made: &mut IssuedCertificates,
-        name: &str,
-        spec: &CertificateSpec,
-        pending: &mut Vec<String>,
-    ) -> Result<Certificate, PkiError> {
-        if pending.iter().any(|earlier| earlier == name) {
-            return Err(PkiError::IssuerCycle(name.to_owned()));
-        }
-        let key = self.key(name, spec.key.unwrap_or_default())?;
-        let Some(issuer) = &spec.issuer else { return sign::certificate(spec, key, None) };
-        pending.push(name.to_owned());
-        let issuer = self.issue(tree, made, issuer, pending)?;
-        pending.pop();
-        sign::certificate(spec, key, Some(&issuer))
-    }
-
-    fn take_from_recipe(&self, tree: &Tree, name: &str) -> Result<Certificate, PkiError> {
-        let unknown = || PkiError::Unknown(name.to_owned());
-        let outputs = self.recipe(tree.recipe.ok_or_else(unknown)?)?;
-        let output = outputs.get(name).ok_or_else(unknown)?;
-        Ok(Certificate { x509: X509::from_pem(&output.certificate)?, key: PKey::private_key_from_pem(&output.key)? })
     }
 
     /// What a recipe makes, which is run when it is first needed.
@@ -214,24 +156,6 @@ impl Authority {
         recipe.run(tempfile::tempdir_in(&self.folder).map_err(PkiError::Folder)?.path())
     }
 
-    fn crl(&self, tree: &Tree, name: &str) -> Result<Vec<u8>, PkiError> {
-        let cache = self.issued(tree);
-        let mut made = lock(&cache);
-        if let Some(crl) = made.crls.get(name) {
-            return Ok(crl.clone());
-        }
-        let spec = tree.crls.get(name).ok_or_else(|| PkiError::Unknown(name.to_owned()))?;
-        let issuer = self.issue(tree, &mut made, &spec.issuer, &mut Vec::new())?;
-        let revoked = spec
-            .revoked
-            .iter()
-            .map(|name| self.issue(tree, &mut made, name, &mut Vec::new()))
-            .collect::<Result<Vec<_>, _>>()?;
-        let crl = sign::crl(spec, &issuer, &revoked)?;
-        made.crls.insert(name.to_owned(), crl.clone());
-        Ok(crl)
-    }
-
     fn key(&self, name: &str, key_type: KeyType) -> Result<PKey<Private>, PkiError> {
         let slot = lock(&self.keys).entry((name.to_owned(), key_type)).or_default().clone();
         let key = || match &self.kept {
@@ -239,5 +163,116 @@ impl Authority {
             None => sign::generate(key_type),
         };
         Ok(slot.get_or_init(key).clone()?)
+    }
+}
+
+impl IssuedTree<'_> {
+    /// The content of a file.
+    ///
+    /// # Errors
+    ///
+    /// See [`PkiError`].
+    pub fn file(&self, name: &str, format: Format) -> Result<Arc<[u8]>, PkiError> {
+        let known = (name.to_owned(), format);
+        if let Some(file) = lock(&self.issued).files.get(&known) {
+            return Ok(file.clone());
+        }
+        let made: Vec<u8> = match self.tree.artifact(name).ok_or_else(|| PkiError::Unknown(name.to_owned()))? {
+            Artifact::Certificate(name) => certificate_as(&self.certificate(name)?.x509, format)?,
+            Artifact::Key(name) => {
+                let passphrase = self.tree.certificates.get(name).and_then(|spec| spec.passphrase.as_deref());
+                key_as(&self.certificate(name)?.key, format, passphrase.unwrap_or("kong"))?
+            }
+            Artifact::Crl(name) => crl_as(self.crl(name)?, format)?,
+            Artifact::Bundle(parts) => self.files(parts, format)?,
+        };
+        Ok(lock(&self.issued).files.entry(known).or_insert(made.into()).clone())
+    }
+
+    /// The concatenation of files.
+    ///
+    /// # Errors
+    ///
+    /// See [`PkiError`].
+    pub fn files(&self, names: &[String], format: Format) -> Result<Vec<u8>, PkiError> {
+        names.iter().try_fold(Vec::new(), |mut content, name| {
+            content.extend_from_slice(&self.file(name, format)?);
+            Ok(content)
+        })
+    }
+
+    /// A certificate, with its key.
+    ///
+    /// # Errors
+    ///
+    /// See [`PkiError`].
+    pub fn certificate(&self, name: &str) -> Result<Certificate, PkiError> {
+        self.issue(&mut lock(&self.issued), name, &mut Vec::new())
+    }
+
+    /// The mode of a key's file as the tree's recipe leaves it: `0o600`.
+    ///
+    /// # Errors
+    ///
+    /// [`PkiError::Unknown`] if the recipe does not make the file, and see [`PkiError`].
+    pub fn recipe_mode(&self, file: &str) -> Result<u32, PkiError> {
+        let unknown = || PkiError::Unknown(file.to_owned());
+        let name = file.strip_suffix(".key").ok_or_else(unknown)?;
+        let outputs = self.authority.recipe(self.tree.recipe.ok_or_else(unknown)?)?;
+        outputs.get(name).map(|output| output.key_mode).ok_or_else(unknown)
+    }
+
+    fn issue(&self, made: &mut Issued, name: &str, pending: &mut Vec<String>) -> Result<Certificate, PkiError> {
+        if let Some(certificate) = made.certificates.get(name) {
+            return Ok(certificate.clone());
+        }
+        let certificate = match self.tree.certificates.get(name).filter(|_| !self.tree.is_from_recipe(name)) {
+            Some(spec) => self.sign(made, name, spec, pending)?,
+            None => self.take_from_recipe(name)?,
+        };
+        made.certificates.insert(name.to_owned(), certificate.clone());
+        Ok(certificate)
+    }
+
+    fn sign(
+        &self,
+        made: &mut Issued,
+        name: &str,
+        spec: &CertificateSpec,
+        pending: &mut Vec<String>,
+    ) -> Result<Certificate, PkiError> {
+        if pending.iter().any(|earlier| earlier == name) {
+            return Err(PkiError::IssuerCycle(name.to_owned()));
+        }
+        let key = self.authority.key(name, spec.key.unwrap_or_default())?;
+        let Some(issuer) = &spec.issuer else { return sign::certificate(spec, key, None) };
+        pending.push(name.to_owned());
+        let issuer = self.issue(made, issuer, pending)?;
+        pending.pop();
+        sign::certificate(spec, key, Some(&issuer))
+    }
+
+    fn take_from_recipe(&self, name: &str) -> Result<Certificate, PkiError> {
+        let unknown = || PkiError::Unknown(name.to_owned());
+        let outputs = self.authority.recipe(self.tree.recipe.ok_or_else(unknown)?)?;
+        let output = outputs.get(name).ok_or_else(unknown)?;
+        Ok(Certificate { x509: X509::from_pem(&output.certificate)?, key: PKey::private_key_from_pem(&output.key)? })
+    }
+
+    fn crl(&self, name: &str) -> Result<Vec<u8>, PkiError> {
+        let mut made = lock(&self.issued);
+        if let Some(crl) = made.crls.get(name) {
+            return Ok(crl.clone());
+        }
+        let spec = self.tree.crls.get(name).ok_or_else(|| PkiError::Unknown(name.to_owned()))?;
+        let issuer = self.issue(&mut made, &spec.issuer, &mut Vec::new())?;
+        let revoked = spec
+            .revoked
+            .iter()
+            .map(|name| self.issue(&mut made, name, &mut Vec::new()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let crl = sign::crl(spec, &issuer, &revoked)?;
+        made.crls.insert(name.to_owned(), crl.clone());
+        Ok(crl)
     }
 }

@@ -45,7 +45,7 @@ mod rsa_pss;
 mod sign;
 mod tree;
 
-pub use authority::Authority;
+pub use authority::{Authority, IssuedTree};
 pub use certificate::{Certificate, oneline};
 pub use description::{CertificateSpec, CrlSpec, Days, ExtendedKeyUsage, KeyType, KeyUsage, Signature, Validity};
 pub use error::PkiError;

@@ -29,6 +29,7 @@ mod tap;
 mod vacuity;
 
 use std::io;
+use std::panic::resume_unwind;
 use std::path::Path;
 
 use crate::leaks::Leak;
@@ -94,22 +95,30 @@ pub struct ReportError {
     source: io::Error,
 }
 
-/// Finishes all reports, also when one of them fails. A closed pipe is no failure: the reader has seen enough.
+/// Finishes all reports, also when one of them fails: those in files side by side, then those on the terminal. A closed
+/// pipe is no failure: the reader has seen enough.
 ///
 /// # Errors
 /// The first report that could not be written.
 pub fn finish(reporters: &mut [Box<dyn Reporter>], run: &Results) -> Result<(), ReportError> {
-    let mut first = Ok(());
-    for reporter in reporters {
-        let what = reporter.file().map_or_else(|| "the report".into(), |file| file.display().to_string());
-        match reporter.finish(run) {
-            Err(source) if source.kind() != io::ErrorKind::BrokenPipe && first.is_ok() => {
-                first = Err(ReportError { what, source });
-            }
-            _ => {}
+    let (files, others): (Vec<_>, Vec<_>) = reporters.iter_mut().partition(|reporter| reporter.file().is_some());
+    let written: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            files.into_iter().map(|reporter| scope.spawn(|| finish_one(reporter.as_mut(), run))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    });
+    let shown: Vec<_> = others.into_iter().map(|reporter| finish_one(reporter.as_mut(), run)).collect();
+    written.into_iter().chain(shown).collect()
+}
+
+fn finish_one(reporter: &mut dyn Reporter, run: &Results) -> Result<(), ReportError> {
+    match reporter.finish(run) {
+        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
+            let what = reporter.file().map_or_else(|| "the report".into(), |file| file.display().to_string());
+            Err(ReportError { what, source })
         }
+        _ => Ok(()),
     }
-    first
 }
 
 /// Reports a run that was put together from others.

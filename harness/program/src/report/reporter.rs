@@ -30,7 +30,7 @@ pub(super) fn some(names: &[String]) -> String {
 }
 
 /// One form in which a run is reported.
-pub trait Reporter {
+pub trait Reporter: Send {
     /// Something has happened in the run.
     fn event(&mut self, _entry: &Entry) {}
 

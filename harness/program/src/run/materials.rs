@@ -11,7 +11,7 @@ use postgres_tls_server::Owner;
 use crate::client::KongConfFiles;
 use crate::relay;
 use crate::suite::{Content, KongSide, PlannedFile, RelaySide, Situation};
-use certificate_trees::{Authority, Certificate, PkiError};
+use certificate_trees::{Authority, Certificate, IssuedTree, PkiError};
 use kong_pg_client::Stack;
 use kong_pg_client::conf::{FILE_KEYS, KongConf, file_names, in_base64, variable};
 use postgres_tls_server::config::HOSTS_FILE;
@@ -69,21 +69,20 @@ pub(super) struct Made {
 /// # Errors
 /// If a certificate cannot be made.
 pub(super) fn make(authority: &Authority, situation: &Situation) -> Result<Made, PkiError> {
-    let (configuration, kong) = (server(authority, situation)?, kong(authority, situation)?);
+    let tree = authority.tree(&situation.tree);
+    let (configuration, kong) = (server(&tree, situation)?, kong(&tree, situation)?);
     let proxy = situation.kong.proxy.as_ref().and_then(|proxy| proxy.certificate.as_ref());
-    let proxy = proxy.map(|name| authority.certificate(&situation.tree, name)).transpose()?;
-    Ok(Made { configuration, kong, proxy, relay: relay(authority, situation)? })
+    let proxy = proxy.map(|name| tree.certificate(name)).transpose()?;
+    Ok(Made { configuration, kong, proxy, relay: relay(&tree, situation)? })
 }
 
 /// The configuration of the program between Kong and the server with its certificates.
 ///
 /// # Errors
 /// If one of them cannot be made.
-pub fn relay(authority: &Authority, situation: &Situation) -> Result<Option<relay::Configured>, PkiError> {
+pub fn relay(tree: &IssuedTree<'_>, situation: &Situation) -> Result<Option<relay::Configured>, PkiError> {
     let Some(RelaySide { program, settings, files }) = &situation.relay else { return Ok(None) };
-    let content = |(name, planned): (&String, &PlannedFile)| {
-        Ok::<_, PkiError>((name.clone(), planned.content(authority, &situation.tree)?))
-    };
+    let content = |(name, planned): (&String, &PlannedFile)| Ok::<_, PkiError>((name.clone(), planned.content(tree)?));
     let files = files.iter().map(content).collect::<Result<_, _>>()?;
     Ok(Some(relay::Configured { program: *program, settings: settings.clone(), files }))
 }
@@ -92,11 +91,11 @@ pub fn relay(authority: &Authority, situation: &Situation) -> Result<Option<rela
 ///
 /// # Errors
 /// If one of them cannot be made.
-pub fn server(authority: &Authority, situation: &Situation) -> Result<Configuration, PkiError> {
+pub fn server(tree: &IssuedTree<'_>, situation: &Situation) -> Result<Configuration, PkiError> {
     let side = &situation.server;
     let file = |(name, planned): (&String, &PlannedFile)| {
-        let content = planned.content(authority, &situation.tree)?;
-        let mode = planned.octal_mode(authority, &situation.tree)?;
+        let content = planned.content(tree)?;
+        let mode = planned.octal_mode(tree)?;
         let PlannedFile { owner, group, .. } = *planned;
         Ok((name.clone(), File { content, mode, owner, group }))
     };
@@ -113,15 +112,15 @@ pub fn server(authority: &Authority, situation: &Situation) -> Result<Configurat
 ///
 /// # Errors
 /// If one of them cannot be made.
-pub fn kong(authority: &Authority, situation: &Situation) -> Result<BTreeMap<String, MadeFile>, PkiError> {
+pub fn kong(tree: &IssuedTree<'_>, situation: &Situation) -> Result<BTreeMap<String, MadeFile>, PkiError> {
     let files = situation.kong.files.iter();
     files
         .map(|(name, planned)| {
             // Kong does not run as root: a file of another owner it reads only if its mode lets everybody.
-            let mode = planned.octal_mode(authority, &situation.tree)?;
+            let mode = planned.octal_mode(tree)?;
             let readable = planned.owner == Owner::DatabaseUser || mode & 0o004 != 0;
             let mode = if readable { mode } else { 0 };
-            Ok((name.clone(), MadeFile { content: planned.content(authority, &situation.tree)?, mode }))
+            Ok((name.clone(), MadeFile { content: planned.content(tree)?, mode }))
         })
         .collect()
 }

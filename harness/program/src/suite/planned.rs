@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use certificate_trees::{Authority, Format, PkiError, Tree};
+use certificate_trees::{Format, IssuedTree, PkiError};
 use postgres_tls_server::Owner;
 
 /// No certificate or key is larger, and few bundles are.
@@ -49,13 +49,13 @@ impl PlannedFile {
     ///
     /// # Errors
     /// If one of the certificates cannot be made.
-    pub fn content(&self, authority: &Authority, tree: &Tree) -> Result<Vec<u8>, PkiError> {
+    pub fn content(&self, tree: &IssuedTree<'_>) -> Result<Vec<u8>, PkiError> {
         match &self.content {
             Content::Between(before, parts, behind) => {
-                let parts = authority.files(tree, parts, Format::default())?;
+                let parts = tree.files(parts, Format::default())?;
                 Ok([before.as_bytes(), &parts, behind.as_bytes()].concat())
             }
-            Content::Artifacts(parts, format) => authority.files(tree, parts, *format),
+            Content::Artifacts(parts, format) => tree.files(parts, *format),
             Content::Own(_, bytes) => Ok(bytes.to_vec()),
         }
     }
@@ -64,11 +64,11 @@ impl PlannedFile {
     ///
     /// # Errors
     /// If the recipe that sets it cannot be run.
-    pub fn octal_mode(&self, authority: &Authority, tree: &Tree) -> Result<u32, PkiError> {
+    pub fn octal_mode(&self, tree: &IssuedTree<'_>) -> Result<u32, PkiError> {
         match (self.mode, &self.content) {
             (FileMode::Octal(mode), _) => Ok(mode),
             (FileMode::OfRecipe, Content::Artifacts(parts, _) | Content::Between(_, parts, _)) => {
-                parts.iter().try_fold(0, |mode, part| Ok(mode | authority.recipe_mode(tree, part)?))
+                parts.iter().try_fold(0, |mode, part| Ok(mode | tree.recipe_mode(part)?))
             }
             // Only keys of a recipe's have its mode.
             (FileMode::OfRecipe, Content::Own(..)) => Ok(0o600),

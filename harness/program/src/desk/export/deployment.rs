@@ -61,8 +61,9 @@ impl Deployment {
         let Some(step) = cell.case.steps.first() else {
             return Ok(Self { cell, server: Configuration::default(), files: BTreeMap::new(), expected: None });
         };
-        let server = materials::server(authority, &step.situation)?;
-        let files = materials::kong(authority, &step.situation)?;
+        let tree = authority.tree(&step.situation.tree);
+        let server = materials::server(&tree, &step.situation)?;
+        let files = materials::kong(&tree, &step.situation)?;
         let expected = step.expect.as_ref().map(|expectation| {
             let text = outcome(expectation.on(cell.stack, cell.profile.edition));
             let value = |name: &str| {

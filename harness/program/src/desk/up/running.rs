@@ -86,7 +86,10 @@ impl Running {
                 Some(started)
             }
         };
-        let relay = situation.map(|situation| materials::relay(authority, situation)).transpose()?.flatten();
+        let relay = situation
+            .map(|situation| materials::relay(&authority.tree(&situation.tree), situation))
+            .transpose()?
+            .flatten();
         let relay = match relay {
             None => None,
             Some(configured) => {
