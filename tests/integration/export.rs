@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::place::Place;
+use crate::runs_on::major_of_image;
 use rstest::rstest;
 
 const EXPIRED: &str = "mtls/cert::a-certificate.expired.both-1-2";
@@ -93,19 +94,20 @@ impl Drop for Composed<'_> {
 
 /// The server of the Compose file is a real one, with the image of PostgreSQL that there is.
 #[test]
-#[ignore = "needs docker-compose, an engine and ci/postgres-image 15"]
+#[ignore = "needs docker-compose, and an engine with an image of `ci/postgres-image`"]
 fn the_server_of_a_compose_file_is_that_of_the_cell() {
     let place = Place::new();
     let port = std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
     let port = port.expect("a port").port().to_string();
-    let id = format!("{USERS}@pg15");
+    let major = major_of_image();
+    let id = format!("{USERS}@pg{major}");
     let output = place.run(&["export", &id, "--as", "compose", "--out", "repro", "--port", &port]);
     assert_eq!(output.status, Some(0), "{output:#?}");
     let folder = place.path().join("repro");
     let file = folder.join("docker-compose.yml");
     run("docker-compose", &["config", "--quiet"], &folder).expect("a Compose file");
     let text = std::fs::read_to_string(&file).expect("a file");
-    std::fs::write(&file, text.replace("image: postgres:15", "image: kong-pg-tls/postgres:15")).expect("a file");
+    std::fs::write(&file, text.replace("image: postgres:", "image: kong-pg-tls/postgres:")).expect("a file");
     let composed = Composed(&folder);
     run("docker-compose", &["up", "--detach", "postgres"], &folder).expect("a server");
     let begun = Instant::now();

@@ -7,6 +7,8 @@ use std::process::{Command, Output};
 use rstest::rstest;
 use tempfile::TempDir;
 
+use crate::runs_on::{major_of_image, newest_local};
+
 const SCENARIO: &str = "\
 title: the plumbing
 pki: root-only
@@ -56,20 +58,19 @@ impl Drop for StandIn {
     }
 }
 
-/// The local image of PostgreSQL.
+/// An image of PostgreSQL that was built here.
 fn postgres() -> String {
-    let images = docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
-    let images = String::from_utf8_lossy(&images.stdout).into_owned();
-    let postgres = images.lines().find(|image| image.ends_with("postgres:15"));
-    postgres.expect("needs an image of PostgreSQL 15: ci/postgres-image 15").to_owned()
+    format!("kong-pg-tls/postgres:{}", major_of_image())
 }
 
 /// Makes it of the image of PostgreSQL, with what `kong version` prints.
 fn stand_in(name: &str, version: &str) -> StandIn {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kong-image");
+    // Without the label, the images of two tests would be one, and each would count the other's containers.
+    let label = format!("stand-in={name}");
     let arguments = [format!("postgres={}", postgres()), format!("version={version}")];
     let arguments = arguments.iter().flat_map(|argument| ["--build-arg", argument]);
-    let command: Vec<_> = ["build", "--quiet", "--tag", name].into_iter().chain(arguments).collect();
+    let command: Vec<_> = ["build", "--quiet", "--tag", name, "--label", &label].into_iter().chain(arguments).collect();
     let built = docker(&[&command[..], &[&*folder.to_string_lossy()]].concat());
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     StandIn(name.to_owned())
@@ -100,7 +101,8 @@ fn run_in(folder: &TempDir, arguments: &[&str]) -> (Option<i32>, String, String)
     let scenarios = folder.path().join("scenarios");
     std::fs::create_dir_all(&scenarios).expect("a folder");
     std::fs::write(scenarios.join("plumbing.yaml"), SCENARIO).expect("a file");
-    let common = ["run", "--postgres", "15", "--scenarios", "scenarios", "--results", "results"];
+    let major = if arguments.contains(&"docker") { major_of_image() } else { newest_local() };
+    let common = ["run", "--postgres", &major, "--scenarios", "scenarios", "--results", "results"];
     program(folder, &[&common, arguments].concat())
 }
 
@@ -114,7 +116,7 @@ fn program(folder: &TempDir, arguments: &[&str]) -> (Option<i32>, String, String
 #[rstest]
 #[case("local")]
 #[case("docker")]
-#[ignore = "needs a Docker engine with an image of PostgreSQL 15, and the binaries"]
+#[ignore = "needs a Docker engine with an image of `ci/postgres-image`, and PostgreSQL's programs"]
 fn an_image_is_configured_by_kong_conf_and_judged_by_its_output(#[case] runtime: &str) {
     let name = format!("kong-pg-tls/stand-in-for-kong:{runtime}");
     let _image = stand_in(&name, "3.9.1");
@@ -145,7 +147,7 @@ fn an_image_is_configured_by_kong_conf_and_judged_by_its_output(#[case] runtime:
 
 /// Two images of two releases in one run, which ends with what they say differently.
 #[test]
-#[ignore = "needs a Docker engine with an image of PostgreSQL 15, and the binaries"]
+#[ignore = "needs a Docker engine with an image of `ci/postgres-image`, and PostgreSQL's programs"]
 fn images_of_several_releases_are_run_side_by_side() {
     let [old, new] = ["kong-pg-tls/stand-in-for-kong:old", "kong-pg-tls/stand-in-for-kong:new"];
     let _images = [stand_in(old, "3.9.1"), stand_in(new, "Kong Enterprise 3.10.0.99")];
@@ -167,7 +169,7 @@ fn images_of_several_releases_are_run_side_by_side() {
 
 /// Before the first cell, and without a folder of results.
 #[test]
-#[ignore = "needs a Docker engine with an image of PostgreSQL 15, and the binaries"]
+#[ignore = "needs a Docker engine with an image of `ci/postgres-image`, and PostgreSQL's programs"]
 fn an_unusable_image_is_reported_before_the_first_cell() {
     let [name, twin] = ["kong-pg-tls/stand-in-for-kong:named", "kong-pg-tls/stand-in-for-kong:twin"];
     let (_images, none) = ([stand_in(name, "3.9.1"), stand_in(twin, "3.9.1")], without_kong());

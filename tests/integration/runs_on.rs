@@ -17,9 +17,7 @@ pub(crate) struct RunsOn {
 pub(crate) fn runs_on() -> &'static RunsOn {
     static RUNS_ON: OnceLock<RunsOn> = OnceLock::new();
     RUNS_ON.get_or_init(|| {
-        let variable = |name| std::env::var(name).ok().filter(|value| !matches!(value.as_str(), "" | "all" | "auto"));
-        let named = variable("KONG_PG_TLS_POSTGRES").and_then(|majors| majors.split(',').next().map(str::to_owned));
-        let named: Option<Major> = named.map(|major| major.parse().expect("KONG_PG_TLS_POSTGRES lists majors"));
+        let named = named_major();
         let choices = match variable("KONG_PG_TLS_RUNTIME") {
             Some(runtime) => vec![runtime.parse().expect("KONG_PG_TLS_RUNTIME is a runtime")],
             None => vec![RuntimeChoice::Local, RuntimeChoice::Docker],
@@ -41,6 +39,23 @@ pub(crate) fn runs_on() -> &'static RunsOn {
 /// The newest major that is installed here, for tests of servers as processes.
 pub(crate) fn newest_local() -> String {
     offers(RuntimeChoice::Local).into_iter().max().expect("these tests need PostgreSQL's programs").to_string()
+}
+
+/// A major that there is an image of, for tests of containers: the first of `KONG_PG_TLS_POSTGRES` if set, otherwise the newest.
+pub(crate) fn major_of_image() -> String {
+    let offered = offers(RuntimeChoice::Docker).into_iter();
+    let major = offered.filter(|major| named_major().is_none_or(|named| *major == named)).max();
+    major.expect("these tests need an engine and an image of PostgreSQL: ci/postgres-image 18").to_string()
+}
+
+fn named_major() -> Option<Major> {
+    let majors = variable("KONG_PG_TLS_POSTGRES")?;
+    let first = majors.split(',').next().expect("a part");
+    Some(first.parse().expect("KONG_PG_TLS_POSTGRES lists majors"))
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !matches!(value.as_str(), "" | "all" | "auto"))
 }
 
 /// The majors that a runtime has; none if it cannot be used.
