@@ -15,9 +15,13 @@ use kong_pg_tls::plan::Cell;
 use kong_pg_tls::run::Prepared;
 use kong_pg_tls::runfolder;
 use kong_pg_tls::session::{CellRequest, Options, RuntimeChoice, RuntimeRequest, Session};
-use postgres_tls_server::{ApplyMode, Configuration};
+use postgres_tls_server::{ApplyMode, Configuration, Major};
 use tokio::task::JoinSet;
 
+/// Says that this is the second of two processes.
+const AGAIN: &str = "--again";
+/// How often the suite and the logins are measured.
+const TURNS: usize = 2;
 /// One cell of so many is in the sample that is logged in with.
 const SAMPLED: usize = 50;
 /// How often each cell of the sample logs in.
@@ -28,6 +32,24 @@ const STARTED: usize = 24;
 const WAITING: Duration = Duration::from_secs(1);
 
 type Measured<T> = Result<T, Box<dyn Error>>;
+
+/// How many there were of something in some time.
+#[derive(Default)]
+struct Rate {
+    count: usize,
+    time: Duration,
+}
+
+impl Rate {
+    fn add(&mut self, count: usize, time: Duration) {
+        self.count += count;
+        self.time += time;
+    }
+
+    fn per_second(&self) -> f64 {
+        f64::from(u32::try_from(self.count).unwrap_or(u32::MAX)) / self.time.as_secs_f64()
+    }
+}
 
 /// What the measurements of one runtime are made of.
 struct Figures {
@@ -41,17 +63,17 @@ struct Figures {
 }
 
 fn main() -> Measured<()> {
-    if runfolder::cache().is_none() {
-        return with_a_cache();
+    if !std::env::args().any(|argument| argument == AGAIN) {
+        return with_an_empty_cache();
     }
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(compare())
 }
 
 /// Runs this program again with an empty folder to keep keys and data directories in, as `ci/conformance` has one.
-fn with_a_cache() -> Measured<()> {
+fn with_an_empty_cache() -> Measured<()> {
     let cache = tempfile::tempdir()?;
     let mut again = Command::new(std::env::current_exe()?);
-    let status = again.args(std::env::args_os().skip(1)).env(runfolder::CACHE, cache.path()).status()?;
+    let status = again.args(std::env::args_os().skip(1)).arg(AGAIN).env(runfolder::CACHE, cache.path()).status()?;
     if status.success() { Ok(()) } else { Err(format!("the measurement ended with {status}").into()) }
 }
 
@@ -60,7 +82,8 @@ async fn compare() -> Measured<()> {
     let jobs = Options::default().limits.jobs() as usize;
 
     let session = open(RuntimeChoice::Local, &globs).await?;
-    let first = cells_per_second(&session).await.0;
+    let mut first = Rate::default();
+    run(&session, &mut first).await;
     session.close().await;
     let local = measure(RuntimeChoice::Local, &globs, jobs).await?;
     let started: Vec<_> = local.sample.iter().take(STARTED).cloned().collect();
@@ -69,7 +92,7 @@ async fn compare() -> Measured<()> {
     local.session.close().await;
 
     println!("{:<48} {:>10}", "", "per second");
-    println!("{:<48} {first:>10.1}", "cells, keys and data directories being made");
+    println!("{:<48} {:>10.1}", "cells, keys and data directories being made", first.per_second());
     println!("{:<48} {:>10.1}", "cells, with those that an earlier run has kept", local.suite);
     let against = |name: &str, suite: f64, rate: f64| println!("{name:<48} {rate:>10.1} {:>8.2} x", suite / rate);
     against("bare logins of the same kinds", local.suite, local.logins);
@@ -78,8 +101,7 @@ async fn compare() -> Measured<()> {
         Err(error) => println!("{:<48} not measured: {error}", "in containers"),
         Ok(Figures { session, suite, logins, .. }) => {
             let ids: Vec<_> = started.iter().map(|cell| (&cell.case.id, cell.stack)).collect();
-            let major = session.cells.first().map(|cell| cell.major);
-            let same = |cell: &&Cell| Some(cell.major) == major && ids.contains(&(&cell.case.id, cell.stack));
+            let same = |cell: &&Cell| ids.contains(&(&cell.case.id, cell.stack));
             let cells: Vec<_> = session.cells.iter().filter(same).cloned().collect();
             eprintln!("starting a container for each of {}", cells.len());
             let contained = each(&cells, jobs, |cell| in_a_container(&session, cell)).await;
@@ -92,46 +114,65 @@ async fn compare() -> Measured<()> {
     Ok(())
 }
 
-/// The suite and bare logins on one major.
+/// The suite and bare logins on one major, in turns: what else the machine does slows both.
 async fn measure(choice: RuntimeChoice, globs: &[String], jobs: usize) -> Measured<Figures> {
+    let (mut suite, mut logins) = (Rate::default(), Rate::default());
+    for _ in 1..TURNS {
+        measure_once(choice, globs, jobs, &mut suite, &mut logins).await?.0.close().await;
+    }
+    let (session, sample) = measure_once(choice, globs, jobs, &mut suite, &mut logins).await?;
+    Ok(Figures { session, suite: suite.per_second(), logins: logins.per_second(), sample })
+}
+
+async fn measure_once(
+    choice: RuntimeChoice,
+    globs: &[String],
+    jobs: usize,
+    suite: &mut Rate,
+    logins: &mut Rate,
+) -> Measured<(Session, Vec<Cell>)> {
     let session = open(choice, globs).await?;
-    let (suite, quick) = cells_per_second(&session).await;
-    let sample: Vec<_> = quick.into_iter().step_by(SAMPLED).collect();
+    let sample: Vec<_> = run(&session, suite).await.into_iter().step_by(SAMPLED).collect();
     eprintln!("logging in as {} of them do", sample.len());
-    let mut spent = Vec::new();
     for cell in &sample {
         // A cell whose server or Kong does not start has no login.
-        if let Ok(prepared) = session.runner.prepare_client(cell).await {
-            spent.extend(login(&prepared.task, jobs).await.ok());
+        if let Ok(prepared) = session.runner.prepare_client(cell).await
+            && let Ok(time) = login(&prepared.task, jobs).await
+        {
+            logins.add(LOGINS / jobs * jobs, time);
         }
     }
-    let logins = per_second(spent.len(), spent.iter().sum());
-    Ok(Figures { session, suite, logins, sample })
+    Ok((session, sample))
 }
 
 /// Runs all cells. Those that do not wait for a limit are returned.
-async fn cells_per_second(session: &Session) -> (f64, Vec<Cell>) {
-    eprintln!("{} cells", session.cells.len());
+async fn run(session: &Session, suite: &mut Rate) -> Vec<Cell> {
+    let major = session.cells.first().map(|cell| format!(" on PostgreSQL {}", cell.major));
+    eprintln!("{} cells{}", session.cells.len(), major.unwrap_or_default());
     let begun = Instant::now();
     let results = session.run(session.cells.clone(), Vec::new(), &mut [], pending()).await;
     let ran: Vec<_> = results.cells.iter().filter(|cell| cell.observed.is_some()).collect();
-    let suite = per_second(ran.len(), begun.elapsed());
+    suite.add(ran.len(), begun.elapsed());
     let quick = ran.iter().filter(|cell| Duration::from_millis(cell.duration_ms) < WAITING);
     let found = |id: &str| session.cells.iter().find(|cell| *cell.id == *id).cloned();
-    (suite, quick.filter_map(|cell| found(&cell.id)).collect())
+    quick.filter_map(|cell| found(&cell.id)).collect()
 }
 
+/// The cells on the newest major that a runtime has.
 async fn open(choice: RuntimeChoice, globs: &[String]) -> Measured<Session> {
-    let cells = CellRequest { globs: globs.to_vec(), ..CellRequest::default() };
+    let all = open_on(choice, globs, Vec::new()).await?;
+    let newest = all.cells.iter().map(|cell| cell.major).max();
+    all.close().await;
+    open_on(choice, globs, newest.into_iter().collect()).await
+}
+
+async fn open_on(choice: RuntimeChoice, globs: &[String], majors: Vec<Major>) -> Measured<Session> {
+    let cells = CellRequest { globs: globs.to_vec(), majors, ..CellRequest::default() };
     let runtime = RuntimeRequest { choice, ..RuntimeRequest::default() };
     Ok(Session::open(&Options { cells, runtime, ..Options::default() }).await?)
 }
 
-fn per_second(count: usize, time: Duration) -> f64 {
-    f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / time.as_secs_f64()
-}
-
-/// The time of one login, where several are made at once.
+/// The time that some logins take, where several are made at once.
 async fn login(task: &Task, jobs: usize) -> Measured<Duration> {
     let kong = Arc::new(kong(task)?);
     let begun = Instant::now();
@@ -145,7 +186,7 @@ async fn login(task: &Task, jobs: usize) -> Measured<Duration> {
         });
     }
     workers.join_all().await;
-    Ok(begun.elapsed() / u32::try_from(LOGINS / jobs * jobs).unwrap_or(u32::MAX))
+    Ok(begun.elapsed())
 }
 
 fn kong(task: &Task) -> Measured<Kong> {
@@ -167,8 +208,9 @@ async fn each<'c, F: Future<Output = Measured<()>>>(
 ) -> f64 {
     let begun = Instant::now();
     let ended = stream::iter(cells).map(run).buffer_unordered(jobs).filter(|ended| std::future::ready(ended.is_ok()));
-    let count = ended.count().await;
-    per_second(count, begun.elapsed())
+    let mut rate = Rate::default();
+    rate.add(ended.count().await, begun.elapsed());
+    rate.per_second()
 }
 
 /// One connection to a server that has been started for it.

@@ -158,7 +158,7 @@ pub(crate) const INITDB: [&str; 5] =
     ["--username=postgres", "--no-sync", "--no-locale", "--encoding=UTF8", "--wal-segsize=1"];
 
 /// Settings for a small server whose data need not survive a crash.
-const SMALL: [(&str, &str); 8] = [
+const SMALL: [(&str, &str); 9] = [
     // In the data directory, so that a killed server leaves nothing in /dev/shm.
     ("dynamic_shared_memory_type", "mmap"),
     ("fsync", "off"),
@@ -168,6 +168,8 @@ const SMALL: [(&str, &str); 8] = [
     ("shared_buffers", "4MB"),
     ("max_connections", "20"),
     ("max_wal_senders", "0"),
+    // Its launcher is a process more to start, and to read each configuration.
+    ("max_logical_replication_workers", "0"),
 ];
 
 impl Configuration {

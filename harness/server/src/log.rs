@@ -102,11 +102,14 @@ impl LogBook {
         self.lock().since(mark).to_vec()
     }
 
-    /// The lines since a mark that the server itself wrote: none of those of connections, which may have begun earlier.
-    pub(crate) fn of_server_since(&self, mark: usize) -> Vec<LogLine> {
+    /// The lines since a mark that the server itself wrote: none of those of connections, which may have begun earlier. They
+    /// end with the first connection that was accepted after `connections`.
+    pub(crate) fn of_server_until_a_connection(&self, mark: usize, connections: usize) -> Vec<LogLine> {
         let book = self.lock();
         let is_own = |line: &&LogLine| line.pid.is_none_or(|pid| !book.backends.contains(&pid));
-        book.since(mark).iter().filter(is_own).cloned().collect()
+        let (before, after) = book.since(mark).split_at(connections.saturating_sub(mark.max(book.forgotten)));
+        let until = after.iter().take_while(|line| started(&line.text).is_none());
+        before.iter().chain(until).filter(is_own).cloned().collect()
     }
 
     /// Waits until `condition` yields a value for the lines since a mark and whether the server is running. It is
@@ -247,6 +250,10 @@ mod tests {
         assert!(!is_routine("LOG:  could not accept SSL connection: certificate verify failed"));
     }
 
+    fn texts(lines: &[LogLine]) -> Vec<&str> {
+        lines.iter().map(|line| &*line.text).collect()
+    }
+
     #[test]
     fn the_servers_own_lines_are_not_those_of_a_connection_that_began_earlier() {
         let book = LogBook::default();
@@ -254,8 +261,22 @@ mod tests {
         let mark = book.mark();
         book.append("[12] LOG:  could not receive data from client: Connection reset by peer");
         book.append("[1] LOG:  SSL configuration was not reloaded");
-        let lines: Vec<_> = book.of_server_since(mark).into_iter().map(|line| line.text).collect();
-        assert_eq!(lines, ["LOG:  SSL configuration was not reloaded"]);
+        let lines = book.of_server_until_a_connection(mark, book.mark());
+        assert_eq!(texts(&lines), ["LOG:  SSL configuration was not reloaded"]);
+    }
+
+    #[test]
+    fn what_the_server_logs_after_a_connection_is_not_of_the_reload_before_it() {
+        let book = LogBook::default();
+        book.append("[1] LOG:  received SIGHUP, reloading configuration files");
+        let connections = book.mark();
+        book.append("[1] LOG:  SSL configuration was not reloaded");
+        book.append("[12] LOG:  connection received: host=127.0.0.1 port=1");
+        book.append("[1] DEBUG:  forked new backend, pid=12 socket=9");
+        book.append("[1] LOG:  server process (PID 12) was terminated by signal 9: Killed");
+        let lines = book.of_server_until_a_connection(0, connections);
+        let own = ["LOG:  received SIGHUP, reloading configuration files", "LOG:  SSL configuration was not reloaded"];
+        assert_eq!(texts(&lines), own);
     }
 
     #[test]
@@ -266,7 +287,7 @@ mod tests {
         book.close();
         book.open();
         book.append("[12] LOG:  SSL configuration was not reloaded");
-        assert_eq!(book.of_server_since(1).len(), 1);
+        assert_eq!(book.of_server_until_a_connection(1, 1).len(), 1);
     }
 
     #[test]

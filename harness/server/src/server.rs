@@ -76,6 +76,15 @@ struct FailedStart {
     closed: ClosedPort,
 }
 
+/// A reload that has begun.
+struct Reloading {
+    configuration: Configuration,
+    /// The end of the log before it began.
+    begin: usize,
+    /// The end of the log when it had. A connection that the server has accepted since then shows that it is over.
+    connections: usize,
+}
+
 /// A server, and the superuser's session with it.
 pub struct Server {
     host: Box<dyn Host>,
@@ -85,6 +94,7 @@ pub struct Server {
     facts: ServerFacts,
     /// The configuration that is known to be in force as a whole.
     in_force: Option<Configuration>,
+    reloading: Option<Reloading>,
     failed: Option<FailedStart>,
     installed: Vec<String>,
 }
@@ -104,6 +114,7 @@ impl Server {
             generation: 0,
             facts,
             in_force: None,
+            reloading: None,
             failed: None,
             // initdb makes one.
             installed: vec![HOSTS_FILE.to_owned()],
@@ -201,7 +212,7 @@ impl Server {
             _ => {}
         }
         self.stop().await?;
-        (self.in_force, self.failed) = (None, None);
+        (self.in_force, self.reloading, self.failed) = (None, None, None);
         self.install(configuration).await?;
         let mark = self.host.start().await?;
         let ready = |lines: &[LogLine], is_open: bool| {
@@ -228,20 +239,45 @@ impl Server {
     /// # Errors
     /// The environment failed, or the server is not running.
     pub async fn reload(&mut self, configuration: &Configuration) -> Result<Vec<String>, RuntimeError> {
+        self.begin_reload(configuration).await?;
+        self.reloaded().await
+    }
+
+    /// The same without waiting for the end. Whoever connects from now on is served with the new configuration, as far as
+    /// the server has taken it; [`Self::reloaded`] says whether it has.
+    ///
+    /// # Errors
+    /// The environment failed, or the server is not running.
+    pub async fn begin_reload(&mut self, configuration: &Configuration) -> Result<(), RuntimeError> {
         if self.has(configuration) {
-            return Ok(Vec::new());
+            return Ok(());
         }
-        let mark = self.log.mark();
+        let begin = self.log.mark();
         // The caller may stop waiting at any time.
-        self.in_force = None;
+        (self.in_force, self.reloading) = (None, None);
         self.install(configuration).await?;
         control::reload(self.control()?, self.generation).await?;
+        let configuration = configuration.clone();
+        self.reloading = Some(Reloading { configuration, begin, connections: self.log.mark() });
+        Ok(())
+    }
+
+    /// What the server logged of the reload that was begun last, without routine messages.
+    ///
+    /// # Errors
+    /// The environment failed.
+    pub async fn reloaded(&mut self) -> Result<Vec<String>, RuntimeError> {
+        let Some(Reloading { configuration, begin, connections }) = self.reloading.take() else {
+            return Ok(Vec::new());
+        };
         // The postmaster may still be reading pg_hba.conf and the certificates. It accepts a connection once it is done.
-        let connection = TcpStream::connect(self.address()).await;
-        drop(connection.map_err(RuntimeError::failing("reach the server"))?);
-        self.await_end(mark, 1, &[]).await?;
-        let log = relevant_lines(&self.log.of_server_since(mark));
-        self.in_force = log.is_empty().then(|| configuration.clone());
+        if log::connections(&self.log.since(connections)).is_empty() {
+            let connection = TcpStream::connect(self.address()).await;
+            drop(connection.map_err(RuntimeError::failing("reach the server"))?);
+            self.await_end(connections, 1, &[]).await?;
+        }
+        let log = relevant_lines(&self.log.of_server_until_a_connection(begin, connections));
+        self.in_force = log.is_empty().then_some(configuration);
         Ok(log)
     }
 

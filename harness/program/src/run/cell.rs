@@ -184,7 +184,7 @@ impl Runner {
         };
         let (expected, documented) = self.expected(context, server, &set_up, attempted.as_ref());
         let answers = server.answers(step.queries.iter().map(|(question, _)| question.as_str())).await?;
-        let reload = set_up.reload.clone();
+        let reload = [set_up.start.clone(), server.reloaded().await?].concat();
         if *kong_runs_on {
             kept.kong = RunningKong::of(set_up)?;
         }

@@ -66,8 +66,8 @@ impl RunningKong {
 
 /// Both sides, configured.
 pub(super) struct SetUp {
-    /// What the server logged when it applied the configuration.
-    pub(super) reload: Vec<String>,
+    /// What the server logged when it was started with the configuration.
+    pub(super) start: Vec<String>,
     /// What the server logged last, if it did not start.
     pub(super) failed_start: Option<Vec<String>>,
     /// How Kong is going to connect, or why it refuses its configuration.
@@ -132,15 +132,16 @@ impl Runner {
         }
         let starts =
             step.change == Change::Restart || configuration.by == ApplyMode::Start && step.change == Change::First;
-        let (reload, failed_start) = if starts {
+        let (start, failed_start) = if starts {
             match server.start(configuration, step.change == Change::Restart).await? {
                 Start::Up(log) => (log, None),
                 Start::Failed(log) => (log.clone(), Some(log)),
             }
-        } else if step.change == Change::FromPool {
-            (Vec::new(), None)
         } else {
-            (server.reload(configuration).await?, None)
+            if step.change != Change::FromPool {
+                server.begin_reload(configuration).await?;
+            }
+            (Vec::new(), None)
         };
         let folder = tempfile::Builder::new().prefix("kong-").tempdir_in(&self.folder);
         let folder = folder.map_err(CellError::io("make a folder for Kong"))?;
@@ -166,7 +167,7 @@ impl Runner {
             Task { cell: cell.id.clone(), conf, files, settings, profile, stack, container, pools, tap: None }
         });
         let files = files.keys().cloned().collect();
-        Ok(SetUp { reload, failed_start, task, folder, files })
+        Ok(SetUp { start, failed_start, task, folder, files })
     }
 
     /// Applies a configuration beside a Kong that runs on.
@@ -181,10 +182,10 @@ impl Runner {
             return Err(CellError::Unsupported("Kong connects through LuaSec only while it starts".into()));
         }
         let RunningKong { task, folder, files: before } = running.ok_or(CellError::NoExpectation)?;
-        let reload = server.reload(configuration).await?;
+        server.begin_reload(configuration).await?;
         materials::replace(&before, files, folder.path()).map_err(CellError::io("write Kong's files"))?;
         let files = files.keys().cloned().collect();
-        Ok(SetUp { reload, failed_start: None, task: Ok(task), folder, files })
+        Ok(SetUp { start: Vec::new(), failed_start: None, task: Ok(task), folder, files })
     }
 
     /// Connects as Kong would, and collects what the server knows about it. `open` are the processes of connections

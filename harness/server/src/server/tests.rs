@@ -34,6 +34,22 @@ async fn after_a_reload_that_logs_something_no_configuration_is_known_to_be_in_f
 }
 
 #[tokio::test]
+async fn a_connection_shows_that_a_reload_is_over_and_no_other_is_made_for_that() {
+    let mut server = server().await;
+    let (good, bad) = (configuration("a", ApplyMode::Reload, &[]), configuration("b", ApplyMode::Reload, &[BROKEN]));
+    for (wanted, logged) in [(&bad, &["LOG:  SSL configuration was not reloaded"][..]), (&good, &[])] {
+        let mark = server.mark();
+        server.begin_reload(wanted).await.expect("a reload");
+        assert!(!server.has(wanted));
+        drop(TcpStream::connect(server.address()).await.expect("a connection"));
+        server.observed(mark, 1, &[]).await.expect("its log");
+        assert_eq!(server.reloaded().await.expect("the end of the reload"), logged);
+        assert_eq!(log::connections(&server.log().since(mark)).len(), 1);
+        assert_eq!(server.has(wanted), logged.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn after_a_reload_that_is_no_longer_waited_for_no_configuration_is_known_to_be_in_force() {
     let mut server = server().await;
     let (first, second) = (configuration("a", ApplyMode::Reload, &[]), configuration("b", ApplyMode::Reload, &[]));
