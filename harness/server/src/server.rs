@@ -270,7 +270,8 @@ impl Server {
         let Some(Reloading { configuration, begin, connections }) = self.reloading.take() else {
             return Ok(Vec::new());
         };
-        // The postmaster may still be reading pg_hba.conf and the certificates. It accepts a connection once it is done.
+        // The postmaster may still be reading pg_hba.conf and the certificates. It accepts a connection once it is done:
+        // `ServerLoop` in postmaster.c reloads first.
         if log::connections(&self.log.since(connections)).is_empty() {
             let connection = TcpStream::connect(self.address()).await;
             drop(connection.map_err(RuntimeError::failing("reach the server"))?);
