@@ -117,32 +117,25 @@ async fn compare() -> Measured<()> {
 /// The suite and bare logins on one major, in turns: what else the machine does slows both.
 async fn measure(choice: RuntimeChoice, globs: &[String], jobs: usize) -> Measured<Figures> {
     let (mut suite, mut logins) = (Rate::default(), Rate::default());
-    for _ in 1..TURNS {
-        measure_once(choice, globs, jobs, &mut suite, &mut logins).await?.0.close().await;
-    }
-    let (session, sample) = measure_once(choice, globs, jobs, &mut suite, &mut logins).await?;
-    Ok(Figures { session, suite: suite.per_second(), logins: logins.per_second(), sample })
-}
-
-async fn measure_once(
-    choice: RuntimeChoice,
-    globs: &[String],
-    jobs: usize,
-    suite: &mut Rate,
-    logins: &mut Rate,
-) -> Measured<(Session, Vec<Cell>)> {
-    let session = open(choice, globs).await?;
-    let sample: Vec<_> = run(&session, suite).await.into_iter().step_by(SAMPLED).collect();
-    eprintln!("logging in as {} of them do", sample.len());
-    for cell in &sample {
-        // A cell whose server or Kong does not start has no login.
-        if let Ok(prepared) = session.runner.prepare_client(cell).await
-            && let Ok(time) = login(&prepared.task, jobs).await
-        {
-            logins.add(LOGINS / jobs * jobs, time);
+    let mut turn = 0;
+    loop {
+        let session = open(choice, globs).await?;
+        let sample: Vec<_> = run(&session, &mut suite).await.into_iter().step_by(SAMPLED).collect();
+        eprintln!("logging in as {} of them do", sample.len());
+        for cell in &sample {
+            // A cell whose server or Kong does not start has no login.
+            if let Ok(prepared) = session.runner.prepare_client(cell).await
+                && let Ok(time) = login(&prepared.task, jobs).await
+            {
+                logins.add(LOGINS / jobs * jobs, time);
+            }
         }
+        turn += 1;
+        if turn == TURNS {
+            return Ok(Figures { session, suite: suite.per_second(), logins: logins.per_second(), sample });
+        }
+        session.close().await;
     }
-    Ok((session, sample))
 }
 
 /// Runs all cells. Those that do not wait for a limit are returned.

@@ -58,9 +58,12 @@ impl Drop for StandIn {
     }
 }
 
-/// An image of PostgreSQL that was built here.
+/// The image of PostgreSQL.
 fn postgres() -> String {
-    format!("kong-pg-tls/postgres:{}", major_of_image())
+    let images = docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
+    let images = String::from_utf8_lossy(&images.stdout).into_owned();
+    let wanted = format!("postgres:{}", major_of_image());
+    images.lines().find(|image| image.ends_with(&wanted)).expect("an image of that major").to_owned()
 }
 
 /// Makes it of the image of PostgreSQL, with what `kong version` prints.
@@ -116,7 +119,7 @@ fn program(folder: &TempDir, arguments: &[&str]) -> (Option<i32>, String, String
 #[rstest]
 #[case("local")]
 #[case("docker")]
-#[ignore = "needs a Docker engine with an image of `ci/postgres-image`, and PostgreSQL's programs"]
+#[ignore = "needs a Docker engine with an image of PostgreSQL, and the binaries"]
 fn an_image_is_configured_by_kong_conf_and_judged_by_its_output(#[case] runtime: &str) {
     let name = format!("kong-pg-tls/stand-in-for-kong:{runtime}");
     let _image = stand_in(&name, "3.9.1");
@@ -147,7 +150,7 @@ fn an_image_is_configured_by_kong_conf_and_judged_by_its_output(#[case] runtime:
 
 /// Two images of two releases in one run, which ends with what they say differently.
 #[test]
-#[ignore = "needs a Docker engine with an image of `ci/postgres-image`, and PostgreSQL's programs"]
+#[ignore = "needs a Docker engine with an image of PostgreSQL, and the binaries"]
 fn images_of_several_releases_are_run_side_by_side() {
     let [old, new] = ["kong-pg-tls/stand-in-for-kong:old", "kong-pg-tls/stand-in-for-kong:new"];
     let _images = [stand_in(old, "3.9.1"), stand_in(new, "Kong Enterprise 3.10.0.99")];
@@ -169,7 +172,7 @@ fn images_of_several_releases_are_run_side_by_side() {
 
 /// Before the first cell, and without a folder of results.
 #[test]
-#[ignore = "needs a Docker engine with an image of `ci/postgres-image`, and PostgreSQL's programs"]
+#[ignore = "needs a Docker engine with an image of PostgreSQL, and the binaries"]
 fn an_unusable_image_is_reported_before_the_first_cell() {
     let [name, twin] = ["kong-pg-tls/stand-in-for-kong:named", "kong-pg-tls/stand-in-for-kong:twin"];
     let (_images, none) = ([stand_in(name, "3.9.1"), stand_in(twin, "3.9.1")], without_kong());

@@ -17,7 +17,6 @@ pub(crate) struct RunsOn {
 pub(crate) fn runs_on() -> &'static RunsOn {
     static RUNS_ON: OnceLock<RunsOn> = OnceLock::new();
     RUNS_ON.get_or_init(|| {
-        let named = named_major();
         let choices = match variable("KONG_PG_TLS_RUNTIME") {
             Some(runtime) => vec![runtime.parse().expect("KONG_PG_TLS_RUNTIME is a runtime")],
             None => vec![RuntimeChoice::Local, RuntimeChoice::Docker],
@@ -25,11 +24,10 @@ pub(crate) fn runs_on() -> &'static RunsOn {
         let found = choices.into_iter().find_map(|choice| {
             // In a thread of its own: the test may be an asynchronous one.
             let offered = std::thread::spawn(move || offers(choice)).join().expect("a thread");
-            let major =
-                named.map_or_else(|| offered.iter().max(), |named| offered.iter().find(|major| **major == named));
+            let major = wanted_of(offered);
             major.map(|major| RunsOn { runtime: choice.to_string(), postgres: major.to_string() })
         });
-        found.unwrap_or_else(|| match named {
+        found.unwrap_or_else(|| match named_major() {
             Some(major) => panic!("PostgreSQL {major} of KONG_PG_TLS_POSTGRES is not available here"),
             None => panic!("tests need a PostgreSQL: install one"),
         })
@@ -43,9 +41,14 @@ pub(crate) fn newest_local() -> String {
 
 /// A major that there is an image of, for tests of containers: the first of `KONG_PG_TLS_POSTGRES` if set, otherwise the newest.
 pub(crate) fn major_of_image() -> String {
-    let offered = offers(RuntimeChoice::Docker).into_iter();
-    let major = offered.filter(|major| named_major().is_none_or(|named| *major == named)).max();
+    let major = wanted_of(offers(RuntimeChoice::Docker));
     major.expect("these tests need an engine and an image of PostgreSQL: ci/postgres-image 18").to_string()
+}
+
+/// Of these majors the one that is named, or the newest.
+fn wanted_of(offered: Vec<Major>) -> Option<Major> {
+    let named = named_major();
+    offered.into_iter().filter(|major| named.is_none_or(|named| *major == named)).max()
 }
 
 fn named_major() -> Option<Major> {

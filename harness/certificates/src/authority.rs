@@ -19,10 +19,10 @@ fn certificate_as(certificate: &X509, format: Format) -> Result<Vec<u8>, ErrorSt
     }
 }
 
-fn crl_as(pem: Vec<u8>, format: Format) -> Result<Vec<u8>, ErrorStack> {
+fn crl_as(pem: &[u8], format: Format) -> Result<Vec<u8>, ErrorStack> {
     match format {
-        Format::Der => X509Crl::from_pem(&pem)?.to_der(),
-        Format::Pem | Format::Traditional | Format::Encrypted => Ok(pem),
+        Format::Der => X509Crl::from_pem(pem)?.to_der(),
+        Format::Pem | Format::Traditional | Format::Encrypted => Ok(pem.to_vec()),
     }
 }
 
@@ -57,7 +57,6 @@ pub struct Authority {
 #[derive(Debug, Default)]
 struct Issued {
     certificates: HashMap<String, Certificate>,
-    crls: HashMap<String, Vec<u8>>,
     files: HashMap<(String, Format), Arc<[u8]>>,
 }
 
@@ -183,7 +182,8 @@ impl IssuedTree<'_> {
                 let passphrase = self.tree.certificates.get(name).and_then(|spec| spec.passphrase.as_deref());
                 key_as(&self.certificate(name)?.key, format, passphrase.unwrap_or("kong"))?
             }
-            Artifact::Crl(name) => crl_as(self.crl(name)?, format)?,
+            Artifact::Crl(crl) if format == Format::Pem => self.crl(crl)?,
+            Artifact::Crl(_) => crl_as(&self.file(name, Format::Pem)?, format)?,
             Artifact::Bundle(parts) => self.files(parts, format)?,
         };
         Ok(lock(&self.issued).files.entry(known).or_insert(made.into()).clone())
@@ -261,9 +261,6 @@ impl IssuedTree<'_> {
 
     fn crl(&self, name: &str) -> Result<Vec<u8>, PkiError> {
         let mut made = lock(&self.issued);
-        if let Some(crl) = made.crls.get(name) {
-            return Ok(crl.clone());
-        }
         let spec = self.tree.crls.get(name).ok_or_else(|| PkiError::Unknown(name.to_owned()))?;
         let issuer = self.issue(&mut made, &spec.issuer, &mut Vec::new())?;
         let revoked = spec
@@ -271,8 +268,6 @@ impl IssuedTree<'_> {
             .iter()
             .map(|name| self.issue(&mut made, name, &mut Vec::new()))
             .collect::<Result<Vec<_>, _>>()?;
-        let crl = sign::crl(spec, &issuer, &revoked)?;
-        made.crls.insert(name.to_owned(), crl.clone());
-        Ok(crl)
+        sign::crl(spec, &issuer, &revoked)
     }
 }

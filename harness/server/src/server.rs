@@ -243,8 +243,8 @@ impl Server {
         self.reloaded().await
     }
 
-    /// The same without waiting for the end. Whoever connects from now on is served with the new configuration, as far as
-    /// the server has taken it; [`Self::reloaded`] says whether it has.
+    /// Begins such a reload without waiting for its end. Connections that are made from now on use the new configuration,
+    /// except for what the server rejects; [`Self::reloaded`] returns the reasons.
     ///
     /// # Errors
     /// The environment failed, or the server is not running.
