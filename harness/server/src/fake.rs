@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -22,6 +23,8 @@ use crate::words::{ApplyMode, Major, Offer, Owner, RuntimeKind};
 pub(crate) const FATAL: &str = "fatal";
 /// A server that finds this file when it reloads keeps a part of the previous configuration.
 pub(crate) const BROKEN: &str = "broken";
+/// A server that is to reload with this file has accepted a connection just before.
+pub(crate) const EARLY: &str = "early";
 
 /// A configuration with these files and a pg_hba.conf of its own.
 pub(crate) fn configuration(hba: &str, by: ApplyMode, files: &[&str]) -> Configuration {
@@ -66,6 +69,14 @@ impl Runtime for FakeRuntime {
     }
 }
 
+fn forked(pid: i32) -> String {
+    format!("[1] DEBUG:  forked new backend, pid={pid} socket=9")
+}
+
+fn exited(pid: i32) -> String {
+    format!("[1] DEBUG:  server process (PID {pid}) exited with exit code 0")
+}
+
 struct State {
     log: LogBook,
     queries: Arc<Mutex<Vec<String>>>,
@@ -76,14 +87,18 @@ struct State {
 }
 
 impl State {
+    fn next_pid(&self) -> i32 {
+        self.pids.fetch_add(1, Ordering::SeqCst)
+    }
+
     fn begin(&self) -> i32 {
-        let pid = self.pids.fetch_add(1, Ordering::SeqCst);
-        self.log.append(&format!("[1] DEBUG:  forked new backend, pid={pid} socket=9"));
+        let pid = self.next_pid();
+        self.log.append(&forked(pid));
         pid
     }
 
     fn end(&self, pid: i32) {
-        self.log.append(&format!("[1] DEBUG:  server process (PID {pid}) exited with exit code 0"));
+        self.log.append(&exited(pid));
     }
 
     fn has_file(&self, name: &str) -> bool {
@@ -112,10 +127,21 @@ impl State {
     fn answer(&self, pid: i32, query: &str) -> Vec<String> {
         self.queries.lock().expect("no panic").push(query.to_owned());
         if query.contains("pg_reload_conf") {
-            if self.has_file(BROKEN) {
-                self.log.append("[1] LOG:  SSL configuration was not reloaded");
-            }
             self.take_generation();
+            let (log, early, is_broken) =
+                (self.log.clone(), self.has_file(EARLY).then(|| self.next_pid()), self.has_file(BROKEN));
+            // It is read later than the answers are.
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                if let Some(pid) = early {
+                    log.append(&forked(pid));
+                    log.append(&exited(pid));
+                }
+                log.append("[1] LOG:  received SIGHUP, reloading configuration files");
+                if is_broken {
+                    log.append("[1] LOG:  SSL configuration was not reloaded");
+                }
+            });
         }
         match query {
             "SHOW server_version" => vec!["17.2 (Fake 1)".into()],

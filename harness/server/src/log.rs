@@ -102,14 +102,13 @@ impl LogBook {
         self.lock().since(mark).to_vec()
     }
 
-    /// The lines since a mark that the server itself wrote: none of those of connections, which may have begun earlier. They
-    /// end with the first connection that was accepted after `connections`.
-    pub(crate) fn of_server_until_a_connection(&self, mark: usize, connections: usize) -> Vec<LogLine> {
+    /// The lines since a mark that the server itself wrote, up to the first connection that it has accepted since: none of
+    /// those of connections, which may have begun earlier.
+    pub(crate) fn of_server_until_a_connection(&self, mark: usize) -> Vec<LogLine> {
         let book = self.lock();
         let is_own = |line: &&LogLine| line.pid.is_none_or(|pid| !book.backends.contains(&pid));
-        let (before, after) = book.since(mark).split_at(connections.saturating_sub(mark.max(book.forgotten)));
-        let until = after.iter().take_while(|line| started(&line.text).is_none());
-        before.iter().chain(until).filter(is_own).cloned().collect()
+        let until = book.since(mark).iter().take_while(|line| started(&line.text).is_none());
+        until.filter(is_own).cloned().collect()
     }
 
     /// Waits until `condition` yields a value for the lines since a mark and whether the server is running. It is
@@ -173,6 +172,14 @@ fn ended(text: &str) -> Option<i32> {
     rest.split(')').next()?.parse().ok()
 }
 
+/// The postmaster's first line of a reload.
+const RELOAD: &str = "LOG:  received SIGHUP, reloading configuration files";
+
+/// Whether a reload begins with this line.
+pub(crate) fn begins_reload(text: &str) -> bool {
+    text == RELOAD
+}
+
 /// Whether a line is one that every server or every connection writes.
 pub(crate) fn is_routine(text: &str) -> bool {
     const ROUTINE: [&str; 12] = [
@@ -185,7 +192,7 @@ pub(crate) fn is_routine(text: &str) -> bool {
         "LOG:  database system was interrupted",
         "LOG:  database system is ready to accept connections",
         "LOG:  database system is shut down",
-        "LOG:  received SIGHUP, reloading configuration files",
+        RELOAD,
         "LOG:  received fast shutdown request",
         "DEBUG:  ",
     ];
@@ -261,7 +268,7 @@ mod tests {
         let mark = book.mark();
         book.append("[12] LOG:  could not receive data from client: Connection reset by peer");
         book.append("[1] LOG:  SSL configuration was not reloaded");
-        let lines = book.of_server_until_a_connection(mark, book.mark());
+        let lines = book.of_server_until_a_connection(mark);
         assert_eq!(texts(&lines), ["LOG:  SSL configuration was not reloaded"]);
     }
 
@@ -269,12 +276,11 @@ mod tests {
     fn what_the_server_logs_after_a_connection_is_not_of_the_reload_before_it() {
         let book = LogBook::default();
         book.append("[1] LOG:  received SIGHUP, reloading configuration files");
-        let connections = book.mark();
         book.append("[1] LOG:  SSL configuration was not reloaded");
         book.append("[12] LOG:  connection received: host=127.0.0.1 port=1");
         book.append("[1] DEBUG:  forked new backend, pid=12 socket=9");
         book.append("[1] LOG:  server process (PID 12) was terminated by signal 9: Killed");
-        let lines = book.of_server_until_a_connection(0, connections);
+        let lines = book.of_server_until_a_connection(0);
         let own = ["LOG:  received SIGHUP, reloading configuration files", "LOG:  SSL configuration was not reloaded"];
         assert_eq!(texts(&lines), own);
     }
@@ -287,7 +293,7 @@ mod tests {
         book.close();
         book.open();
         book.append("[12] LOG:  SSL configuration was not reloaded");
-        assert_eq!(book.of_server_until_a_connection(1, 1).len(), 1);
+        assert_eq!(book.of_server_until_a_connection(1).len(), 1);
     }
 
     #[test]

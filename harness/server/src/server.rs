@@ -79,10 +79,8 @@ struct FailedStart {
 /// A reload that has begun.
 struct Reloading {
     configuration: Configuration,
-    /// The end of the log before it began.
+    /// Where the log says that it begins. A connection that the server has accepted since then shows that it is over.
     begin: usize,
-    /// The end of the log when it had. A connection that the server has accepted since then shows that it is over.
-    connections: usize,
 }
 
 /// A server, and the superuser's session with it.
@@ -119,9 +117,7 @@ impl Server {
             // initdb makes one.
             installed: vec![HOSTS_FILE.to_owned()],
         };
-        if let Start::Failed(log) = server.start(&Configuration::default(), true).await? {
-            return Err(RuntimeError::StartFailed { log });
-        }
+        server.start_anew().await?;
         let control = server.control()?;
         control::prepare(control, prepare).await?;
         server.facts = ServerFacts {
@@ -233,6 +229,14 @@ impl Server {
         Ok(Start::Failed(log))
     }
 
+    /// Starts it again without a configuration, whatever it had before.
+    pub(crate) async fn start_anew(&mut self) -> Result<(), RuntimeError> {
+        match self.start(&Configuration::default(), true).await? {
+            Start::Up(_) => Ok(()),
+            Start::Failed(log) => Err(RuntimeError::StartFailed { log }),
+        }
+    }
+
     /// Puts a configuration in force without a restart, unless it is already. Returns what the server logged, without
     /// routine messages: nothing if all of the configuration is in force, the reasons if a part of it is not.
     ///
@@ -252,13 +256,20 @@ impl Server {
         if self.has(configuration) {
             return Ok(());
         }
-        let begin = self.log.mark();
+        let mark = self.log.mark();
         // The caller may stop waiting at any time.
         (self.in_force, self.reloading) = (None, None);
         self.install(configuration).await?;
         control::reload(self.control()?, self.generation).await?;
-        let configuration = configuration.clone();
-        self.reloading = Some(Reloading { configuration, begin, connections: self.log.mark() });
+        // Connections that were accepted before may be logged only now.
+        let logged =
+            |lines: &[LogLine], is_open: bool| match lines.iter().position(|line| log::begins_reload(&line.text)) {
+                Some(position) => Some(Ok(mark + position)),
+                None => (!is_open).then_some(Err(RuntimeError::NotRunning)),
+            };
+        let begin = self.log.wait(mark, LIMIT, logged).await;
+        let begin = begin.ok_or(RuntimeError::Timeout { action: "find a reload in the log", limit: LIMIT })??;
+        self.reloading = Some(Reloading { configuration: configuration.clone(), begin });
         Ok(())
     }
 
@@ -267,17 +278,17 @@ impl Server {
     /// # Errors
     /// The environment failed.
     pub async fn reloaded(&mut self) -> Result<Vec<String>, RuntimeError> {
-        let Some(Reloading { configuration, begin, connections }) = self.reloading.take() else {
+        let Some(Reloading { configuration, begin }) = self.reloading.take() else {
             return Ok(Vec::new());
         };
         // The postmaster may still be reading pg_hba.conf and the certificates. It accepts a connection once it is done:
         // `ServerLoop` in postmaster.c reloads first.
-        if log::connections(&self.log.since(connections)).is_empty() {
+        if log::connections(&self.log.since(begin)).is_empty() {
             let connection = TcpStream::connect(self.address()).await;
             drop(connection.map_err(RuntimeError::failing("reach the server"))?);
-            self.await_end(connections, 1, &[]).await?;
+            self.await_end(begin, 1, &[]).await?;
         }
-        let log = relevant_lines(&self.log.of_server_until_a_connection(begin, connections));
+        let log = relevant_lines(&self.log.of_server_until_a_connection(begin));
         self.in_force = log.is_empty().then_some(configuration);
         Ok(log)
     }

@@ -3,7 +3,7 @@ use std::time::Instant;
 use futures_util::FutureExt;
 
 use super::*;
-use crate::fake::{BROKEN, FATAL, FakeRuntime, configuration};
+use crate::fake::{BROKEN, EARLY, FATAL, FakeRuntime, configuration};
 use crate::runtime::Runtime;
 use crate::words::{ApplyMode, Owner};
 
@@ -47,6 +47,13 @@ async fn a_connection_shows_that_a_reload_is_over_and_no_other_is_made_for_that(
         assert_eq!(log::connections(&server.log().since(mark)).len(), 1);
         assert_eq!(server.has(wanted), logged.is_empty());
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_was_accepted_before_a_reload_does_not_show_that_it_is_over() {
+    let mut server = server().await;
+    let bad = configuration("a", ApplyMode::Reload, &[EARLY, BROKEN]);
+    assert_eq!(server.reload(&bad).await.expect("a reload"), ["LOG:  SSL configuration was not reloaded"]);
 }
 
 #[tokio::test]
