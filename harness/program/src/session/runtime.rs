@@ -55,6 +55,7 @@ impl RuntimeRequest {
             repositories: IMAGES.map(str::to_owned).into(),
             images: self.images.clone(),
             majors: majors.to_vec(),
+            templates: cache(),
             on_pull: announce_pull,
             ..DockerOptions::new(run.label())
         }

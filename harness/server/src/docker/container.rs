@@ -1,10 +1,8 @@
 //! One container with one server in it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use bollard::models::{HostConfigLogConfig, PortBinding};
 use testcontainers::core::IntoContainerPort;
 use testcontainers::runners::AsyncRunner;
@@ -12,23 +10,32 @@ use testcontainers::{ContainerAsync, GenericImage, ImageExt};
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::engine::{self, Label};
+use super::files::{self, DATABASE_USER};
 use super::shell::{LIMIT, Shell};
+use super::template::Templates;
 use super::tunnel::Tunnel;
-use crate::config::{File, INITDB};
+use crate::config::File;
 use crate::error::{OwnerUnavailable, RuntimeError, within};
 use crate::log::LogBook;
 use crate::runtime::Host;
 use crate::words::Owner;
 
 /// The server's files are below it, in memory: the file systems of an engine can be slow.
-const HOME: &str = "/postgres-tls-server";
-const DATA: &str = "/postgres-tls-server/data";
+pub(super) const HOME: &str = "/postgres-tls-server";
+pub(super) const DATA: &str = "/postgres-tls-server/data";
 
 /// Where a server is reached, wherever its container is.
 const HOST: &str = "127.0.0.1";
 
-/// PostgreSQL refuses to run as root, which the shell does. All images of it have this user.
-const AS_DATABASE_USER: &str = "su postgres -s /bin/sh -c";
+/// A function of the shell, which is root: PostgreSQL refuses to run as that. `su`, which asks PAM, takes longer than
+/// `setpriv`, which BusyBox has without these options.
+const AS_DATABASE_USER: &str = r#"
+if setpriv --reuid=postgres --regid=postgres --init-groups true 2>/dev/null; then
+    as_database_user() { setpriv --reuid=postgres --regid=postgres --init-groups "$@"; }
+else
+    as_database_user() { su -s /bin/sh -c 'exec "$@"' -- postgres sh "$@"; }
+fi
+"#;
 
 /// A container with an initialised data directory.
 pub(super) struct Container {
@@ -39,9 +46,8 @@ pub(super) struct Container {
     port: u16,
     /// To the container, if it is on another machine.
     _tunnel: Option<Tunnel>,
-    /// Those of the database user in the container.
-    uid: u64,
-    gid: u64,
+    /// The files that were written last.
+    installed: BTreeMap<String, File>,
 }
 
 impl Container {
@@ -51,9 +57,9 @@ impl Container {
         image: &str,
         label: &Label,
         port: Option<u16>,
+        templates: &Templates,
     ) -> Result<Self, RuntimeError> {
         let (name, tag) = engine::name_and_tag(image);
-        let password = random_password()?;
         let is_local = engine::is_local();
         let request = GenericImage::new(name, tag)
             .with_entrypoint("sh")
@@ -85,51 +91,10 @@ impl Container {
             let tunnel = tunnel.map_err(RuntimeError::failing("open a port to another machine"))?;
             (tunnel.port, Some(tunnel))
         };
-        let mut shell = Shell::attach(engine, inner.id()).await?;
-        let (uid, gid) = initialise(&mut shell, &password).await?;
-        Ok(Self { inner, shell, password, port, _tunnel: tunnel, uid, gid })
+        let mut shell = Shell::attach(engine, inner.id(), &format!("{DATABASE_USER}\n{AS_DATABASE_USER}")).await?;
+        let password = templates.data_directory(engine, image, &mut shell).await?;
+        Ok(Self { inner, shell, password, port, _tunnel: tunnel, installed: BTreeMap::new() })
     }
-
-    /// The files as a tar archive, with numeric owners.
-    fn archive(&self, files: &BTreeMap<String, File>) -> Result<Vec<u8>, RuntimeError> {
-        let mut archive = tar::Builder::new(Vec::new());
-        let failed = RuntimeError::failing("archive the server's files");
-        let mut append = |name: &str, file: &File, kind: tar::EntryType| {
-            let id = |owner: Owner, ours| owner.number().map_or(ours, u64::from);
-            let mut header = tar::Header::new_gnu();
-            header.set_entry_type(kind);
-            header.set_size(file.content.len() as u64);
-            header.set_mode(file.mode);
-            header.set_uid(id(file.owner, self.uid));
-            header.set_gid(id(file.group, self.gid));
-            archive.append_data(&mut header, name, &file.content[..]).map_err(failed)
-        };
-        let folders: BTreeSet<_> = files.keys().filter_map(|name| name.rsplit_once('/')).map(|(of, _)| of).collect();
-        for folder in folders {
-            append(folder, &File { mode: 0o700, ..File::of_database_user("") }, tar::EntryType::Directory)?;
-        }
-        for (name, file) in files {
-            append(name, file, tar::EntryType::Regular)?;
-        }
-        archive.into_inner().map_err(failed)
-    }
-}
-
-/// Makes a data directory. Returns the ids of the user and the group that own it.
-async fn initialise(shell: &mut Shell, password: &str) -> Result<(u64, u64), RuntimeError> {
-    let action = "make a data directory with initdb";
-    let options = INITDB.join(" ");
-    let initdb = format!(
-        "cd {HOME}
-         printf %s {password} >password
-         chown -R postgres {HOME}
-         {AS_DATABASE_USER} 'initdb {options} --auth=scram-sha-256 --pwfile=password --pgdata={DATA}'
-         rm password"
-    );
-    shell.run(action, &initdb).await?;
-    let numbers = shell.run(action, "echo $(id -u postgres) $(id -g postgres)").await?;
-    let known = numbers.trim().split_once(' ').and_then(|(uid, gid)| Some((uid.parse().ok()?, gid.parse().ok()?)));
-    known.ok_or_else(|| RuntimeError::failed(action, format!("`id` prints {numbers}")))
 }
 
 #[async_trait]
@@ -147,20 +112,10 @@ impl Host for Container {
     }
 
     async fn install(&mut self, files: &BTreeMap<String, File>, remove: &[String]) -> Result<(), RuntimeError> {
-        let archive = BASE64_STANDARD.encode(self.archive(files)?);
-        // Also those that are written again: they have to be new files. Names are separated by zeros, so that none has to
-        // be quoted.
-        let remove = BASE64_STANDARD.encode(remove.join("\0"));
-        let commands = format!(
-            "cd {DATA}
-             base64 -d <<'END' | xargs -0 rm -f --
-{remove}
-END
-             base64 -d <<'END' | tar -x -p -f -
-{archive}
-END"
-        );
-        self.shell.run("write the server's files", &commands).await.map(drop)
+        let commands = files::commands(&self.installed, files, remove);
+        self.shell.run("write the server's files", &format!("cd {DATA}\n{commands}")).await?;
+        self.installed.clone_from(files);
+        Ok(())
     }
 
     fn log(&self) -> &LogBook {
@@ -169,7 +124,7 @@ END"
 
     async fn start(&mut self) -> Result<usize, RuntimeError> {
         let mark = self.shell.log.mark();
-        self.shell.run_in_background(&format!("{AS_DATABASE_USER} 'postgres -D {DATA}'")).await?;
+        self.shell.run_in_background(&format!("as_database_user postgres -D {DATA}")).await?;
         Ok(mark)
     }
 
@@ -203,10 +158,4 @@ END"
     fn container(&self) -> Option<String> {
         Some(self.inner.id().to_owned())
     }
-}
-
-fn random_password() -> Result<String, RuntimeError> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(RuntimeError::failing("make a password"))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -3,9 +3,11 @@
 
 mod container;
 pub mod engine;
+mod files;
 mod images;
 mod options;
 mod shell;
+mod template;
 mod tunnel;
 
 use std::collections::BTreeMap;
@@ -15,6 +17,7 @@ use async_trait::async_trait;
 pub use self::options::DockerOptions;
 
 use self::engine::Label;
+use self::template::Templates;
 use crate::error::RuntimeError;
 use crate::runtime::{Host, Runtime};
 use crate::words::{Major, Offer, RuntimeKind};
@@ -25,6 +28,7 @@ pub struct Docker {
     images: BTreeMap<Major, String>,
     label: Label,
     port: Option<u16>,
+    templates: Templates,
 }
 
 impl Docker {
@@ -35,7 +39,13 @@ impl Docker {
     pub async fn find(options: DockerOptions) -> Result<Self, RuntimeError> {
         let engine = engine::connect().await?;
         let images = images::find(&engine, &options).await?;
-        Ok(Self { engine, images, label: options.label, port: options.port })
+        Ok(Self {
+            engine,
+            images,
+            label: options.label,
+            port: options.port,
+            templates: Templates::kept_in(options.templates),
+        })
     }
 }
 
@@ -49,7 +59,7 @@ impl Runtime for Docker {
     async fn host(&self, major: Major) -> Result<Box<dyn Host>, RuntimeError> {
         let unavailable = || RuntimeError::MajorUnavailable { major, offered: self.offers() };
         let image = self.images.get(&major).ok_or_else(unavailable)?;
-        Ok(Box::new(container::Container::create(&self.engine, image, &self.label, self.port).await?))
+        Ok(Box::new(container::Container::create(&self.engine, image, &self.label, self.port, &self.templates).await?))
     }
 
     async fn sweep(&self) {

@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use super::engine::Label;
 use crate::words::Major;
 
@@ -15,6 +17,9 @@ pub struct DockerOptions {
     pub majors: Vec<Major>,
     /// The port of this machine that a server is reached at, instead of any that is free. Only one server can run then.
     pub port: Option<u16>,
+    /// Where the data directories that initdb makes are kept for later runs. Nothing in the folder is ever removed. Servers
+    /// start from what is in it, so nobody else should be able to write there.
+    pub templates: Option<PathBuf>,
     /// Called with the reference of an image before it is pulled, which can take minutes.
     pub on_pull: fn(&str),
 }
@@ -24,6 +29,14 @@ impl DockerOptions {
     #[must_use]
     pub fn new(label: Label) -> Self {
         let repositories = vec!["postgres".to_owned()];
-        Self { label, repositories, images: Vec::new(), majors: Vec::new(), port: None, on_pull: |_| () }
+        Self {
+            label,
+            repositories,
+            images: Vec::new(),
+            majors: Vec::new(),
+            port: None,
+            templates: None,
+            on_pull: |_| (),
+        }
     }
 }

@@ -35,8 +35,8 @@ pub(super) struct Shell {
 }
 
 impl Shell {
-    /// Attaches to a container whose main process is a shell.
-    pub(super) async fn attach(engine: &bollard::Docker, id: &str) -> Result<Self, RuntimeError> {
+    /// Attaches to a container whose main process is a shell, and defines functions that later commands call.
+    pub(super) async fn attach(engine: &bollard::Docker, id: &str, functions: &str) -> Result<Self, RuntimeError> {
         let action = "attach to a container";
         let options = AttachContainerOptionsBuilder::new().stream(true).stdin(true).stdout(true).stderr(true).build();
         let attached = within(LIMIT, action, engine.attach_container(id, Some(options))).await?;
@@ -44,7 +44,9 @@ impl Shell {
         let log = LogBook::default();
         let (sender, output) = mpsc::unbounded_channel();
         tokio::spawn(read(attached.output, sender, log.clone()));
-        Ok(Self { input: Mutex::new(attached.input), output, count: 0, log })
+        let mut shell = Self { input: Mutex::new(attached.input), output, count: 0, log };
+        shell.write(action, functions).await?;
+        Ok(shell)
     }
 
     /// Runs commands one after the other up to the first that fails, and returns their output.
