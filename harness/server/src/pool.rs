@@ -1,9 +1,10 @@
 //! Servers that are started once and leased to one user at a time.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Configuration;
 use crate::error::RuntimeError;
@@ -20,15 +21,18 @@ pub struct Pool {
     prepare: Vec<String>,
     idle: Mutex<Vec<Idle>>,
     /// How many may be leased at once.
-    permits: Arc<tokio::sync::Semaphore>,
+    permits: Arc<Semaphore>,
     size: u32,
+    /// How many more servers of a major are made before one that is there is used for another purpose.
+    room: Mutex<BTreeMap<Major, Arc<Semaphore>>>,
 }
 
-/// A server that is not leased. Those that are started for each configuration are kept apart from those that stay up.
+/// A server that is not leased. One that was started with a configuration may not be up, and not be able to reload.
 struct Idle {
     major: Major,
     by: ApplyMode,
     server: Server,
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl Pool {
@@ -36,8 +40,8 @@ impl Pool {
     /// that create its roles and databases.
     #[must_use]
     pub fn new(runtime: Arc<dyn Runtime>, size: u32, prepare: Vec<String>) -> Arc<Self> {
-        let permits = Arc::new(tokio::sync::Semaphore::new(size as usize));
-        Arc::new(Self { runtime, prepare, idle: Mutex::default(), permits, size })
+        let permits = Arc::new(Semaphore::new(size as usize));
+        Arc::new(Self { runtime, prepare, idle: Mutex::default(), permits, size, room: Mutex::default() })
     }
 
     /// What it can run.
@@ -74,17 +78,41 @@ impl Pool {
         permit: Option<OwnedSemaphorePermit>,
     ) -> Result<Lease, RuntimeError> {
         let by = wanted.by;
-        let found = {
-            let mut idle = self.idle();
-            let fits = |candidate: &Idle| candidate.major == major && candidate.by == by;
-            let best = idle.iter().position(|candidate| fits(candidate) && candidate.server.has(wanted));
-            best.or_else(|| idle.iter().position(fits)).map(|position| idle.swap_remove(position).server)
+        let fits = |candidate: &Idle| candidate.major == major && candidate.by == by;
+        let found = self
+            .take_idle(|candidate| fits(candidate) && candidate.server.has(wanted))
+            .or_else(|| self.take_idle(fits));
+        let (found, room) = match found {
+            Some(found) => (Some(found), None),
+            // To make a server takes ten times as long as to start one again.
+            None => match self.room_for(major) {
+                None => (self.take_idle(|candidate| candidate.major == major), None),
+                room => (None, room),
+            },
         };
-        let server = match found {
-            Some(server) => server,
-            None => Server::first_start(self.runtime.host(major).await?, major, &self.prepare).await?,
+        let (server, room) = match found {
+            Some(Idle { mut server, by: before, room, .. }) => {
+                if before != by && by == ApplyMode::Reload {
+                    server.start_anew().await?;
+                }
+                (server, room)
+            }
+            None => (Server::first_start(self.runtime.host(major).await?, major, &self.prepare).await?, room),
         };
-        Ok(Lease { server: Some(server), major, by, pool: self.clone(), is_trusted: true, _permit: permit })
+        Ok(Lease { server: Some(server), major, by, pool: self.clone(), is_trusted: true, room, _permit: permit })
+    }
+
+    fn take_idle(&self, is_wanted: impl Fn(&Idle) -> bool) -> Option<Idle> {
+        let mut idle = self.idle();
+        let position = idle.iter().position(is_wanted)?;
+        Some(idle.swap_remove(position))
+    }
+
+    /// Room for one more server of a major, if there is any.
+    fn room_for(&self, major: Major) -> Option<OwnedSemaphorePermit> {
+        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_major = room.entry(major).or_insert_with(|| Arc::new(Semaphore::new(self.size as usize)));
+        of_major.clone().try_acquire_owned().ok()
     }
 
     /// Leases a server in addition to one that the caller has leased already. It does not count towards the pool's size:
@@ -121,6 +149,7 @@ pub struct Lease {
     by: ApplyMode,
     pool: Arc<Pool>,
     is_trusted: bool,
+    room: Option<OwnedSemaphorePermit>,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -150,7 +179,8 @@ impl Drop for Lease {
         let usable = self.server.take().filter(|server| self.is_trusted && (by == ApplyMode::Start || server.is_up()));
         if let Some(server) = usable.filter(|_| !self.pool.permits.is_closed()) {
             server.log().forget();
-            self.pool.idle().push(Idle { major, by, server });
+            let room = self.room.take();
+            self.pool.idle().push(Idle { major, by, server, room });
         }
     }
 }

@@ -70,11 +70,19 @@ async fn no_more_servers_are_leased_at_once_than_the_pool_has_room_for() {
 }
 
 #[tokio::test]
-async fn servers_to_start_and_servers_to_reload_are_not_exchanged() {
-    let (runtime, pool) = pool(1);
+async fn servers_to_start_and_servers_to_reload_are_exchanged_once_there_are_as_many_as_may_be_leased() {
+    let (runtime, pool) = pool(2);
+    let by_start = configuration("a", ApplyMode::Start, &[FATAL]);
     drop(pool.lease(MAJOR, &by_reload("a")).await.expect("a server"));
-    drop(pool.lease(MAJOR, &configuration("a", ApplyMode::Start, &[])).await.expect("a server"));
+    let mut lease = pool.lease(MAJOR, &by_start).await.expect("a server");
     assert_eq!(made(&runtime), 2);
+    assert!(matches!(lease.server().start(&by_start, false).await, Ok(Start::Failed(_))));
+    let up = pool.lease(MAJOR, &by_reload("a")).await.expect("the first server");
+    drop(lease);
+    let mut exchanged = pool.lease(MAJOR, &by_reload("b")).await.expect("the second server");
+    assert_eq!(made(&runtime), 2);
+    assert_eq!(exchanged.server().reload(&by_reload("b")).await.expect("a reload"), [""; 0]);
+    drop(up);
 }
 
 #[tokio::test]
