@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
 
 use crate::config::Configuration;
 use crate::error::RuntimeError;
@@ -133,11 +134,13 @@ impl Pool {
         // A server that is still leased after that is stopped when its lease ends.
         let _ = tokio::time::timeout(limit, self.permits.acquire_many(self.size)).await;
         self.permits.close();
-        let servers: Vec<_> = self.idle().drain(..).collect();
-        for Idle { mut server, .. } in servers {
+        // To stop one and to remove its container takes half a second.
+        let mut stopping = JoinSet::new();
+        for Idle { mut server, .. } in self.idle().drain(..) {
             // What is left of it is removed with the value.
-            let _ = server.stop().await;
+            stopping.spawn(async move { drop(server.stop().await) });
         }
+        while stopping.join_next().await.is_some() {}
         self.runtime.sweep().await;
     }
 }

@@ -12,17 +12,13 @@ use tokio_postgres::{Client, Config, NoTls};
 use super::engine::{self, Label};
 use super::files::{self, DATABASE_USER};
 use super::shell::{LIMIT, Shell};
-use super::template::Templates;
+use super::template::{DATA, HOME, Templates};
 use super::tunnel::Tunnel;
 use crate::config::File;
 use crate::error::{OwnerUnavailable, RuntimeError, within};
 use crate::log::LogBook;
 use crate::runtime::Host;
 use crate::words::Owner;
-
-/// The server's files are below it, in memory: the file systems of an engine can be slow.
-pub(super) const HOME: &str = "/postgres-tls-server";
-pub(super) const DATA: &str = "/postgres-tls-server/data";
 
 /// Where a server is reached, wherever its container is.
 const HOST: &str = "127.0.0.1";

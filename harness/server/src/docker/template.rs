@@ -9,10 +9,13 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use super::container::{DATA, HOME};
 use super::shell::Shell;
 use crate::config::INITDB;
 use crate::error::RuntimeError;
+
+/// The server's files are below it, in memory: the file systems of an engine can be slow.
+pub(super) const HOME: &str = "/postgres-tls-server";
+pub(super) const DATA: &str = "/postgres-tls-server/data";
 
 /// The templates of an engine's images.
 #[derive(Default)]
