@@ -1,5 +1,5 @@
-//! The shell commands that write a server's files. They start almost no program, which costs ten milliseconds in a
-//! container.
+//! The shell commands that write a server's files. To start a program costs ten milliseconds in a container, so that they
+//! start few.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -7,7 +7,8 @@ use std::fmt::Write;
 use crate::config::File;
 use crate::words::Owner;
 
-/// The commands that remove files, and write those that are not as they were `before`. They need [`DATABASE_USER`].
+/// The commands that remove files, and write those that are not as they were `before`: in place, if a file keeps its owner
+/// and its mode. They need [`DATABASE_USER`].
 pub(super) fn commands(before: &BTreeMap<String, File>, files: &BTreeMap<String, File>, remove: &[String]) -> String {
     let mut commands = vec!["umask 077".to_owned()];
     let obsolete: Vec<_> = remove.iter().filter(|name| !files.contains_key(*name)).map(|name| quoted(name)).collect();

@@ -18,7 +18,6 @@ pub(super) const HOME: &str = "/postgres-tls-server";
 pub(super) const DATA: &str = "/postgres-tls-server/data";
 
 /// The templates of an engine's images.
-#[derive(Default)]
 pub(super) struct Templates {
     /// By the reference of the image.
     known: Mutex<BTreeMap<String, Arc<Template>>>,
@@ -52,19 +51,15 @@ impl Templates {
             template.clone()
         } else {
             let file = self.file(engine, image).await;
-            let kept = file.as_deref().and_then(Template::read);
-            let is_made = kept.is_none();
-            let template = Arc::new(match kept {
-                Some(kept) => kept,
-                None => Template::make(shell).await?,
-            });
-            known.insert(image.to_owned(), template.clone());
-            if is_made {
+            let Some(kept) = file.as_deref().and_then(Template::read) else {
+                let made = Template::make(shell).await?;
                 // Where it cannot be kept, each run makes its own.
-                let _ = file.map(|file| template.keep(&file));
-                return Ok(template.password.clone());
-            }
-            template
+                let _ = file.map(|file| made.keep(&file));
+                let password = made.password.clone();
+                known.insert(image.to_owned(), Arc::new(made));
+                return Ok(password);
+            };
+            known.entry(image.to_owned()).or_insert(Arc::new(kept)).clone()
         };
         drop(known);
         template.unpack(shell).await?;
