@@ -1,6 +1,5 @@
 //! Servers that are started once and leased to one user at a time.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,8 +23,6 @@ pub struct Pool {
     /// How many may be leased at once.
     permits: Arc<Semaphore>,
     size: u32,
-    /// How many more servers of a major are made before one that is there is used for another purpose.
-    room: Mutex<BTreeMap<Major, Arc<Semaphore>>>,
 }
 
 /// A server that is not leased. One that was started with a configuration may not be up, and not be able to reload.
@@ -33,7 +30,6 @@ struct Idle {
     major: Major,
     by: ApplyMode,
     server: Server,
-    room: Option<OwnedSemaphorePermit>,
 }
 
 impl Pool {
@@ -42,7 +38,7 @@ impl Pool {
     #[must_use]
     pub fn new(runtime: Arc<dyn Runtime>, size: u32, prepare: Vec<String>) -> Arc<Self> {
         let permits = Arc::new(Semaphore::new(size as usize));
-        Arc::new(Self { runtime, prepare, idle: Mutex::default(), permits, size, room: Mutex::default() })
+        Arc::new(Self { runtime, prepare, idle: Mutex::default(), permits, size })
     }
 
     /// What it can run.
@@ -79,41 +75,26 @@ impl Pool {
         permit: Option<OwnedSemaphorePermit>,
     ) -> Result<Lease, RuntimeError> {
         let by = wanted.by;
-        let fits = |candidate: &Idle| candidate.major == major && candidate.by == by;
-        let found = self
-            .take_idle(|candidate| fits(candidate) && candidate.server.has(wanted))
-            .or_else(|| self.take_idle(fits));
-        let (found, room) = match found {
-            Some(found) => (Some(found), None),
-            // To make a server takes ten times as long as to start one again.
-            None => match self.room_for(major) {
-                None => (self.take_idle(|candidate| candidate.major == major), None),
-                room => (None, room),
-            },
+        let found = {
+            let mut idle = self.idle();
+            let of_major = (0..idle.len()).filter(|position| idle[*position].major == major);
+            let best = of_major.max_by_key(|position| {
+                let candidate = &idle[*position];
+                (candidate.server.has(wanted), candidate.by == by)
+            });
+            best.map(|position| idle.swap_remove(position))
         };
-        let (server, room) = match found {
-            Some(Idle { mut server, by: before, room, .. }) => {
+        let server = match found {
+            // To make a server takes ten times as long as to start one again.
+            Some(Idle { mut server, by: before, .. }) => {
                 if before != by && by == ApplyMode::Reload {
                     server.start_anew().await?;
                 }
-                (server, room)
+                server
             }
-            None => (Server::first_start(self.runtime.host(major).await?, major, &self.prepare).await?, room),
+            None => Server::first_start(self.runtime.host(major).await?, major, &self.prepare).await?,
         };
-        Ok(Lease { server: Some(server), major, by, pool: self.clone(), is_trusted: true, room, _permit: permit })
-    }
-
-    fn take_idle(&self, is_wanted: impl Fn(&Idle) -> bool) -> Option<Idle> {
-        let mut idle = self.idle();
-        let position = idle.iter().position(is_wanted)?;
-        Some(idle.swap_remove(position))
-    }
-
-    /// Room for one more server of a major, if there is any.
-    fn room_for(&self, major: Major) -> Option<OwnedSemaphorePermit> {
-        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_major = room.entry(major).or_insert_with(|| Arc::new(Semaphore::new(self.size as usize)));
-        of_major.clone().try_acquire_owned().ok()
+        Ok(Lease { server: Some(server), major, by, pool: self.clone(), is_trusted: true, _permit: permit })
     }
 
     /// Leases a server in addition to one that the caller has leased already. It does not count towards the pool's size:
@@ -152,7 +133,6 @@ pub struct Lease {
     by: ApplyMode,
     pool: Arc<Pool>,
     is_trusted: bool,
-    room: Option<OwnedSemaphorePermit>,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -182,8 +162,7 @@ impl Drop for Lease {
         let usable = self.server.take().filter(|server| self.is_trusted && (by == ApplyMode::Start || server.is_up()));
         if let Some(server) = usable.filter(|_| !self.pool.permits.is_closed()) {
             server.log().forget();
-            let room = self.room.take();
-            self.pool.idle().push(Idle { major, by, server, room });
+            self.pool.idle().push(Idle { major, by, server });
         }
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn commands(before: &BTreeMap<String, File>, files: &BTreeMap<String,
     let (mut owners, mut modes) = (BTreeMap::<_, Vec<_>>::new(), BTreeMap::<_, Vec<_>>::new());
     for (name, file) in changed {
         let path = quoted(name);
-        commands.push(format!("printf %b {} >{path}", escaped(&file.content)));
+        commands.push(format!("printf %b {} >{path}", quoted(&escaped(&file.content))));
         let of = |file: &File| (file.owner, file.group, file.mode);
         if before.get(name).map(of) != Some(of(file)) {
             owners.entry(owner(file.owner, file.group)).or_default().push(path.clone());
@@ -50,23 +50,20 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// The argument of `printf %b` that prints these bytes.
+/// What `printf %b` prints as these bytes.
 fn escaped(content: &[u8]) -> String {
-    let mut word = String::with_capacity(content.len() + 2);
-    word.push('\'');
+    let mut escaped = String::with_capacity(content.len());
     for byte in content {
         match byte {
-            b'\'' => word.push_str(r"'\''"),
-            b'\\' => word.push_str(r"\\"),
-            b'\n' | b' '..=b'~' => word.push(char::from(*byte)),
+            b'\\' => escaped.push_str(r"\\"),
+            b'\n' | b' '..=b'~' => escaped.push(char::from(*byte)),
             _ => {
                 // Writing to a String cannot fail.
-                let _ = write!(word, r"\0{byte:03o}");
+                let _ = write!(escaped, r"\0{byte:03o}");
             }
         }
     }
-    word.push('\'');
-    word
+    escaped
 }
 
 #[cfg(test)]
