@@ -188,10 +188,13 @@ fn a_killed_engine_is_no_finding_and_clean_removes_the_containers() {
     assert!(times > 0, "each run ended before its engine was killed");
 }
 
-#[test]
-fn a_stopped_server_is_a_timeout_of_one_cell() {
+/// What notices first is the limit of a cell in one case, and that of a wait for the server in the other.
+#[rstest]
+#[case::cell(&["--timeout", "25"])]
+#[case::wait(&[])]
+fn a_stopped_server_is_a_timeout_of_one_cell(#[case] limit: &[&str]) {
     let place = Place::new();
-    let mut program = under_way(&mut local(&place, &["--timeout", "25", CELLS]));
+    let mut program = under_way(&mut local(&place, &[limit, &[CELLS]].concat()));
     children(program.id(), "postgres").first().into_iter().for_each(|it| signal(*it, "STOP"));
     let status = end(&mut program);
     assert_eq!((disturbed(&place, Verdict::Timeout), status), (1, Some(100)));

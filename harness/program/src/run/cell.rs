@@ -96,7 +96,7 @@ impl Runner {
             Err(error) => Err(error),
         };
         notebook.leave();
-        if !result.as_ref().is_err_and(|error| error.verdict() == Verdict::EnvironmentError) {
+        if !result.as_ref().is_err_and(CellError::leaves_server_unknown) {
             lease.trust();
         }
         result?.ok_or(CellError::NoExpectation)

@@ -81,6 +81,11 @@ impl CellError {
         move |source| Self::Io { doing, source }
     }
 
+    /// Whether the server may be in any state after it: a server that hangs would hang for each cell that comes next.
+    pub(super) fn leaves_server_unknown(&self) -> bool {
+        matches!(self.verdict(), Verdict::EnvironmentError | Verdict::Timeout)
+    }
+
     /// The verdict on a cell that ends so.
     pub(super) fn verdict(&self) -> Verdict {
         match self {
@@ -132,5 +137,14 @@ mod tests {
         assert_eq!(CellError::from(hangs).verdict(), Verdict::Timeout);
         let dead = RuntimeError::Disturbed("terminated by signal 9".into());
         assert_eq!(CellError::from(dead).verdict(), Verdict::EnvironmentError);
+    }
+
+    #[test]
+    fn only_a_server_that_answered_as_it_should_is_used_again() {
+        let hangs = RuntimeError::Timeout { action: "reload the configuration", limit: Duration::from_secs(10) };
+        assert!(CellError::from(hangs).leaves_server_unknown());
+        assert!(CellError::from(RuntimeError::NotRunning).leaves_server_unknown());
+        assert!(!CellError::Unsupported("OpenSSL 3.0".into()).leaves_server_unknown());
+        assert!(!CellError::Blocked("run it as root".into()).leaves_server_unknown());
     }
 }
