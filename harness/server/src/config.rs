@@ -134,12 +134,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) conf: &'a [(&'static str, String)],
     /// The line of pg_hba.conf for the superuser's session. It comes last, so that the other lines keep their numbers.
     pub(crate) hba: &'a str,
-    /// The number of this configuration, by which it is known whether it is in force.
-    pub(crate) generation: u64,
 }
-
-/// The setting that holds the generation. PostgreSQL accepts any name with a dot in it.
-pub(crate) const GENERATION: &str = "postgres_tls_server.generation";
 
 /// Each line has the process that wrote it, and the postmaster logs when a process begins and ends. Periodic messages,
 /// such as those of checkpoints, are off.
@@ -182,11 +177,9 @@ impl Configuration {
     /// All files to be written, by their path below the data directory.
     pub(crate) fn rendered(&self, around: &Surroundings<'_>) -> BTreeMap<String, File> {
         let own = around.conf.iter().map(|(key, value)| (*key, value.as_str()));
-        let conf = lines(LOGGING.into_iter().chain(SMALL).chain(own)) + &self.postgresql_conf();
-        let generation = around.generation.to_string();
         let mut files = self.files.clone();
         let mut write = |name: &str, text: String| files.insert(name.to_owned(), File::of_database_user(text));
-        write("postgresql.conf", conf + &lines([(GENERATION, generation.as_str())].into_iter()));
+        write("postgresql.conf", lines(LOGGING.into_iter().chain(SMALL).chain(own)) + &self.postgresql_conf());
         write(
             "pg_hba.conf",
             self.hba.iter().map(String::as_str).chain([around.hba]).map(|line| format!("{line}\n")).collect(),
@@ -219,10 +212,10 @@ mod tests {
     #[test]
     fn the_superusers_line_comes_last_so_that_the_other_lines_keep_their_numbers() {
         let configuration = Configuration { hba: vec!["hostssl all all all cert".into()], ..Configuration::default() };
-        let around = Surroundings { conf: &[("port", "5432".into())], hba: "local all postgres trust", generation: 7 };
+        let around = Surroundings { conf: &[("port", "5432".into())], hba: "local all postgres trust" };
         let files = configuration.rendered(&around);
         assert_eq!(files["pg_hba.conf"].content, b"hostssl all all all cert\nlocal all postgres trust\n");
         let conf = String::from_utf8_lossy(&files["postgresql.conf"].content).into_owned();
-        assert!(conf.ends_with("port = '5432'\npostgres_tls_server.generation = '7'\n"), "{conf}");
+        assert!(conf.ends_with("port = '5432'\n"), "{conf}");
     }
 }

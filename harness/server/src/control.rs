@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
-use crate::config::GENERATION;
 use crate::error::{RuntimeError, within};
 use crate::proof::TlsProof;
 
@@ -66,19 +65,9 @@ pub(crate) async fn has_tls(control: &Client) -> Result<bool, RuntimeError> {
     Ok(value(control, "query the TLS library", "SHOW ssl_library").await?.is_some_and(|library| !library.is_empty()))
 }
 
-/// Has the server read its configuration again, and waits until the postmaster has begun to. It notifies its children
-/// only then, and accepts no connection before it is done.
-pub(crate) async fn reload(control: &Client, generation: u64) -> Result<(), RuntimeError> {
-    let action = "reload the configuration";
-    limited(action, control.simple_query("SELECT pg_reload_conf()")).await?;
-    let show = format!("SELECT current_setting('{GENERATION}', true)");
-    let waiting = async {
-        while value(control, action, &show).await? != Some(generation.to_string()) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        Ok(())
-    };
-    within(LIMIT, action, waiting).await?
+/// Asks the postmaster to read its configuration again.
+pub(crate) async fn reload(control: &Client) -> Result<(), RuntimeError> {
+    limited("reload the configuration", control.simple_query("SELECT pg_reload_conf()")).await.map(drop)
 }
 
 /// What `pg_stat_ssl` shows of the connection that a process serves; `None` if it serves none.

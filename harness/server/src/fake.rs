@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio_postgres::{Client, Config, NoTls};
 
-use crate::config::{Configuration, File, GENERATION};
+use crate::config::{Configuration, File};
 use crate::error::{OwnerUnavailable, RuntimeError};
 use crate::log::LogBook;
 use crate::marker;
@@ -62,7 +62,6 @@ impl Runtime for FakeRuntime {
             log: LogBook::default(),
             queries: self.queries.clone(),
             files: Mutex::default(),
-            generation: Mutex::default(),
             pids: AtomicI32::new(100),
         };
         Ok(Box::new(FakeHost { state: Arc::new(state), port: 0, listening: None, dropped: self.dropped.clone() }))
@@ -81,8 +80,6 @@ struct State {
     log: LogBook,
     queries: Arc<Mutex<Vec<String>>>,
     files: Mutex<BTreeMap<String, File>>,
-    /// Of the configuration in force.
-    generation: Mutex<String>,
     pids: AtomicI32,
 }
 
@@ -105,13 +102,6 @@ impl State {
         self.files.lock().expect("no panic").contains_key(name)
     }
 
-    fn take_generation(&self) {
-        let conf = self.files.lock().expect("no panic")["postgresql.conf"].content.clone();
-        let conf = String::from_utf8(conf).expect("text");
-        let (_, generation) = conf.rsplit_once(&format!("{GENERATION} = '")).expect("a generation");
-        generation.trim_end_matches("'\n").clone_into(&mut self.generation.lock().expect("no panic"));
-    }
-
     async fn serve(&self, mut connection: TcpStream) {
         let pid = self.begin();
         self.log.append(&format!("[{pid}] LOG:  connection received: host=127.0.0.1 port=1"));
@@ -127,7 +117,6 @@ impl State {
     fn answer(&self, pid: i32, query: &str) -> Vec<String> {
         self.queries.lock().expect("no panic").push(query.to_owned());
         if query.contains("pg_reload_conf") {
-            self.take_generation();
             let (log, early, is_broken) =
                 (self.log.clone(), self.has_file(EARLY).then(|| self.next_pid()), self.has_file(BROKEN));
             // It is read later than the answers are.
@@ -148,7 +137,6 @@ impl State {
             "SHOW ssl_library" => vec!["OpenSSL".into()],
             "SELECT pg_backend_pid()" => vec![pid.to_string()],
             query if query.contains("openssl") => vec!["OpenSSL 3.5.9 1 Jan 2026".into()],
-            query if query.contains(GENERATION) => vec![self.generation.lock().expect("no panic").clone()],
             query if query.contains("pg_stat_ssl") => vec!["t".into(), "TLSv1.3".into(), "X".into(), String::new()],
             _ => vec![String::new()],
         }
@@ -230,7 +218,6 @@ impl Host for FakeHost {
         }
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(RuntimeError::failing("listen"))?;
         self.port = listener.local_addr().map_err(RuntimeError::failing("listen"))?.port();
-        self.state.take_generation();
         let state = self.state.clone();
         let listening = tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {

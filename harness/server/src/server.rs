@@ -88,7 +88,6 @@ pub struct Server {
     host: Box<dyn Host>,
     control: Option<Client>,
     log: LogBook,
-    generation: u64,
     facts: ServerFacts,
     /// The configuration that is known to be in force as a whole.
     in_force: Option<Configuration>,
@@ -109,7 +108,6 @@ impl Server {
             log: host.log().clone(),
             host,
             control: None,
-            generation: 0,
             facts,
             in_force: None,
             reloading: None,
@@ -185,10 +183,9 @@ impl Server {
     }
 
     async fn install(&mut self, configuration: &Configuration) -> Result<(), RuntimeError> {
-        self.generation += 1;
         let conf = self.host.conf();
         let hba = self.host.hba();
-        let around = Surroundings { conf: &conf, hba: &hba, generation: self.generation };
+        let around = Surroundings { conf: &conf, hba: &hba };
         let files: BTreeMap<String, File> = configuration.rendered(&around);
         self.host.install(&files, &self.installed).await?;
         self.installed = files.into_keys().collect();
@@ -260,7 +257,7 @@ impl Server {
         // The caller may stop waiting at any time.
         (self.in_force, self.reloading) = (None, None);
         self.install(configuration).await?;
-        control::reload(self.control()?, self.generation).await?;
+        control::reload(self.control()?).await?;
         // Connections that were accepted before may be logged only now.
         let logged =
             |lines: &[LogLine], is_open: bool| match lines.iter().position(|line| log::begins_reload(&line.text)) {
@@ -344,7 +341,8 @@ impl Server {
         Ok(log::connections(&self.log.since(mark)).contains(&pid))
     }
 
-    /// The server's answers to queries of the superuser: the first value of the first row of each, as text.
+    /// The server's answers to queries of the superuser: the first value of the first row of each, as text. They are of the
+    /// configuration before a reload until [`Self::reloaded`] has returned.
     ///
     /// # Errors
     /// A query fails, or the server is not running.
