@@ -44,7 +44,7 @@ type RecipeOutputs = Arc<HashMap<&'static str, RecipeOutput>>;
 #[derive(Debug)]
 pub struct Authority {
     folder: PathBuf,
-    /// Where keys are kept for later authorities.
+    /// Where keys and what recipes make are kept for later authorities.
     kept: Option<PathBuf>,
     /// By name and type, shared between trees: in a debug build an RSA-2048 key takes 100 ms, a signature less than 1.
     keys: Mutex<HashMap<(String, KeyType), CachedKey>>,
@@ -80,10 +80,13 @@ impl Authority {
         Self { folder, kept: None, keys: Mutex::default(), recipes: Mutex::default(), trees: Mutex::default() }
     }
 
-    /// The same, keeping its private keys in a folder, for later authorities: an RSA key takes longer than all else that is
-    /// made. Who can read the folder has the keys, so they are for tests only.
+    /// The same, keeping its private keys and what recipes make in a folder, for later authorities: an RSA key takes longer
+    /// than all else that is made. Who can read the folder has the keys, so they are for tests only.
+    ///
+    /// What a recipe has made is used for at most 30 days, and not after the `openssl` program or its configuration has
+    /// changed. Nothing in the folder is ever removed.
     #[must_use]
-    pub fn keeping_keys(mut self, folder: Option<PathBuf>) -> Self {
+    pub fn keeping(mut self, folder: Option<PathBuf>) -> Self {
         self.kept = folder;
         self
     }
@@ -142,7 +145,11 @@ impl Authority {
         if let Some(outputs) = &*made {
             return Ok(outputs.clone());
         }
-        Ok(made.insert(Arc::new(self.run_recipe(recipe)?)).clone())
+        let outputs = match &self.kept {
+            Some(folder) => kept::outputs(folder, recipe, || self.run_recipe(recipe)),
+            None => self.run_recipe(recipe),
+        };
+        Ok(made.insert(Arc::new(outputs?)).clone())
     }
 
     /// Runs a recipe in a temporary folder of its own and returns the certificates by name.

@@ -1,7 +1,8 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use openssl::x509::X509;
@@ -78,9 +79,7 @@ impl Recipe {
             ("chmod", "the program chmod"),
             ("cat", "the program cat"),
         ] {
-            if !std::env::split_paths(path).any(|folder| folder.join(program).is_file()) {
-                return Err(PkiError::RecipeUnavailable { needs });
-            }
+            found(program, path).ok_or(PkiError::RecipeUnavailable { needs })?;
         }
         if !Path::new(CONFIGURATION).exists() {
             return Err(PkiError::RecipeUnavailable { needs: CONFIGURATION });
@@ -90,6 +89,11 @@ impl Recipe {
             let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
             return Err(PkiError::RecipeFailed { status: output.status, stderr });
         }
+        self.outputs(folder)
+    }
+
+    /// What the commands have made in a folder.
+    pub(super) fn outputs(self, folder: &Path) -> Result<HashMap<&'static str, RecipeOutput>, PkiError> {
         let read =
             |file: String| std::fs::read(folder.join(&file)).map_err(|source| PkiError::RecipeOutput { file, source });
         self.certificates()
@@ -104,6 +108,23 @@ impl Recipe {
             })
             .collect()
     }
+
+    /// Stands for the commands, for the program that they run, and for its configuration. `None` if one of these is missing.
+    pub(super) fn fingerprint(self) -> Option<u64> {
+        let openssl = found("openssl", &std::env::var_os("PATH")?)?;
+        let mut hasher = DefaultHasher::new();
+        self.script().hash(&mut hasher);
+        for file in [openssl.as_path(), Path::new(CONFIGURATION)] {
+            let metadata = std::fs::metadata(file).ok()?;
+            (file, metadata.len(), metadata.modified().ok()?).hash(&mut hasher);
+        }
+        Some(hasher.finish())
+    }
+}
+
+/// A program in the folders of a `PATH`.
+fn found(program: &str, path: &OsStr) -> Option<PathBuf> {
+    std::env::split_paths(path).map(|folder| folder.join(program)).find(|path| path.is_file())
 }
 
 /// A shell that sees nothing of the caller's umask, locale, temporary folder and OpenSSL settings.

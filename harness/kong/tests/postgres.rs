@@ -76,7 +76,7 @@ impl Servers {
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o711)).expect("a mode");
         // RSA keys and initdb take most of the time of such a test.
         let kept = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let authority = Authority::new(folder.path().join("authority")).keeping_keys(Some(kept.join("keys")));
+        let authority = Authority::new(folder.path().join("authority")).keeping(Some(kept.join("keys")));
         for name in ["root.crt", "foreign.crt", "client.crt", "client.key", "stranger.crt", "stranger.key"] {
             let content = authority.file(&certificates(), name).expect("a file");
             std::fs::write(folder.path().join(name), content).expect("a file");

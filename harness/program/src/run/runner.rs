@@ -40,8 +40,8 @@ impl Runner {
         options: &Options,
     ) -> io::Result<Arc<Self>> {
         let (folder, run_folder) = (run.private("kong")?, run.path().to_owned());
-        let kept_keys = cache().map(|cache| cache.join("keys"));
-        let authority = Arc::new(Authority::new(folder.join("guide")).keeping_keys(kept_keys));
+        let kept = cache().map(|cache| cache.join("keys"));
+        let authority = Arc::new(Authority::new(folder.join("guide")).keeping(kept));
         let (texts, differences) = (suite.texts.clone(), suite.differences.clone());
         let (limit, records) = (options.limits.timeout(), options.evidence.of.is_some());
         Ok(Arc::new(Self { pool, authority, texts, clients, differences, folder, run_folder, limit, records }))
