@@ -9,19 +9,26 @@ use tokio::task::JoinSet;
 use crate::config::Configuration;
 use crate::error::RuntimeError;
 use crate::runtime::Runtime;
-use crate::server::Server;
+use crate::server::{KnownFacts, Server};
 use crate::words::{ApplyMode, Major, Offer, RuntimeKind};
 
 /// How long to wait at the end for servers that are leased.
 const LIMIT: Duration = Duration::from_secs(20);
+
+/// How many servers are leased beside others at once. A container for each of the callers would take longer to make than
+/// they wait for each other.
+const BESIDE: usize = 2;
 
 /// Servers, started when they are first needed.
 pub struct Pool {
     runtime: Arc<dyn Runtime>,
     prepare: Vec<String>,
     idle: Mutex<Vec<Idle>>,
+    versions: KnownFacts,
     /// How many may be leased at once.
     permits: Arc<Semaphore>,
+    /// How many may be leased beside others at once.
+    beside: Arc<Semaphore>,
     size: u32,
 }
 
@@ -37,8 +44,16 @@ impl Pool {
     /// that create its roles and databases.
     #[must_use]
     pub fn new(runtime: Arc<dyn Runtime>, size: u32, prepare: Vec<String>) -> Arc<Self> {
-        let permits = Arc::new(Semaphore::new(size as usize));
-        Arc::new(Self { runtime, prepare, idle: Mutex::default(), permits, size })
+        let [permits, beside] = [size as usize, BESIDE].map(|count| Arc::new(Semaphore::new(count)));
+        Arc::new(Self {
+            runtime,
+            prepare,
+            idle: Mutex::default(),
+            versions: KnownFacts::default(),
+            permits,
+            beside,
+            size,
+        })
     }
 
     /// What it can run.
@@ -64,16 +79,16 @@ impl Pool {
     /// # Errors
     /// A new server cannot be started, or the pool has been closed.
     pub async fn lease(self: &Arc<Self>, major: Major, wanted: &Configuration) -> Result<Lease, RuntimeError> {
-        let permit = self.permits.clone().acquire_owned().await.map_err(|_| RuntimeError::PoolClosed)?;
-        self.take(major, wanted, Some(permit)).await
+        self.take(major, wanted, &self.permits).await
     }
 
     async fn take(
         self: &Arc<Self>,
         major: Major,
         wanted: &Configuration,
-        permit: Option<OwnedSemaphorePermit>,
+        permits: &Arc<Semaphore>,
     ) -> Result<Lease, RuntimeError> {
+        let permit = permits.clone().acquire_owned().await.map_err(|_| RuntimeError::PoolClosed)?;
         let by = wanted.by;
         let found = {
             let mut idle = self.idle();
@@ -92,18 +107,18 @@ impl Pool {
                 }
                 server
             }
-            None => Server::first_start(self.runtime.host(major).await?, major, &self.prepare).await?,
+            None => Server::first_start(self.runtime.host(major).await?, major, &self.prepare, &self.versions).await?,
         };
         Ok(Lease { server: Some(server), major, by, pool: self.clone(), is_trusted: true, _permit: permit })
     }
 
     /// Leases a server in addition to one that the caller has leased already. It does not count towards the pool's size:
-    /// if all callers waited for a second server, none would get one.
+    /// if all callers waited for a second server, none would get one. Waits while two are leased so.
     ///
     /// # Errors
-    /// A new server cannot be started.
+    /// A new server cannot be started, or the pool has been closed.
     pub async fn lease_beside(self: &Arc<Self>, major: Major, wanted: &Configuration) -> Result<Lease, RuntimeError> {
-        self.take(major, wanted, None).await
+        self.take(major, wanted, &self.beside).await
     }
 
     /// Waits for the leases to end, stops all servers, and grants no more leases.
@@ -115,6 +130,7 @@ impl Pool {
         // A server that is still leased after that is stopped when its lease ends.
         let _ = tokio::time::timeout(limit, self.permits.acquire_many(self.size)).await;
         self.permits.close();
+        self.beside.close();
         // To stop one and to remove its container takes half a second.
         let mut stopping = JoinSet::new();
         for Idle { mut server, .. } in self.idle().drain(..) {
@@ -133,7 +149,7 @@ pub struct Lease {
     by: ApplyMode,
     pool: Arc<Pool>,
     is_trusted: bool,
-    _permit: Option<OwnedSemaphorePermit>,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Lease {

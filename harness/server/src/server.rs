@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::sync::Mutex;
 use tokio_postgres::Client;
 
 use crate::config::{Configuration, File, HOSTS_FILE, Surroundings};
@@ -35,6 +36,26 @@ pub struct ServerFacts {
     pub openssl: Option<String>,
     /// Whether it was built with TLS.
     pub has_tls: bool,
+}
+
+/// The versions of the servers of each major, which run the same programs. To ask for them starts five more.
+#[derive(Default)]
+pub(crate) struct KnownFacts(Mutex<BTreeMap<Major, ServerFacts>>);
+
+impl KnownFacts {
+    async fn of(&self, major: Major, control: &Client) -> Result<ServerFacts, RuntimeError> {
+        let mut known = self.0.lock().await;
+        if let Some(facts) = known.get(&major) {
+            return Ok(facts.clone());
+        }
+        let facts = ServerFacts {
+            major,
+            version: control::version(control).await?,
+            openssl: control::openssl(control).await?,
+            has_tls: control::has_tls(control).await?,
+        };
+        Ok(known.entry(major).or_insert(facts).clone())
+    }
 }
 
 /// How a start ended. Routine messages, which every server logs, are left out.
@@ -102,6 +123,7 @@ impl Server {
         host: Box<dyn Host>,
         major: Major,
         prepare: &[String],
+        known: &KnownFacts,
     ) -> Result<Self, RuntimeError> {
         let facts = ServerFacts { major, version: String::new(), openssl: None, has_tls: true };
         let mut server = Self {
@@ -118,12 +140,7 @@ impl Server {
         server.start_anew().await?;
         let control = server.control()?;
         control::prepare(control, prepare).await?;
-        server.facts = ServerFacts {
-            major,
-            version: control::version(control).await?,
-            openssl: control::openssl(control).await?,
-            has_tls: control::has_tls(control).await?,
-        };
+        server.facts = known.of(major, control).await?;
         Ok(server)
     }
 

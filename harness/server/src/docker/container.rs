@@ -127,7 +127,7 @@ impl Host for Container {
     async fn stop(&mut self) -> Result<(), RuntimeError> {
         let action = "stop PostgreSQL";
         // It may have ended by itself.
-        let interrupt = format!("kill -INT \"$(head -n 1 {DATA}/postmaster.pid)\" || :");
+        let interrupt = format!("read -r pid <{DATA}/postmaster.pid && kill -INT \"$pid\" || :");
         self.shell.run(action, &interrupt).await?;
         let ended = self.shell.log.wait(self.shell.log.mark(), LIMIT, |_, is_open| (!is_open).then_some(())).await;
         ended.ok_or(RuntimeError::Timeout { action, limit: LIMIT })

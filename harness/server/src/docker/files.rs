@@ -7,6 +7,9 @@ use std::fmt::Write;
 use crate::config::File;
 use crate::words::Owner;
 
+/// The mode of a file that the shell makes, with the umask of [`commands`], and of those that initdb makes.
+const NEW: u32 = 0o600;
+
 /// The commands that remove files, and write those that are not as they were `before`: in place, if a file keeps its owner
 /// and its mode. They need [`DATABASE_USER`].
 pub(super) fn commands(before: &BTreeMap<String, File>, files: &BTreeMap<String, File>, remove: &[String]) -> String {
@@ -26,9 +29,11 @@ pub(super) fn commands(before: &BTreeMap<String, File>, files: &BTreeMap<String,
     for (name, file) in changed {
         let path = quoted(name);
         commands.push(format!("printf %b {} >{path}", quoted(&escaped(&file.content))));
-        let of = |file: &File| (file.owner, file.group, file.mode);
-        if before.get(name).map(of) != Some(of(file)) {
+        let before = before.get(name);
+        if before.map(|before| (before.owner, before.group)) != Some((file.owner, file.group)) {
             owners.entry(owner(file.owner, file.group)).or_default().push(path.clone());
+        }
+        if before.map_or(NEW, |before| before.mode) != file.mode {
             modes.entry(file.mode).or_default().push(path);
         }
     }

@@ -37,6 +37,17 @@ async fn a_new_server_is_prepared_once_and_then_shared_in_turn() {
 }
 
 #[tokio::test]
+async fn servers_of_a_major_are_asked_once_for_their_versions() {
+    let (runtime, pool) = pool(2);
+    let (first, second) = (by_reload("a"), by_reload("b"));
+    let (first, second) = tokio::join!(pool.lease(MAJOR, &first), pool.lease(MAJOR, &second));
+    let [first, second] = [first, second].map(|lease| lease.expect("a server").server().facts().clone());
+    assert_eq!((first.version.as_str(), &first), ("17.2", &second));
+    let queries = runtime.queries.lock().expect("no panic");
+    assert_eq!(queries.iter().filter(|query| *query == "SHOW server_version").count(), 1);
+}
+
+#[tokio::test]
 async fn a_server_that_has_the_configuration_already_is_preferred() {
     let (runtime, pool) = pool(2);
     let (mut a, mut b) = (
@@ -64,9 +75,12 @@ async fn no_more_servers_are_leased_at_once_than_the_pool_has_room_for() {
     assert!(waits.is_err(), "the only server is leased");
     let beside = pool.lease_beside(MAJOR, &by_reload("a")).await.expect("a second server");
     assert_eq!(made(&runtime), 2, "a server beside does not count, and is another one");
-    drop((lease, beside));
+    let second = pool.lease_beside(MAJOR, &by_reload("a")).await.expect("a third server");
+    let waits = tokio::time::timeout(Duration::from_millis(50), pool.lease_beside(MAJOR, &by_reload("a"))).await;
+    assert!(waits.is_err(), "two are leased so");
+    drop((lease, beside, second));
     pool.lease(MAJOR, &by_reload("a")).await.expect("a server that was returned");
-    assert_eq!(made(&runtime), 2);
+    assert_eq!(made(&runtime), 3);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use crate::words::{ApplyMode, Owner};
 
 async fn server() -> Server {
     let host = FakeRuntime::default().host(Major(17)).await.expect("a host");
-    Server::first_start(host, Major(17), &[]).await.expect("a server")
+    Server::first_start(host, Major(17), &[], &KnownFacts::default()).await.expect("a server")
 }
 
 #[tokio::test]
