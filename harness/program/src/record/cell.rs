@@ -11,7 +11,7 @@ use postgres_tls_server::{Major, RuntimeKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::certificates::CertificatesRecord;
+use super::certificates::{CertificatesRecord, KnownCertificates};
 use super::time::{millis, rfc3339};
 use crate::judge::{
     Attempt, Evidence, Expectation, Expected, Judgement, KnownDeviation, KnownDifference, Mismatch, Observation,
@@ -292,14 +292,14 @@ impl CellRecord {
 impl CellRecord {
     /// The record of a result. `may_differ` has the places of the entries of differences.yaml that are about the cell.
     #[must_use]
-    pub fn new(result: &CellResult, options: &Options, may_differ: Vec<String>) -> Self {
+    pub fn new(result: &CellResult, options: &Options, may_differ: Vec<String>, known: &mut KnownCertificates) -> Self {
         let CellResult { cell, judgement, runtime, evidence, difference, notes, started, duration, earlier, .. } =
             result;
         let attempts = || std::iter::once(result).chain(earlier);
         let server = notes.server.as_ref();
         let evidence = evidence.as_ref();
         let files = notes.files.iter().flat_map(ConfigFiles::named);
-        let certificates = notes.step.and_then(|step| CertificatesRecord::new(cell, step, &notes.made));
+        let certificates = notes.step.and_then(|step| CertificatesRecord::new(cell, step, &notes.made, known));
         Self {
             id: cell.id.clone(),
             number: cell.number,

@@ -1,6 +1,7 @@
 //! The certificates of a cell as they hang together: what each side shows, by whom it was issued, and what the other
 //! side trusts.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use certificate_trees::oneline;
@@ -82,11 +83,37 @@ pub struct LinkRecord {
     pub trusted: bool,
 }
 
+/// What is known of certificates from the records of earlier cells, most of which have the same ones.
+#[derive(Debug, Default)]
+pub struct KnownCertificates {
+    /// By their PEM. What depends on the cell is left out.
+    read: HashMap<Vec<u8>, Vec<(X509, CertificateRecord)>>,
+    /// Whether a certificate is signed with the key of another, both in DER.
+    signed: HashMap<[Vec<u8>; 2], bool>,
+}
+
+impl KnownCertificates {
+    fn read(&mut self, pem: &[u8]) -> Vec<(X509, CertificateRecord)> {
+        if let Some(known) = self.read.get(pem) {
+            return known.clone();
+        }
+        let certificates = X509::stack_from_pem(pem).unwrap_or_default().into_iter();
+        let read: Vec<_> = certificates.map(|certificate| (certificate.clone(), describe(&certificate))).collect();
+        self.read.entry(pem.to_owned()).or_insert(read).clone()
+    }
+
+    fn is_signed_by(&mut self, certificate: &X509, issuer: &X509) -> bool {
+        let [Ok(signed), Ok(by)] = [certificate, issuer].map(|one| one.to_der()) else { return false };
+        let verify = || issuer.public_key().is_ok_and(|key| certificate.verify(&key).unwrap_or(false));
+        *self.signed.entry([signed, by]).or_insert_with(verify)
+    }
+}
+
 impl CertificatesRecord {
     /// The certificates in the files that a step of a cell has.
-    pub(super) fn new(cell: &Cell, step: usize, made: &MadeFiles) -> Option<Self> {
+    pub(super) fn new(cell: &Cell, step: usize, made: &MadeFiles, known: &mut KnownCertificates) -> Option<Self> {
         let situation = &cell.case.steps.get(step)?.situation;
-        let mut found = Found { crls: crls(made), ..Found::default() };
+        let mut found = Found { known, all: Vec::new(), crls: crls(made) };
         let in_server = |setting: &str| (setting.to_owned(), server_file(situation, setting));
         let of_server = |found: &mut Found, (setting, name): (String, Option<String>)| {
             found.take(&setting, name.as_deref(), name.as_ref().and_then(|name| made.server.get(name)))
@@ -130,28 +157,28 @@ fn crls(made: &MadeFiles) -> Vec<X509Crl> {
 }
 
 /// The certificates that have been found, each once.
-#[derive(Default)]
-struct Found {
+struct Found<'a> {
+    known: &'a mut KnownCertificates,
     all: Vec<(X509, CertificateRecord)>,
     crls: Vec<X509Crl>,
 }
 
-impl Found {
+impl Found<'_> {
     /// The certificates in a file, by their places.
     fn take(&mut self, setting: &str, name: Option<&str>, file: Option<&MadeFile>) -> Vec<usize> {
         let Some(file) = file else { return Vec::new() };
         let place = name.map_or_else(|| setting.to_owned(), |name| format!("{setting}: {name}"));
-        let certificates = X509::stack_from_pem(&file.content).unwrap_or_default();
-        certificates.into_iter().map(|certificate| self.add(certificate, &place)).collect()
+        let certificates = self.known.read(&file.content);
+        certificates.into_iter().map(|(certificate, record)| self.add(certificate, record, &place)).collect()
     }
 
-    fn add(&mut self, certificate: X509, place: &str) -> usize {
+    fn add(&mut self, certificate: X509, record: CertificateRecord, place: &str) -> usize {
         let der = certificate.to_der().ok();
         let known = self.all.iter().position(|(other, _)| other.to_der().ok() == der);
         let at = known.unwrap_or_else(|| {
             let revoked = |crl: &X509Crl| matches!(crl.get_by_cert(&certificate), CrlStatus::Revoked(_));
-            let record = describe(&certificate, self.crls.iter().any(revoked));
-            self.all.push((certificate, record));
+            let revoked = self.crls.iter().any(revoked);
+            self.all.push((certificate, CertificateRecord { revoked, ..record }));
             self.all.len() - 1
         });
         let files = &mut self.all[at].1.files;
@@ -163,7 +190,7 @@ impl Found {
 
     /// The chain of the first of the certificates that are shown. `own` are those that the side trusts itself: OpenSSL
     /// completes a lone certificate from them by default.
-    fn chain(&self, shown: &[usize], trusted: &[usize], own: &[usize], completes: bool) -> ChainRecord {
+    fn chain(&mut self, shown: &[usize], trusted: &[usize], own: &[usize], completes: bool) -> ChainRecord {
         let is_sent = |at| shown.contains(&at) || completes && shown.len() == 1 && own.contains(&at);
         let candidates: Vec<_> = shown.iter().chain(trusted).chain(own).copied().collect();
         let mut record = ChainRecord { trusted: trusted.to_vec(), ..ChainRecord::default() };
@@ -172,11 +199,12 @@ impl Found {
             record.links.push(LinkRecord { certificate: at, sent: is_sent(at), trusted: trusted.contains(&at) });
             let certificate = &self.all[at].0;
             let is_named = |other: &&usize| has_the_name_of_the_issuer(certificate, &self.all[**other].0);
-            let has_issued = |other: &&usize| is_named(other) && is_signed_by(certificate, &self.all[**other].0);
-            next = candidates.iter().find(has_issued).copied();
+            let mut namesakes = candidates.iter().filter(is_named).copied().peekable();
+            let namesake = namesakes.peek().is_some();
+            next = namesakes.find(|other| self.known.is_signed_by(certificate, &self.all[*other].0));
             if next.is_none() {
                 record.missing = Some(oneline(certificate.issuer_name()));
-                record.namesake = candidates.iter().any(|other| is_named(&other));
+                record.namesake = namesake;
             }
         }
         record
@@ -191,11 +219,8 @@ fn has_the_name_of_the_issuer(certificate: &X509, other: &X509) -> bool {
     certificate.issuer_name().to_der().ok() == other.subject_name().to_der().ok()
 }
 
-fn is_signed_by(certificate: &X509, issuer: &X509) -> bool {
-    issuer.public_key().is_ok_and(|key| certificate.verify(&key).unwrap_or(false))
-}
-
-fn describe(certificate: &X509, revoked: bool) -> CertificateRecord {
+/// A certificate by itself, in no file and of no cell.
+fn describe(certificate: &X509) -> CertificateRecord {
     let ca =
         certificate.to_der().is_ok_and(|der| X509Certificate::from_der(&der).is_ok_and(|(_, parsed)| parsed.is_ca()));
     let names = certificate.subject_alt_names().into_iter().flatten();
@@ -210,7 +235,7 @@ fn describe(certificate: &X509, revoked: bool) -> CertificateRecord {
         ca,
         not_before: date(certificate.not_before()),
         not_after: date(certificate.not_after()),
-        revoked,
+        revoked: false,
         files: Vec::new(),
     }
 }
@@ -263,7 +288,7 @@ mod tests {
     }
 
     /// A root, one of the same name with another key, an intermediate, and a leaf.
-    fn found(names: &[&str]) -> (Found, Vec<usize>) {
+    fn found<'a>(known: &'a mut KnownCertificates, names: &[&str]) -> (Found<'a>, Vec<usize>) {
         let mut tree = Tree::default();
         let specs = [
             ("root", spec("/CN=root", None)),
@@ -273,7 +298,7 @@ mod tests {
         ];
         tree.certificates.extend(specs.map(|(name, spec)| (name.to_owned(), spec)));
         let authority = Authority::new(std::env::temp_dir());
-        let mut found = Found::default();
+        let mut found = Found { known, all: Vec::new(), crls: Vec::new() };
         let places = names.iter().flat_map(|name| {
             let content = authority.file(&tree, &format!("{name}.crt")).expect("a certificate");
             found.take("file", Some(name), Some(&MadeFile { content, mode: 0o600 }))
@@ -284,7 +309,8 @@ mod tests {
 
     #[test]
     fn a_chain_goes_from_the_certificate_that_is_shown_to_its_root() {
-        let (found, all) = found(&["leaf", "middle", "root"]);
+        let mut known = KnownCertificates::default();
+        let (mut found, all) = found(&mut known, &["leaf", "middle", "root"]);
         let chain = found.chain(&all[..2], &all[2..], &[], true);
         let links: Vec<_> = chain.links.iter().map(|link| (link.certificate, link.trusted)).collect();
         assert_eq!((links, chain.missing), (vec![(0, false), (1, false), (2, true)], None));
@@ -295,18 +321,20 @@ mod tests {
 
     #[test]
     fn an_issuer_that_no_file_has_is_missing_and_one_of_its_name_is_not_it() {
-        let (found, all) = found(&["leaf", "other"]);
+        let mut known = KnownCertificates::default();
+        let (mut found, all) = found(&mut known, &["leaf", "other"]);
         let chain = found.chain(&all[..1], &all[1..], &[], true);
         assert_eq!((chain.links.len(), chain.missing.as_deref(), chain.namesake), (1, Some("/CN=middle"), false));
-        let (found, all) = self::found(&["middle", "other"]);
+        let (mut found, all) = self::found(&mut known, &["middle", "other"]);
         let chain = found.chain(&all[..1], &all[1..], &[], true);
         assert_eq!((chain.missing.as_deref(), chain.namesake), (Some("/CN=root"), true));
     }
 
     #[test]
     fn a_lone_certificate_is_completed_from_what_its_own_side_trusts() {
-        let (found, all) = found(&["leaf", "middle", "root"]);
-        let sent = |shown: &[usize], completes| {
+        let mut known = KnownCertificates::default();
+        let (mut found, all) = found(&mut known, &["leaf", "middle", "root"]);
+        let mut sent = |shown: &[usize], completes| {
             let chain = found.chain(shown, &all[2..], &all[1..2], completes);
             chain.links.iter().map(|link| link.sent).collect::<Vec<_>>()
         };
@@ -317,7 +345,8 @@ mod tests {
 
     #[test]
     fn a_certificate_in_two_files_is_one() {
-        let (found, all) = found(&["root", "root"]);
+        let mut known = KnownCertificates::default();
+        let (found, all) = found(&mut known, &["root", "root"]);
         assert_eq!((all, found.records()[0].files.len()), (vec![0, 0], 1));
     }
 }

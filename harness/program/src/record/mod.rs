@@ -20,7 +20,7 @@ mod time;
 
 pub use agreement::{Agreement, DifferingCells, SideBySide};
 pub use cell::{CellRecord, EarlierRecord, FilesRecord, ObservedRecord, OutcomeRecord, PostgresRecord, SlowRecord};
-pub use certificates::{CertificateRecord, CertificatesRecord, ChainRecord, LinkRecord};
+pub use certificates::{CertificateRecord, CertificatesRecord, ChainRecord, KnownCertificates, LinkRecord};
 pub use durations::{DURATIONS, Durations, usual_pace};
 pub use entry::{Entry, LogError, RunEvent};
 pub use evidence::EvidenceFolder;

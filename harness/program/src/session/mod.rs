@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::Future;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use indexmap::IndexSet;
@@ -31,7 +31,9 @@ pub use crate::run::{
 use crate::client::{ClientOptions, Clients};
 use crate::leaks::{Leak, left_of_run};
 use crate::plan::Cell;
-use crate::record::{CellRecord, Entry, EvidenceFolder, Results, RunEnd, RunEvent, RunRecord, SharedParts};
+use crate::record::{
+    CellRecord, Entry, EvidenceFolder, KnownCertificates, Results, RunEnd, RunEvent, RunRecord, SharedParts,
+};
 use crate::report::Reporter;
 use crate::roles;
 use crate::run::{CellResult, Event, Pace, RunInfo, Runner};
@@ -71,6 +73,7 @@ pub struct Session {
     /// How many cells there are if the run is not a shard.
     planned_unsharded: usize,
     evidence: Option<EvidenceFolder>,
+    certificates: Mutex<KnownCertificates>,
     /// How long cells usually take.
     pace: Pace,
 }
@@ -120,6 +123,7 @@ impl Session {
             folder,
             planned_unsharded,
             evidence: None,
+            certificates: Mutex::default(),
             pace: Pace::default(),
         })
     }
@@ -238,7 +242,9 @@ impl Session {
     #[must_use]
     pub fn record_of(&self, result: &CellResult) -> CellRecord {
         let about = self.differences.iter().filter(|(difference, _)| result.cell.is_covered_by(difference));
-        CellRecord::new(result, &self.options, about.map(|(difference, _)| difference.place.clone()).collect())
+        let about = about.map(|(difference, _)| difference.place.clone()).collect();
+        let mut certificates = self.certificates.lock().unwrap_or_else(PoisonError::into_inner);
+        CellRecord::new(result, &self.options, about, &mut certificates)
     }
 
     /// What is going to be run, and where.
