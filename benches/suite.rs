@@ -1,7 +1,9 @@
-//! How near the suite is to what PostgreSQL itself needs: cells per second, against bare logins of the same kinds, on local
-//! servers and in containers; against a server that is restarted for each case, and a container for each case; all in one
-//! run. `cargo bench --bench suite` measures the whole suite, `-- GLOB...` the cells that match.
+//! How near the suite is to what PostgreSQL itself needs: the logins per second that its cells make, against bare logins of
+//! the same kinds, on local servers and in containers; and cells per second, against a server that is restarted for each
+//! case, and a container for each case; all in one run. `cargo bench --bench suite` measures the whole suite, `-- GLOB...`
+//! the cells that match.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::future::{Future, pending};
 use std::process::Command;
@@ -15,6 +17,7 @@ use kong_pg_tls::plan::Cell;
 use kong_pg_tls::run::Prepared;
 use kong_pg_tls::runfolder;
 use kong_pg_tls::session::{CellRequest, Options, RuntimeChoice, RuntimeRequest, Session};
+use kong_pg_tls::suite::Change;
 use postgres_tls_server::{ApplyMode, Configuration, Major};
 use tokio::task::JoinSet;
 
@@ -51,13 +54,20 @@ impl Rate {
     }
 }
 
+/// How fast the suite is.
+#[derive(Default)]
+struct Speed {
+    cells: Rate,
+    /// The logins that these make. A step that Kong has to connect in is one, whatever becomes of it.
+    logins: Rate,
+}
+
 /// What the measurements of one runtime are made of.
 struct Figures {
     session: Session,
-    /// Cells per second.
-    suite: f64,
-    /// Bare logins per second, as some of the cells make them.
-    logins: f64,
+    suite: Speed,
+    /// Bare logins, as some of the cells make them.
+    bare: Rate,
     /// Those cells.
     sample: Vec<Cell>,
 }
@@ -82,7 +92,7 @@ async fn compare() -> Measured<()> {
     let jobs = Options::default().limits.jobs() as usize;
 
     let session = open(RuntimeChoice::Local, &globs).await?;
-    let mut first = Rate::default();
+    let mut first = Speed::default();
     run(&session, &mut first).await;
     session.close().await;
     let local = measure(RuntimeChoice::Local, &globs, jobs).await?;
@@ -92,31 +102,36 @@ async fn compare() -> Measured<()> {
     local.session.close().await;
 
     println!("{:<48} {:>10}", "", "per second");
-    println!("{:<48} {:>10.1}", "cells, keys and data directories being made", first.per_second());
-    println!("{:<48} {:>10.1}", "cells, with those that an earlier run has kept", local.suite);
+    println!("{:<48} {:>10.1}", "cells, keys and data directories being made", first.cells.per_second());
+    print(&local.suite, &local.bare, "cells, with those that an earlier run has kept");
     let against = |name: &str, suite: f64, rate: f64| println!("{name:<48} {rate:>10.1} {:>8.2} x", suite / rate);
-    against("bare logins of the same kinds", local.suite, local.logins);
-    against("cases, the server restarted for each", local.suite, restarted);
+    against("cases, the server restarted for each", local.suite.cells.per_second(), restarted);
     match measure(RuntimeChoice::Docker, &globs, jobs).await {
         Err(error) => println!("{:<48} not measured: {error}", "in containers"),
-        Ok(Figures { session, suite, logins, .. }) => {
+        Ok(Figures { session, suite, bare, .. }) => {
             let ids: Vec<_> = started.iter().map(|cell| (&cell.case.id, cell.stack)).collect();
             let same = |cell: &&Cell| ids.contains(&(&cell.case.id, cell.stack));
             let cells: Vec<_> = session.cells.iter().filter(same).cloned().collect();
             eprintln!("starting a container for each of {}", cells.len());
             let contained = each(&cells, jobs, |cell| in_a_container(&session, cell)).await;
             session.close().await;
-            println!("{:<48} {suite:>10.1}", "cells in containers");
-            against("bare logins of the same kinds", suite, logins);
-            against("cases, a container for each", suite, contained);
+            print(&suite, &bare, "cells in containers");
+            against("cases, a container for each", suite.cells.per_second(), contained);
         }
     }
     Ok(())
 }
 
+fn print(suite: &Speed, bare: &Rate, cells: &str) {
+    let [logins, bare] = [&suite.logins, bare].map(Rate::per_second);
+    println!("{cells:<48} {:>10.1}", suite.cells.per_second());
+    println!("{:<48} {logins:>10.1}", "logins that these make");
+    println!("{:<48} {bare:>10.1} {:>8.2} x", "bare logins of the same kinds", logins / bare);
+}
+
 /// The suite and bare logins on one major, in turns: what else the machine does slows both.
 async fn measure(choice: RuntimeChoice, globs: &[String], jobs: usize) -> Measured<Figures> {
-    let (mut suite, mut logins) = (Rate::default(), Rate::default());
+    let (mut suite, mut bare) = (Speed::default(), Rate::default());
     let mut turn = 0;
     loop {
         let session = open(choice, globs).await?;
@@ -127,28 +142,37 @@ async fn measure(choice: RuntimeChoice, globs: &[String], jobs: usize) -> Measur
             if let Ok(prepared) = session.runner.prepare_client(cell).await
                 && let Ok(time) = login(&prepared.task, jobs).await
             {
-                logins.add(LOGINS / jobs * jobs, time);
+                bare.add(LOGINS / jobs * jobs, time);
             }
         }
         turn += 1;
         if turn == TURNS {
-            return Ok(Figures { session, suite: suite.per_second(), logins: logins.per_second(), sample });
+            return Ok(Figures { session, suite, bare, sample });
         }
         session.close().await;
     }
 }
 
 /// Runs all cells. Those that do not wait for a limit are returned.
-async fn run(session: &Session, suite: &mut Rate) -> Vec<Cell> {
+async fn run(session: &Session, suite: &mut Speed) -> Vec<Cell> {
     let major = session.cells.first().map(|cell| format!(" on PostgreSQL {}", cell.major));
     eprintln!("{} cells{}", session.cells.len(), major.unwrap_or_default());
     let begun = Instant::now();
     let results = session.run(session.cells.clone(), Vec::new(), &mut [], pending()).await;
-    let ran: Vec<_> = results.cells.iter().filter(|cell| cell.observed.is_some()).collect();
-    suite.add(ran.len(), begun.elapsed());
-    let quick = ran.iter().filter(|cell| Duration::from_millis(cell.duration_ms) < WAITING);
-    let found = |id: &str| session.cells.iter().find(|cell| *cell.id == *id).cloned();
-    quick.filter_map(|cell| found(&cell.id)).collect()
+    let time = begun.elapsed();
+    let planned: HashMap<_, _> = session.cells.iter().map(|cell| (&cell.id, cell)).collect();
+    let judged = results.cells.iter().filter_map(|record| Some((record, record.step?, *planned.get(&record.id)?)));
+    let ran: Vec<_> = judged.collect();
+    suite.cells.add(ran.len(), time);
+    suite.logins.add(ran.iter().map(|(_, last, cell)| logins(cell, *last)).sum(), time);
+    let quick = ran.into_iter().filter(|(record, ..)| Duration::from_millis(record.duration_ms) < WAITING);
+    quick.map(|(_, _, cell)| cell.clone()).collect()
+}
+
+/// How often Kong connects up to a step. Where it takes a connection from its pool, it does not.
+fn logins(cell: &Cell, last: usize) -> usize {
+    let steps = cell.case.steps.iter().take(last + 1);
+    steps.filter(|step| step.expect.is_some() && step.change != Change::FromPool).count()
 }
 
 /// The cells on the newest major that a runtime has.
