@@ -33,6 +33,16 @@ async fn value(control: &Client, action: &'static str, query: &str) -> Result<Op
     Ok(rows.first().and_then(|row| row.get(0)).map(str::to_owned))
 }
 
+/// Begins a session, and returns the process that serves it. What [`proof`] asks for nearly every connection is planned once.
+pub(crate) async fn begin(control: &Client) -> Result<i32, RuntimeError> {
+    let action = "begin the superuser's session";
+    let query = "
+        PREPARE proof (int) AS SELECT ssl, version, cipher, client_dn FROM pg_stat_ssl WHERE pid = $1;
+        SELECT pg_backend_pid()";
+    let pid = value(control, action, query).await?.unwrap_or_default();
+    pid.parse().map_err(RuntimeError::failing(action))
+}
+
 /// Runs statements, each by itself: CREATE DATABASE cannot be in a transaction with others.
 pub(crate) async fn prepare(control: &Client, statements: &[String]) -> Result<(), RuntimeError> {
     for statement in statements {
@@ -72,8 +82,7 @@ pub(crate) async fn reload(control: &Client) -> Result<(), RuntimeError> {
 
 /// What `pg_stat_ssl` shows of the connection that a process serves; `None` if it serves none.
 pub(crate) async fn proof(control: &Client, pid: i32) -> Result<Option<TlsProof>, RuntimeError> {
-    let query = format!("SELECT ssl, version, cipher, client_dn FROM pg_stat_ssl WHERE pid = {pid}");
-    let rows = rows(control, "query pg_stat_ssl", &query).await?;
+    let rows = rows(control, "query pg_stat_ssl", &format!("EXECUTE proof ({pid})")).await?;
     Ok(rows.first().map(|row| {
         let text = |column: usize| row.get(column).filter(|text| !text.is_empty()).map(str::to_owned);
         match row.get(0) {
@@ -81,12 +90,6 @@ pub(crate) async fn proof(control: &Client, pid: i32) -> Result<Option<TlsProof>
             _ => TlsProof::default(),
         }
     }))
-}
-
-/// The process that serves a session.
-pub(crate) async fn pid(control: &Client) -> Result<i32, RuntimeError> {
-    let action = "query the process of a session";
-    answer(control, "SELECT pg_backend_pid()").await?.parse().map_err(RuntimeError::failing(action))
 }
 
 /// Runs a query, and returns the first value of the first row as text; an empty text if there is none.

@@ -135,9 +135,11 @@ impl State {
         match query {
             "SHOW server_version" => vec!["17.2 (Fake 1)".into()],
             "SHOW ssl_library" => vec!["OpenSSL".into()],
-            "SELECT pg_backend_pid()" => vec![pid.to_string()],
+            query if query.contains("pg_backend_pid") => vec![pid.to_string()],
             query if query.contains("openssl") => vec!["OpenSSL 3.5.9 1 Jan 2026".into()],
-            query if query.contains("pg_stat_ssl") => vec!["t".into(), "TLSv1.3".into(), "X".into(), String::new()],
+            query if query.starts_with("EXECUTE proof") => {
+                vec!["t".into(), "TLSv1.3".into(), "X".into(), String::new()]
+            }
             _ => vec![String::new()],
         }
     }

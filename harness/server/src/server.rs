@@ -232,7 +232,7 @@ impl Server {
         let up = self.log.wait(mark, LIMIT, ready).await;
         if up.ok_or(RuntimeError::Timeout { action: "start PostgreSQL", limit: LIMIT })? {
             let control = self.host.control().await?;
-            self.await_session(mark, &control).await?;
+            self.begin_session(mark, &control).await?;
             self.control = Some(control);
             self.in_force = Some(configuration.clone());
             return Ok(Start::Up(relevant_lines(&self.log.since(mark))));
@@ -393,10 +393,10 @@ impl Server {
         Ok(Observed { log, relevant_lines, host, connections: pids.len() })
     }
 
-    /// Waits for the log to show the superuser's session. Logged later, it would be mistaken for one of the connections
-    /// under test, and one that does not end.
-    async fn await_session(&self, mark: usize, control: &Client) -> Result<(), RuntimeError> {
-        let own = control::pid(control).await?;
+    /// Begins the superuser's session, and waits for the log to show it. Logged later, it would be mistaken for one of the
+    /// connections under test, and one that does not end.
+    async fn begin_session(&self, mark: usize, control: &Client) -> Result<(), RuntimeError> {
+        let own = control::begin(control).await?;
         let begun =
             |lines: &[LogLine], is_open: bool| (log::connections(lines).contains(&own) || !is_open).then_some(());
         let action = "find the superuser's session in the log";
