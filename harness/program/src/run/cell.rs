@@ -223,7 +223,9 @@ impl Runner {
         let made = self.make(&step.situation, notebook).await?;
         let mut lease = self.pool.lease(cell.major, &made.configuration).await?;
         let context = StepContext { cell, step, number: 0, made, kong_runs_on: false, notebook };
+        lease.distrust();
         let SetUp { failed_start, task, folder, .. } = self.set_up(&context, lease.server(), None).await?;
+        lease.trust();
         match failed_start {
             None => Ok(Prepared { lease, task: task?, configuration: context.made.configuration, folder }),
             Some(log) => Err(CellError::NotStarted(log)),
