@@ -104,7 +104,6 @@ async fn compare() -> Measured<()> {
     println!("{:<48} {:>10}", "", "per second");
     println!("{:<48} {:>10.1}", "cells, keys and data directories being made", first.cells.per_second());
     print(&local.suite, &local.bare, "cells, with those that an earlier run has kept");
-    let against = |name: &str, suite: f64, rate: f64| println!("{name:<48} {rate:>10.1} {:>8.2} x", suite / rate);
     against("cases, the server restarted for each", local.suite.cells.per_second(), restarted);
     match measure(RuntimeChoice::Docker, &globs, jobs).await {
         Err(error) => println!("{:<48} not measured: {error}", "in containers"),
@@ -122,11 +121,17 @@ async fn compare() -> Measured<()> {
     Ok(())
 }
 
+/// Prints how fast the suite is. `cells` says which cells these are.
 fn print(suite: &Speed, bare: &Rate, cells: &str) {
-    let [logins, bare] = [&suite.logins, bare].map(Rate::per_second);
+    let logins = suite.logins.per_second();
     println!("{cells:<48} {:>10.1}", suite.cells.per_second());
     println!("{:<48} {logins:>10.1}", "logins that these make");
-    println!("{:<48} {bare:>10.1} {:>8.2} x", "bare logins of the same kinds", logins / bare);
+    against("bare logins of the same kinds", logins, bare.per_second());
+}
+
+/// Prints a rate, and how many times as fast the suite is.
+fn against(name: &str, suite: f64, rate: f64) {
+    println!("{name:<48} {rate:>10.1} {:>8.2} x", suite / rate);
 }
 
 /// The suite and bare logins on one major, in turns: what else the machine does slows both.
