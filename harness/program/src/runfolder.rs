@@ -29,7 +29,8 @@ const ROOM: u64 = 2 << 30;
 /// longer, and may have 107 bytes in all (unix(7)).
 const MAX_PARENT: usize = 47;
 
-/// The variable that names a folder in which data directories, private keys and the certificates of Kong's guide are kept for later runs.
+/// The variable that names a folder in which data directories, private keys and the certificates of Kong's guide are kept
+/// for later runs.
 pub const CACHE: &str = "KONG_PG_TLS_CACHE";
 
 /// The folder that keeps what takes long to make for later runs, if there is to be one.
