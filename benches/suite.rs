@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
 use kong_pg_client::Kong;
+use kong_pg_scenarios::plan::Cell;
+use kong_pg_scenarios::suite::Change;
 use kong_pg_tls::client::Task;
-use kong_pg_tls::plan::Cell;
 use kong_pg_tls::run::Prepared;
 use kong_pg_tls::runfolder;
 use kong_pg_tls::session::{CellRequest, Options, RuntimeChoice, RuntimeRequest, Session};
-use kong_pg_tls::suite::Change;
 use postgres_tls_server::{ApplyMode, Configuration, Major};
 use tokio::task::JoinSet;
 

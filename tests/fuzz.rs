@@ -10,21 +10,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use certificate_trees::{Authority, Certificate};
-use edits::fuzz;
 use kong_pg_client::conf::KongConf;
 use kong_pg_client::{ConnectionRole, Kong, Profile, Releases, Settings, Stack, remarks};
+use kong_pg_scenarios::suite::Suite;
+use kong_pg_scenarios::vocabulary::{Behaviour, ClientKind};
 use kong_pg_tls::client::{ClientOptions, Clients};
 use kong_pg_tls::desk::check::{Request, check};
-use kong_pg_tls::desk::diagnose::Circumstances;
+use kong_pg_tls::desk::diagnose::{Circumstances, find_causes};
 use kong_pg_tls::proxy::Proxy;
 use kong_pg_tls::record::Results;
 use kong_pg_tls::runfolder::RunFolder;
-use kong_pg_tls::suite::Suite;
-use kong_pg_tls::vocabulary::{Behaviour, ClientKind};
 use rstest::rstest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
+
+use edits::fuzz;
 
 /// A folder with a file, which is written anew for each input.
 struct Folder(tempfile::TempDir);
@@ -115,7 +116,7 @@ fn files_of_the_server() {
 fn logs() {
     let causes = Suite::built_in_causes().expect("causes");
     fuzz("log", move |bytes| {
-        let _ = causes.diagnose(&String::from_utf8_lossy(bytes), &Circumstances::default());
+        let _ = find_causes(&causes, &String::from_utf8_lossy(bytes), &Circumstances::default());
     });
 }
 

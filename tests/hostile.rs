@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use certificate_trees::{Authority, Certificate};
+use kong_pg_scenarios::suite::Suite;
+use kong_pg_scenarios::vocabulary::Behaviour;
 use kong_pg_tls::proxy::Proxy;
-use kong_pg_tls::suite::Suite;
-use kong_pg_tls::vocabulary::Behaviour;
 use openssl::ssl::{Ssl, SslAcceptor, SslMethod};
 use procfs::process::Process;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};

@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use kong_pg_scenarios::plan::Cell;
 use kong_pg_tls::judge::Verdict;
-use kong_pg_tls::plan::Cell;
 use kong_pg_tls::report::{Screen, write_cell};
 use kong_pg_tls::run::in_order_for;
 use kong_pg_tls::session::{Options, Session, SessionError};

@@ -1,4 +1,4 @@
-//! The direction of the program's rooms, and that no files import each other in a circle.
+//! The direction of the rooms of a crate, and that no files import each other in a circle.
 //!
 //! Reads `use` declarations and paths as text. A name that a module re-exports counts as an import of the file that
 //! defines it, and a `pub use` of a child module as one only if the module itself uses the name. Code under
@@ -10,17 +10,23 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use regex::Regex;
+use rstest::rstest;
 
-/// The rooms of `harness/program/src`, from the ground up: a room imports only from those listed before it.
-const ROOMS: [(&str, &str); 23] = [
+/// The rooms of a crate, from the ground up, with what each is for: a room imports only from those listed before it.
+type Rooms = &'static [(&'static str, &'static str)];
+
+const OF_SCENARIOS: Rooms = &[
     ("vocabulary", "words that every room uses: TLS version, range of releases, kind of client"),
-    ("runfolder", "the folder a run works in, and its removal"),
-    ("leaks", "what outlives its cell or its run: processes, ports, containers, files"),
     ("format", "the types of the scenario files, as serde reads them"),
     ("load", "reading YAML, with the position of every fault"),
     ("suite", "compiling scenario files to cases"),
     ("roles", "the roles and databases of the servers of a suite"),
     ("plan", "cases times majors, releases, stacks and clients: the cells"),
+];
+
+const OF_PROGRAM: Rooms = &[
+    ("runfolder", "the folder a run works in, and its removal"),
+    ("leaks", "what outlives its cell or its run: processes, ports, containers, files"),
     ("proxy", "proxies between client and server"),
     ("relay", "real programs between client and server"),
     ("client", "the clients that can run a cell"),
@@ -39,14 +45,22 @@ const ROOMS: [(&str, &str); 23] = [
 ];
 
 /// The sources of the crates of the workspace.
-const CRATES: [&str; 4] = ["harness/certificates/src", "harness/server/src", "harness/kong/src", "harness/program/src"];
+const CRATES: [&str; 5] = [
+    "harness/certificates/src",
+    "harness/server/src",
+    "harness/kong/src",
+    "harness/scenarios/src",
+    "harness/program/src",
+];
 
-#[test]
-fn a_room_imports_only_from_rooms_below_it() {
-    let sources = Sources::read("harness/program/src");
+#[rstest]
+#[case::scenarios("harness/scenarios/src", OF_SCENARIOS)]
+#[case::program("harness/program/src", OF_PROGRAM)]
+fn a_room_imports_only_from_rooms_below_it(#[case] root: &str, #[case] rooms: Rooms) {
+    let sources = Sources::read(root);
     let level = |file: &str| {
         let room = file.split('/').next().expect("a path").trim_end_matches(".rs");
-        ROOMS.iter().position(|(name, _)| *name == room)
+        rooms.iter().position(|(name, _)| *name == room)
     };
     let mut faults = Vec::new();
     for (file, imports) in sources.imports() {
@@ -60,7 +74,7 @@ fn a_room_imports_only_from_rooms_below_it() {
         let upwards = imports.iter().filter(|import| level(import).is_none_or(|level| level > own));
         faults.extend(upwards.map(|import| format!("{file} imports from {import}")));
     }
-    assert!(faults.is_empty(), "against the order of the rooms:\n{}", faults.join("\n"));
+    assert!(faults.is_empty(), "against the order of the rooms of {root}:\n{}", faults.join("\n"));
 }
 
 /// Reports are made of what is recorded: none decides a verdict, or what a difference means, again.

@@ -3,13 +3,14 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::place::{Place, ProgramOutput};
 use certificate_trees::{Authority, CertificateSpec, CrlSpec, ExtendedKeyUsage, KeyType, Tree, Validity};
 use kong_pg_client::{Edition, Stack, Stage};
+use kong_pg_scenarios::suite::{Case, Expected, Suite};
+use kong_pg_scenarios::vocabulary::TlsVersion;
 use kong_pg_tls::desk::check::catalog::{Code, Shows, entry};
-use kong_pg_tls::suite::{Case, Expected, Suite};
-use kong_pg_tls::vocabulary::TlsVersion;
 use rstest::rstest;
+
+use crate::place::{Place, ProgramOutput};
 
 /// The certificates of the tests: two CAs, an intermediate, a server's and several clients'.
 fn tree() -> Tree {

@@ -9,11 +9,11 @@ use certificate_trees::Authority;
 use globset::Glob;
 use kong_pg_client::conf::{FILE_KEYS, file_names, in_base64, variable};
 use kong_pg_client::{Edition, Profile, Stack};
+use kong_pg_scenarios::format::Tls;
+use kong_pg_scenarios::suite::{Case, Expected, PlannedFile, Situation, Suite};
+use kong_pg_scenarios::vocabulary::TlsVersion;
 use kong_pg_tls::desk::check::fault::{Fault, Severity};
 use kong_pg_tls::desk::check::{Kind, Request, check};
-use kong_pg_tls::format::Tls;
-use kong_pg_tls::suite::{Case, Expected, PlannedFile, Situation, Suite};
-use kong_pg_tls::vocabulary::TlsVersion;
 use postgres_tls_server::Configuration;
 use serde::Deserialize;
 

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use crate::place::Place;
 use kong_pg_client::{Edition, Stack};
+use kong_pg_scenarios::suite::{Expected, Suite};
+use kong_pg_scenarios::vocabulary::{ClientKind, Globs};
 use kong_pg_tls::report::write_deviations;
-use kong_pg_tls::suite::{Expected, Suite};
-use kong_pg_tls::vocabulary::{ClientKind, Globs};
+
+use crate::place::Place;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -277,7 +277,7 @@ fn a_fault_in_the_differences_is_reported_with_its_position(
 ) {
     let place = Place::new();
     place.write("scenarios/differences.yaml", &DIFFERENCE.replace(part, instead));
-    let faults = kong_pg_tls::suite::Suite::of_folder(&place.0.path().join("scenarios")).expect_err("a fault");
+    let faults = kong_pg_scenarios::suite::Suite::of_folder(&place.0.path().join("scenarios")).expect_err("a fault");
     assert!(faults.iter().any(|fault| fault.to_string().contains(expected)), "{faults:#?}");
 }
 

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 
 use globset::Glob;
 use kong_pg_client::{Edition, OpensslLine, Stack};
-use kong_pg_tls::desk::diagnose::{Circumstances, Diagnosis};
-use kong_pg_tls::suite::{Case, Expected, Suite, TextContext};
+use kong_pg_scenarios::suite::{Case, Expected, Suite, TextContext};
+use kong_pg_tls::desk::diagnose::{Circumstances, Diagnosis, find_causes};
 use postgres_tls_server::Major;
 use rstest::rstest;
 use serde::Deserialize;
@@ -54,7 +54,7 @@ fn texts(expected: &Expected) -> BTreeSet<String> {
 }
 
 fn diagnose(text: &str) -> Diagnosis {
-    SUITE.causes.diagnose(text, &Circumstances::default())
+    find_causes(&SUITE.causes, text, &Circumstances::default())
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn messages_as_operators_paste_them_are_understood() {
             stack: pasted.stack.as_ref().map(|stack| stack.parse().expect("a stack")),
             major: pasted.postgres.map(Major),
         };
-        let found = SUITE.causes.diagnose(&pasted.text, &circumstances);
+        let found = find_causes(&SUITE.causes, &pasted.text, &circumstances);
         let codes: Vec<_> = found.causes.iter().map(|suspect| suspect.code.clone()).collect();
         let place = codes.iter().position(|code| pasted.cause.contains(code));
         known += usize::from(!pasted.unknown);
@@ -251,7 +251,7 @@ fn what_is_unknown_has_no_causes() {
 fn a_release_narrows_the_causes() {
     let circumstances =
         Circumstances { release: Some("3.9-oss".parse().expect("a release")), ..Circumstances::default() };
-    let found = SUITE.causes.diagnose("FATAL: connection requires a valid client certificate", &circumstances);
+    let found = find_causes(&SUITE.causes, "FATAL: connection requires a valid client certificate", &circumstances);
     assert_eq!(found.causes[0].code, "client-certificate-open-source");
 }
 
@@ -272,6 +272,6 @@ fn circumstances_rule_causes_out(
 ) {
     let release = release.map(|release| release.parse().expect("a release"));
     let circumstances = Circumstances { release, stack, major: major.map(Major) };
-    let found = SUITE.causes.diagnose(text, &circumstances);
+    let found = find_causes(&SUITE.causes, text, &circumstances);
     assert_eq!(found.causes.iter().any(|suspect| suspect.code == code), is_possible, "{found:#?}");
 }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use kong_pg_tls::suite::Suite;
+use kong_pg_scenarios::suite::Suite;
 use rstest::rstest;
 
 /// A scenario with a text in the place of one of its parts.

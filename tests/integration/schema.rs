@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use kong_pg_tls::format::{
+use kong_pg_scenarios::format::{
     CausesFile, ClaimsFile, DifferencesFile, OutcomesFile, PkiFile, Scenario as ScenarioFile, TextsFile,
 };
-use kong_pg_tls::load::schema_of;
+use kong_pg_scenarios::load::schema_of;
 use kong_pg_tls::record::{Entry, Results};
 use rstest::rstest;
 

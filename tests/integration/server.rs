@@ -25,7 +25,7 @@ impl RealServer {
         let request = RuntimeRequest { choice, ..RuntimeRequest::default() };
         let runtime = request.find(&[], &folder).await.expect("something to run servers with").runtime;
         let major = runs_on().postgres.parse().expect("a major");
-        let pool = Pool::new(runtime, 1, kong_pg_tls::roles::statements());
+        let pool = Pool::new(runtime, 1, kong_pg_scenarios::roles::statements());
         let mut lease = pool.lease(major, configuration).await.expect("a server");
         assert_eq!(lease.server().reload(configuration).await.expect("a reload"), [""; 0]);
         Self { lease, pool, _folder: folder }

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use globset::Glob;
+use kong_pg_scenarios::suite::Suite;
+use serde_json::Value;
+
 use crate::documents;
 use crate::place::Place;
-use globset::Glob;
-use kong_pg_tls::suite::Suite;
-use serde_json::Value;
 
 const BEGIN: &str = "<!-- cells: ";
 const END: &str = "<!-- end -->";

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use kong_pg_tls::suite::Suite;
+use kong_pg_scenarios::suite::Suite;
 use kong_pg_tls::vacuity::{Mutation, Row, Score};
 use strum::{EnumMessage, VariantArray};
 

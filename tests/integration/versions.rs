@@ -5,14 +5,15 @@ mod new_version;
 
 use std::path::Path;
 
+use kong_pg_scenarios::format::Wording;
+use kong_pg_scenarios::suite::{Suite, TextVersion, Texts};
+use kong_pg_scenarios::vocabulary::PostgresRange;
+use postgres_tls_server::Major;
+use rstest::rstest;
+
 use crate::documents;
 use crate::place::{Place, ProgramOutput};
 use crate::runs_on::runs_on;
-use kong_pg_tls::format::Wording;
-use kong_pg_tls::suite::{Suite, TextVersion, Texts};
-use kong_pg_tls::vocabulary::PostgresRange;
-use postgres_tls_server::Major;
-use rstest::rstest;
 
 /// A release that no build of the program knows: in TLS 1.3 only.
 const RELEASE: &str = "\

@@ -4,6 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use kong_pg_client::{Refusal, Stack};
+use kong_pg_scenarios::plan::Cell;
+use kong_pg_scenarios::vocabulary::ClientKind;
+
 use super::error::BenchError;
 use super::estimate::median;
 use super::far::Far;
@@ -12,11 +16,8 @@ use super::modes::{Mode, Subject};
 use super::pace::{Pace, Watch};
 use super::results::{Distance, Waits};
 use crate::client::{Repeater, Task};
-use crate::plan::Cell;
 use crate::run::Prepared;
 use crate::session::Session;
-use crate::vocabulary::ClientKind;
-use kong_pg_client::{Refusal, Stack};
 
 /// The round trips, in milliseconds: within a zone, between zones far apart, between regions.
 const DISTANCES: [u32; 3] = [1, 10, 50];

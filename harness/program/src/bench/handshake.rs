@@ -3,6 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use kong_pg_client::{Refusal, Settings};
+use kong_pg_scenarios::plan::Cell;
+
 use super::bare::{Bare, Parts};
 use super::cpu::{self, ServerProcesses};
 use super::error::BenchError;
@@ -11,10 +14,8 @@ use super::modes::{Mode, Subject};
 use super::pace::{Pace, Watch};
 use super::results::{Compared, Handshake, Limit};
 use crate::client::{Client, ClientError, Repeater, Task, Tuning};
-use crate::plan::Cell;
 use crate::run::Prepared;
 use crate::session::Session;
-use kong_pg_client::{Refusal, Settings};
 
 /// How long to wait for the other processes to pause, which is when the kernel counts their time.
 pub(super) const PAUSE: Duration = Duration::from_millis(1);

@@ -5,6 +5,10 @@ use std::future::pending;
 use std::path::Path;
 use std::time::Instant;
 
+use kong_pg_client::Stack;
+use kong_pg_scenarios::vocabulary::ClientKind;
+use postgres_tls_server::Major;
+
 use super::error::BenchError;
 use super::modes::{Mode, STORM, modes, write};
 use super::pace::{Pace, Watch};
@@ -12,9 +16,6 @@ use super::results::{Measurements, NotMeasured};
 use super::{distance, handshake, storm, traffic, versus};
 use crate::judge::Verdict;
 use crate::session::{CellRequest, Limits, Options, RuntimeChoice, RuntimeRequest, Session, SessionError};
-use crate::vocabulary::ClientKind;
-use kong_pg_client::Stack;
-use postgres_tls_server::Major;
 
 /// What to measure.
 #[derive(Debug, Clone)]

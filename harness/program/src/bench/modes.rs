@@ -6,14 +6,14 @@ use std::io;
 use std::path::Path;
 
 use indexmap::IndexMap;
+use kong_pg_client::Stack;
+use kong_pg_scenarios::plan::Cell;
+use kong_pg_scenarios::suite::Suite;
+use kong_pg_scenarios::vocabulary::ClientKind;
+use postgres_tls_server::Major;
 use rust_embed::Embed;
 
 use crate::client::Tuning;
-use crate::plan::Cell;
-use crate::suite::Suite;
-use crate::vocabulary::ClientKind;
-use kong_pg_client::Stack;
-use postgres_tls_server::Major;
 
 /// The scenario files of the modes.
 #[derive(Embed)]

@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use kong_pg_scenarios::vocabulary::ClientKind;
+
 use super::error::BenchError;
-use crate::vocabulary::ClientKind;
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]

@@ -6,6 +6,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kong_pg_client::conf::KongConf;
+use kong_pg_client::{ConnectionRole, Kong, Profile, Refusal, Settings, SettingsError, Stack, Trusted, TrustedEntry};
+use kong_pg_scenarios::vocabulary::ClientKind;
 use tokio::net::TcpStream;
 use tokio_postgres::config::Host;
 
@@ -19,9 +22,6 @@ use super::results::{Handshake, Measurements, NotMeasured};
 use crate::client::{Client, ClientError, Clients, KongConfFiles, Task, Tuning};
 use crate::runfolder::RunFolder;
 use crate::session::ClientRequest;
-use crate::vocabulary::ClientKind;
-use kong_pg_client::conf::KongConf;
-use kong_pg_client::{ConnectionRole, Kong, Profile, Refusal, Settings, SettingsError, Stack, Trusted, TrustedEntry};
 
 /// How often the distance is measured.
 const PINGS: usize = 5;

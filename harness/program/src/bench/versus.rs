@@ -1,6 +1,8 @@
 //! What is saved by a client in this process: the emulated Kong against libpq, in pairs.
 
 use async_trait::async_trait;
+use kong_pg_client::{Refusal, Stack, Stage};
+use kong_pg_scenarios::vocabulary::ClientKind;
 
 use super::cpu::ServerProcesses;
 use super::error::BenchError;
@@ -11,8 +13,6 @@ use super::results::Versus;
 use crate::client::{Client, Connection, Established, Repeater, Task, Tuning};
 use crate::run::Prepared;
 use crate::session::Session;
-use crate::vocabulary::ClientKind;
-use kong_pg_client::{Refusal, Stack, Stage};
 
 /// The modes that are compared.
 const MODES: [&str; 3] = ["plaintext", "TLS 1.3, verified", "mTLS, cert"];

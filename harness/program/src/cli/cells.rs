@@ -6,16 +6,16 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use kong_pg_client::Stack;
+use kong_pg_scenarios::plan::Shard;
+use kong_pg_scenarios::suite::Suite;
+use kong_pg_scenarios::vocabulary::{ClientKind, KongImage};
+use postgres_tls_server::{InvalidMajor, Major};
 use strum::VariantNames;
 
 use super::ReleaseArgs;
 use crate::desk::naming::NamedCell;
-use crate::plan::Shard;
 use crate::session::{CellRequest, ClientRequest, Options, RuntimeChoice, RuntimeRequest, SessionError, clients_of};
-use crate::suite::Suite;
-use crate::vocabulary::{ClientKind, KongImage};
-use kong_pg_client::Stack;
-use postgres_tls_server::{InvalidMajor, Major};
 
 /// Which cells, and where they run.
 #[derive(Debug, Args)]

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use kong_pg_scenarios::format::ClaimsFile;
+use kong_pg_scenarios::suite::read_file;
 
 use super::{Exit, Failure, print};
-use crate::format::ClaimsFile;
 use crate::record::{LATEST, ReadError, Results};
 use crate::report::{Recorded, write_claims, write_comparison, write_deviations};
 use crate::session::load_suite;
-use crate::suite::read_file;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -7,7 +7,7 @@ use kong_pg_client::Stack;
 use postgres_tls_server::Major;
 
 use super::{Exit, Failure, ReleaseArgs, print, release, write_json};
-use crate::desk::diagnose::{Circumstances, write_diagnosis};
+use crate::desk::diagnose::{Circumstances, find_causes, write_diagnosis};
 use crate::session::load_causes;
 
 const EXAMPLES: &str = "\
@@ -63,7 +63,7 @@ pub(super) fn diagnose(args: &DiagnoseArgs) -> Result<Exit, Failure> {
     }
     let causes = load_causes()?;
     let circumstances = Circumstances { release, stack: args.stack, major: args.postgres };
-    let diagnosis = causes.diagnose(&text, &circumstances);
+    let diagnosis = find_causes(&causes, &text, &circumstances);
     let width = terminal_size::terminal_size().filter(|_| io::stdout().is_terminal());
     let width = width.map_or(80, |(width, _)| usize::from(width.0));
     print(|out| if args.json { write_json(out, &diagnosis) } else { write_diagnosis(out, &diagnosis, width) })?;

@@ -3,13 +3,14 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use kong_pg_client::Profile;
+use kong_pg_scenarios::vocabulary::ClientKind;
+use postgres_tls_server::{Docker, Local, Offer, Runtime, RuntimeError};
+
 use super::{Exit, Failure, print};
 use crate::client::{Unavailable, survey};
 use crate::runfolder::{RunFolder, abandoned};
 use crate::session::{ClientRequest, RuntimeRequest, with_advice};
-use crate::vocabulary::ClientKind;
-use kong_pg_client::Profile;
-use postgres_tls_server::{Docker, Local, Offer, Runtime, RuntimeError};
 
 pub(super) async fn env() -> Result<Exit, Failure> {
     let folder = RunFolder::create();

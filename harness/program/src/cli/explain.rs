@@ -4,14 +4,14 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use clap::Args;
+use kong_pg_scenarios::load::some_of;
+use kong_pg_scenarios::plan::{Axes, Cell, PlanError, Selection, plan};
+use kong_pg_scenarios::suite::{Case, Suite};
+use kong_pg_scenarios::vocabulary::Globs;
 
 use super::{Exit, Failure, print};
-use crate::load::some_of;
-use crate::plan::{Axes, Cell, PlanError, Selection, plan};
 use crate::report::{write_cell_explanation, write_explanation};
 use crate::session::load_suite;
-use crate::suite::{Case, Suite};
-use crate::vocabulary::Globs;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -1,12 +1,12 @@
 //! `list`
 
 use clap::Args;
+use kong_pg_scenarios::plan::Cell;
+use postgres_tls_server::Major;
 
 use super::{CellArgs, Exit, Failure, print, write_json};
-use crate::plan::Cell;
 use crate::runfolder::RunFolder;
 use crate::session::Options;
-use postgres_tls_server::Major;
 
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {

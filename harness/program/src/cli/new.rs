@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use kong_pg_scenarios::vocabulary::quoted;
 
 use super::{Exit, Failure, InstallationArgs, print};
 use crate::desk::check::scenario::{FILE, ScenarioError, new_scenario};
-use crate::vocabulary::quoted;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
+use kong_pg_scenarios::load::block;
 
 use super::cells::word;
 use super::limits::LimitArgs;
@@ -12,7 +13,6 @@ use super::signals::Signals;
 use super::{CellArgs, Exit, Failure, print};
 use crate::judge::Verdict;
 use crate::leaks::adopt_descendants;
-use crate::load::block;
 use crate::record::{Results, RunEnd};
 use crate::report::{Detail, Display, finish, report_leaks};
 use crate::session::{Blessed, EvidenceOf, EvidenceRequest, Limits, Options, Session, bless, is_open};

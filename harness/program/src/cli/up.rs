@@ -3,7 +3,12 @@
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
+use certificate_trees::Authority;
 use clap::Args;
+use kong_pg_scenarios::plan::Cell;
+use kong_pg_scenarios::roles;
+use kong_pg_scenarios::suite::Suite;
+use postgres_tls_server::{Major, Pool, Runtime};
 
 use super::cells::{OneCellArgs, RuntimeArgs};
 use super::signals::Signals;
@@ -11,13 +16,8 @@ use super::{Exit, Failure, export, print};
 use crate::desk::export::{Address, Deployment, Format};
 use crate::desk::naming::NamingError;
 use crate::desk::up::{LogEnd, Running, UpError, write_running};
-use crate::plan::Cell;
-use crate::roles;
 use crate::runfolder::RunFolder;
 use crate::session::{Chosen, with_advice};
-use crate::suite::Suite;
-use certificate_trees::Authority;
-use postgres_tls_server::{Major, Pool, Runtime};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

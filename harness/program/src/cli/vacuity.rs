@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use kong_pg_scenarios::suite::Recompiler;
 use strum::VariantArray;
 
 use super::cells::word;
@@ -13,7 +14,6 @@ use super::{CellArgs, Exit, Failure, print, write_json};
 use crate::record::{Entry, LATEST, Results, RunEnd, RunEvent};
 use crate::report::{Reporter, write_score, write_text_score};
 use crate::session::{Options, Session, SessionError};
-use crate::suite::Recompiler;
 use crate::vacuity::{Indifferent, Mutation, TextTrial, Trial};
 
 #[derive(Debug, Args)]

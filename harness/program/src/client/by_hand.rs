@@ -1,8 +1,9 @@
 //! The commands with which people try a connection themselves.
 
-use super::translate;
-use crate::vocabulary::{TlsVersion, quoted};
 use kong_pg_client::{Profile, Settings, Stack, Trusted, TrustedEntry};
+use kong_pg_scenarios::vocabulary::{TlsVersion, quoted};
+
+use super::translate;
 
 /// The file that several trusted ones are put into, as Kong does.
 const TOGETHER: &str = "trusted.crt";

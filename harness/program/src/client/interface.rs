@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kong_pg_client::conf::KongConf;
+use kong_pg_client::{Profile, Refusal, Settings, Stack, Tap};
+use kong_pg_scenarios::vocabulary::KongImage;
 use openssl::x509::X509;
 
 use super::unavailable::ProgramError;
 use crate::leaks::Traces;
 use crate::runfolder::RunFolder;
-use crate::vocabulary::KongImage;
-use kong_pg_client::conf::KongConf;
-use kong_pg_client::{Profile, Refusal, Settings, Stack, Tap};
 
 /// A request to a client to connect as Kong would.
 #[derive(Debug, Clone)]

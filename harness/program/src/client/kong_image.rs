@@ -9,6 +9,10 @@ use std::time::Duration;
 use bollard::container::LogOutput;
 use bollard::query_parameters::{InspectContainerOptions, LogsOptionsBuilder};
 use futures_util::StreamExt;
+use kong_pg_client::conf::{FILE_KEYS, KongConf};
+use kong_pg_client::{Edition, ErrorDelivery, PREFIX, Refusal, Stack, Stage, is_patch_of};
+use kong_pg_scenarios::vocabulary::KongImage;
+use postgres_tls_server::engine;
 use testcontainers::core::WaitFor;
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, ContainerRequest, CopyTargetOptions, GenericImage, ImageExt};
@@ -16,10 +20,6 @@ use testcontainers::{ContainerAsync, ContainerRequest, CopyTargetOptions, Generi
 use super::unavailable::ContainerError;
 use super::{Attempt, ClientError, Established, Task, Unavailable, translate};
 use crate::runfolder::{CONTAINER_LABEL, announce_pull};
-use crate::vocabulary::KongImage;
-use kong_pg_client::conf::{FILE_KEYS, KongConf};
-use kong_pg_client::{Edition, ErrorDelivery, PREFIX, Refusal, Stack, Stage, is_patch_of};
-use postgres_tls_server::engine;
 
 /// How long a container may take to be made and to begin.
 const LIMIT: Duration = Duration::from_secs(60);

@@ -6,6 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kong_pg_client::Stage;
+use kong_pg_client::{Refusal, Settings, combine};
+use kong_pg_scenarios::vocabulary::TlsVersion;
+use postgres_tls_server::folders_of_binaries;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -14,10 +18,6 @@ use super::{
     Attempt, Client, ClientError, ClientOptions, Established, Open, Repeater, Task, Tuning, Unavailable, translate,
 };
 use crate::leaks::{Trace, Traces};
-use crate::vocabulary::TlsVersion;
-use kong_pg_client::Stage;
-use kong_pg_client::{Refusal, Settings, combine};
-use postgres_tls_server::folders_of_binaries;
 
 /// How long psql may take to end.
 const END_LIMIT: Duration = Duration::from_secs(5);

@@ -18,6 +18,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 pub(crate) use self::accept_any::AcceptAny;
+use kong_pg_scenarios::vocabulary::ClientKind;
+
 pub use self::by_hand::ByHand;
 pub use self::interface::{
     Attempt, Client, ClientError, ClientOptions, Connection, Established, KongConfFiles, Open, Repeater, Task, Tuning,
@@ -25,7 +27,6 @@ pub use self::interface::{
 pub use self::unavailable::{ClientUnavailable, ContainerError, ProgramError, Unavailable};
 
 use crate::leaks::Traces;
-use crate::vocabulary::ClientKind;
 
 /// The clients of a run.
 pub struct Clients {

@@ -8,15 +8,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use ::rustls::client::danger::ServerCertVerifier;
-use ::rustls::client::{VerifierBuilderError, WebPkiServerVerifier};
-use ::rustls::crypto::ring;
-use ::rustls::pki_types::pem::PemObject;
-use ::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use ::rustls::version::{TLS12, TLS13};
-use ::rustls::{ClientConfig, NamedGroup, RootCertStore, SupportedProtocolVersion};
 use async_trait::async_trait;
 use bytes::BytesMut;
+use kong_pg_client::Stage;
+use kong_pg_client::{Refusal, combine};
+use kong_pg_scenarios::vocabulary::TlsVersion;
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::x509::X509;
@@ -30,12 +26,17 @@ use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client;
 
+use ::rustls::client::danger::ServerCertVerifier;
+use ::rustls::client::{VerifierBuilderError, WebPkiServerVerifier};
+use ::rustls::crypto::ring;
+use ::rustls::pki_types::pem::PemObject;
+use ::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use ::rustls::version::{TLS12, TLS13};
+use ::rustls::{ClientConfig, NamedGroup, RootCertStore, SupportedProtocolVersion};
+
 use super::accept_any::AcceptAny;
 use super::limited::Limited;
 use super::{Attempt, Client, ClientError, Established, Open, Repeater, Task, Tuning, translate};
-use crate::vocabulary::TlsVersion;
-use kong_pg_client::Stage;
-use kong_pg_client::{Refusal, combine};
 
 /// In process, and so always here.
 pub(super) struct RustlsClient;

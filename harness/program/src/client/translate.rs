@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use kong_pg_client::{Profile, Settings, Stack, read_as_kong};
+use kong_pg_scenarios::vocabulary::TlsVersion;
+
 use super::ClientError;
 use crate::runfolder::write_private;
-use crate::vocabulary::TlsVersion;
-use kong_pg_client::{Profile, Settings, Stack, read_as_kong};
 
 const VERSIONS: [TlsVersion; 4] = [TlsVersion::V1_0, TlsVersion::V1_1, TlsVersion::V1_2, TlsVersion::V1_3];
 

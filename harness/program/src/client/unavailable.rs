@@ -3,10 +3,9 @@
 use std::io;
 use std::time::Duration;
 
+use kong_pg_scenarios::vocabulary::ClientKind;
 use postgres_tls_server::RuntimeError;
 use testcontainers::TestcontainersError;
-
-use crate::vocabulary::ClientKind;
 
 /// A client that cannot be used here.
 #[derive(Debug, thiserror::Error)]

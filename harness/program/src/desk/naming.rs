@@ -1,12 +1,11 @@
 //! The one cell that a user means: by its id, or by a case with the rest left to defaults.
 
 use kong_pg_client::Stack;
+use kong_pg_scenarios::load::some_of;
+use kong_pg_scenarios::plan::{Axes, Cell, KongRelease, PlanError, Selection, plan};
+use kong_pg_scenarios::suite::{Case, Suite};
+use kong_pg_scenarios::vocabulary::{BadGlob, ClientKind, Globs};
 use postgres_tls_server::Major;
-
-use crate::load::some_of;
-use crate::plan::{Axes, Cell, KongRelease, PlanError, Selection, plan};
-use crate::suite::{Case, Suite};
-use crate::vocabulary::{BadGlob, ClientKind, Globs};
 
 /// How many cases an error lists.
 const LISTED: usize = 10;

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
+use kong_pg_scenarios::vocabulary::OpenConnection;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Attempt, Delivery, Expectation, ExpectedOutcome, Observation};
-use crate::vocabulary::OpenConnection;
 
 /// What was compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, strum::Display)]

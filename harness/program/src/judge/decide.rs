@@ -1,9 +1,10 @@
 //! From evidence to a verdict.
 
+use kong_pg_scenarios::format::{Divergence, Would};
+
 use super::compare::{Aspect, Mismatch, compare, compare_outcome};
 use super::races::race;
 use super::{Attempt, Evidence, Expected, ExpectedOutcome, KnownDeviation, Observation, Verdict};
-use crate::format::{Divergence, Would};
 
 /// A verdict, and what led to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,11 +112,11 @@ fn is_seen(would: &Would, observed: &Observation) -> bool {
 #[cfg(test)]
 mod tests {
     use kong_pg_client::{Refusal, Stack, Stage};
+    use kong_pg_scenarios::vocabulary::ClientKind;
     use rstest::rstest;
 
     use super::super::{Expectation, KnownDifference};
     use super::*;
-    use crate::vocabulary::ClientKind;
 
     /// Refused with `FATAL: no`, as expected.
     fn evidence(client: ClientKind) -> Evidence {

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use kong_pg_client::Stack;
+use kong_pg_scenarios::format::{Divergence, Would};
+use kong_pg_scenarios::vocabulary::ClientKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Expectation, Observation};
-use crate::format::{Divergence, Would};
-use crate::vocabulary::ClientKind;
 
 /// Everything the verdict on a cell that was run depends on. A cell of `results.json` has these keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -1,10 +1,9 @@
 //! What must happen in a step, with every placeholder resolved for the cell.
 
 use kong_pg_client::Stage;
+use kong_pg_scenarios::vocabulary::OpenConnection;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use crate::vocabulary::OpenConnection;
 
 /// What must happen in a step.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

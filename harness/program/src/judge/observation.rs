@@ -1,11 +1,10 @@
 //! What happened in a step, on both sides.
 
 use kong_pg_client::{ErrorDelivery, PREFIX, Stage};
+use kong_pg_scenarios::vocabulary::OpenConnection;
 use postgres_tls_server::TlsProof;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use crate::vocabulary::OpenConnection;
 
 /// What happened in a step.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

@@ -3,11 +3,12 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use kong_pg_scenarios::format::{TextsFile, Wording};
+use kong_pg_scenarios::load::{Fault, Source, key, read};
+use kong_pg_scenarios::suite::{TextVersion, Texts};
+use kong_pg_scenarios::vocabulary::{OpensslRange, PostgresRange};
+
 use super::{Learned, LearnedWording};
-use crate::format::{TextsFile, Wording};
-use crate::load::{Fault, Source, key, read};
-use crate::suite::{TextVersion, Texts};
-use crate::vocabulary::{OpensslRange, PostgresRange};
 
 /// Why texts.yaml was not changed.
 #[derive(Debug, thiserror::Error)]

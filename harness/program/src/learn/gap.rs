@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::format::{Text, Wording};
+use kong_pg_scenarios::format::{Text, Wording};
 
 /// What marks a gap in an expanded text. No message has control characters like these.
 const BEGIN: char = '\u{1}';

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::gap::{self, New, Place};
-use crate::format::Wording;
-use crate::judge::{Attempt, Expectation, ExpectedOutcome, Observation};
-use crate::suite::{TextContext, TextError, TextVersion, Texts};
-use crate::vocabulary::ClientKind;
 use kong_pg_client::OpensslLine;
+use kong_pg_scenarios::format::Wording;
+use kong_pg_scenarios::suite::{TextContext, TextError, TextVersion, Texts};
+use kong_pg_scenarios::vocabulary::ClientKind;
 use postgres_tls_server::Major;
+
+use super::gap::{self, New, Place};
+use crate::judge::{Attempt, Expectation, ExpectedOutcome, Observation};
 
 /// A text on a version that it is not known for.
 pub(super) type Missing = (String, TextVersion);

@@ -9,15 +9,15 @@ mod render;
 use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
+use kong_pg_scenarios::format::Wording;
+use kong_pg_scenarios::suite::{TextVersion, Texts};
 
 pub use edit::{EditError, write};
 use lesson::{Lesson, Missing};
 pub use render::write_learned;
 
-use crate::format::Wording;
 use crate::judge::{Expected, Verdict};
 use crate::record::{CellRecord, Results};
-use crate::suite::{TextVersion, Texts};
 
 /// What was learned.
 #[derive(Debug)]

@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use kong_pg_scenarios::format::Wording;
+
 use super::Learned;
-use crate::format::Wording;
 
 /// How many cells are named that nothing explains.
 const SHOWN: usize = 5;

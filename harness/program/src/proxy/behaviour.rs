@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kong_pg_scenarios::vocabulary::Behaviour;
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, copy_bidirectional};
 use tokio::net::TcpStream;
@@ -11,7 +12,6 @@ use tokio::net::TcpStream;
 use super::tamper::{Sender, tamper};
 use super::tls::{self, Accepted};
 use super::upstream::Upstream;
-use crate::vocabulary::Behaviour;
 
 /// PostgreSQL's SSLRequest message.
 const SSL_REQUEST: &[u8] = b"\0\0\0\x08\x04\xd2\x16\x2f";

@@ -12,13 +12,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use certificate_trees::Certificate;
+use kong_pg_scenarios::vocabulary::Behaviour;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
 use self::upstream::Upstream;
-use crate::vocabulary::Behaviour;
-use certificate_trees::Certificate;
 
 /// How long its connections may take to end after Kong has gone.
 const LIMIT: Duration = Duration::from_secs(2);

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use indexmap::IndexMap;
 use kong_pg_client::Stack;
+use kong_pg_scenarios::vocabulary::ClientKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cell::CellRecord;
 use crate::judge::{Attempt, ExpectedOutcome, Refusal, Verdict};
-use crate::vocabulary::ClientKind;
 
 /// How far a client agrees with `kong`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use kong_pg_client::{Stack, Stage};
+use kong_pg_scenarios::vocabulary::ClientKind;
 use postgres_tls_server::{Major, RuntimeKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,6 @@ use crate::judge::{
 };
 use crate::leaks::Leak;
 use crate::run::{Allowed, CellResult, ConfigFiles, Options};
-use crate::vocabulary::ClientKind;
 
 /// The result of a cell.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]

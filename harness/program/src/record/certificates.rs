@@ -7,6 +7,8 @@ use std::net::IpAddr;
 use certificate_trees::oneline;
 use kong_pg_client::Stack;
 use kong_pg_client::conf::file_names;
+use kong_pg_scenarios::plan::Cell;
+use kong_pg_scenarios::suite::Situation;
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::pkey::Id;
 use openssl::x509::{CrlStatus, X509, X509Crl};
@@ -17,9 +19,7 @@ use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::time::rfc3339;
-use crate::plan::Cell;
 use crate::run::{MadeFile, MadeFiles, written_conf};
-use crate::suite::Situation;
 
 /// The certificates of a cell.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

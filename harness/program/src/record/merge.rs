@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use kong_pg_scenarios::plan::Shard;
+
 use super::cell::CellRecord;
 use super::run::{Results, RunEnd, RunRecord};
-use crate::plan::Shard;
 use crate::run::{EvidenceRequest, Options};
 
 /// What may be wrong with the parts and is accepted on request.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use kong_pg_scenarios::vocabulary::ClientKind;
 use postgres_tls_server::{Major, RuntimeKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,6 @@ use super::time::rfc3339;
 use crate::judge::Verdict;
 use crate::leaks::Leak;
 use crate::run::{Options, RunInfo};
-use crate::vocabulary::ClientKind;
 
 /// The version of the format of `results.json` and `events.jsonl`.
 pub(super) const FORMAT: u32 = 3;

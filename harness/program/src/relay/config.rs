@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use kong_pg_scenarios::vocabulary::RelayProgram;
 use rustix::process::Signal;
-
-use crate::vocabulary::RelayProgram;
 
 /// A program with its configuration.
 #[derive(Debug, Clone)]

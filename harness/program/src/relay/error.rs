@@ -2,9 +2,8 @@
 
 use std::io;
 
+use kong_pg_scenarios::vocabulary::RelayProgram;
 use postgres_tls_server::RuntimeError;
-
-use crate::vocabulary::RelayProgram;
 
 /// Why there is no program between Kong and the server.
 #[derive(Debug, thiserror::Error)]

@@ -3,9 +3,8 @@
 
 use std::sync::LazyLock;
 
+use kong_pg_scenarios::vocabulary::RelayProgram;
 use regex::Regex;
-
-use crate::vocabulary::RelayProgram;
 
 /// `2026-11-28 19:29:32.698 UTC [11272] LOG C-0x56453fa72a70: kong/kong@127.0.0.1:36404 login attempt: db=kong`, and
 /// `2026-11-28 20:12:36.575 UTC [29715] WARNING TLS handshake error: handshake failed: ...` of any connection.

@@ -13,6 +13,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 
+use kong_pg_scenarios::vocabulary::RelayProgram;
 use postgres_tls_server::DatabaseUser;
 use tempfile::TempDir;
 
@@ -21,7 +22,6 @@ pub use self::error::RelayError;
 use self::process::{Process, installed};
 use crate::leaks::{Trace, Traced};
 use crate::runfolder::write_private;
-use crate::vocabulary::RelayProgram;
 
 /// How long a program may take to listen, and to end.
 const LIMIT: Duration = Duration::from_secs(10);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use kong_pg_scenarios::vocabulary::RelayProgram;
 use postgres_tls_server::DatabaseUser;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
@@ -17,7 +18,6 @@ use tokio::time::{sleep, timeout};
 use super::config;
 use super::error::RelayError;
 use crate::leaks::listening_sockets;
-use crate::vocabulary::RelayProgram;
 
 /// Where Debian has daemons, which not everybody has in the PATH.
 const FOLDERS: [&str; 3] = ["/usr/sbin", "/usr/local/sbin", "/usr/bin"];

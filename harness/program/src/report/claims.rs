@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
+use kong_pg_scenarios::suite::{Proof, ReadFile, Suite};
+
 use super::reporter::tally;
 use super::table::{align, table, text};
 use crate::judge::Verdict;
 use crate::record::Results;
-use crate::suite::{Proof, ReadFile, Suite};
 
 /// The verdicts of the last run, by the ids of the cases.
 #[derive(Debug, Default)]

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use kong_pg_client::{Profile, Releases, Stack};
+use kong_pg_scenarios::vocabulary::ClientKind;
 use postgres_tls_server::Major;
 use serde::Serialize;
 
 use super::reporter::{Reporter, Write, replace_file};
 use crate::judge::{Attempt, Verdict};
 use crate::record::{CellRecord, Results};
-use crate::vocabulary::ClientKind;
 
 /// The page, beside the results.
 pub(super) const PAGE: &str = "compatibility.md";
@@ -259,11 +259,12 @@ or an ECDSA key on P-256.
 
 #[cfg(test)]
 mod tests {
+    use kong_pg_scenarios::suite::Suite;
+
     use super::Shown::{Connects, NotProved, Refused};
     use super::*;
     use crate::record::RunEnd;
     use crate::record::sample::{cell, run};
-    use crate::suite::Suite;
     use Stack::{Cosocket, Luasec};
 
     #[test]

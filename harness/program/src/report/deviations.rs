@@ -3,14 +3,14 @@
 use std::io::{self, Write};
 
 use indexmap::IndexMap;
+use kong_pg_scenarios::format::Documented;
+use kong_pg_scenarios::suite::Suite;
 
 use super::reporter::cells;
 use super::screen::Screen;
 use super::seen::{Seen, as_before};
-use crate::format::Documented;
 use crate::judge::Verdict;
 use crate::record::{CellRecord, Results};
-use crate::suite::Suite;
 
 /// Writes where a run found the documents to be wrong: what is new in full.
 pub(super) fn write_known_deviations(

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
+use kong_pg_scenarios::vocabulary::ClientKind;
+use postgres_tls_server::Major;
 
 use super::reporter::{Reporter, cells, some, tally};
 use super::screen::{Detail, Screen};
 use crate::judge::Verdict;
 use crate::record::{CellRecord, Entry, Results, RunEnd, RunEvent, RunRecord};
-use crate::vocabulary::ClientKind;
-use postgres_tls_server::Major;
 
 /// The progress of a run.
 pub(super) struct Progress {

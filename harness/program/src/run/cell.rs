@@ -1,19 +1,20 @@
 //! One cell, step by step, from its certificates to its verdict.
 
+use kong_pg_scenarios::format::Divergence;
+use kong_pg_scenarios::plan::Cell;
+use kong_pg_scenarios::suite::{Change, ClientOutcome, Only, Situation};
+use kong_pg_scenarios::vocabulary::{ClientKind, OpenConnection, OpensslRelease};
+use postgres_tls_server::{Configuration, Lease, Major, Server, ServerFacts};
+
 use super::error::CellError;
 use super::materials::{self, Made};
 use super::notes::Notebook;
 use super::runner::Runner;
 use super::step::{Kept, ObservedAttempt, RunningKong, SetUp, StepContext};
 use crate::client::{ClientError, Task};
-use crate::format::Divergence;
 use crate::judge::{
     Attempt, Evidence, Expected, ExpectedOutcome, Judgement, KnownDifference, Observation, Verdict, judge,
 };
-use crate::plan::Cell;
-use crate::suite::{Change, ClientOutcome, Only, Situation};
-use crate::vocabulary::{ClientKind, OpenConnection, OpensslRelease};
-use postgres_tls_server::{Configuration, Lease, Major, Server, ServerFacts};
 
 /// A cell that has been judged.
 pub(super) struct JudgedCell {

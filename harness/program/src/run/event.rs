@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use kong_pg_scenarios::vocabulary::ClientKind;
+use postgres_tls_server::Offer;
+
 use super::options::Options;
 use super::pace::Allowed;
 use super::result::CellResult;
-use crate::vocabulary::ClientKind;
-use postgres_tls_server::Offer;
 
 /// What a run is about to do, and where.
 #[derive(Debug, Clone)]

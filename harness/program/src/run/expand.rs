@@ -4,17 +4,17 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use certificate_trees::{Authority, PkiError, Tree};
+use kong_pg_client::{Edition, Stack};
+use kong_pg_scenarios::format::{Connects, Documented, KongText, ServerLog, Would};
+use kong_pg_scenarios::plan::Cell;
+use kong_pg_scenarios::suite::{Change, Expected, Step, TextContext, TextError, Texts};
+use kong_pg_scenarios::vocabulary::{TlsVersion, openssl_line_of};
+use postgres_tls_server::ServerFacts;
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use crate::format::{Connects, Documented, KongText, ServerLog, Would};
 use crate::judge::{Attempt, Delivery, Expectation, ExpectedOutcome, KnownDeviation, Templates, silent};
-use crate::plan::Cell;
-use crate::suite::{Change, Expected, Step, TextContext, TextError, Texts};
-use crate::vocabulary::{TlsVersion, openssl_line_of};
-use certificate_trees::{Authority, PkiError, Tree};
-use kong_pg_client::{Edition, Stack};
-use postgres_tls_server::ServerFacts;
 
 /// What the texts of a cell depend on.
 pub struct Words<'a> {

@@ -6,16 +6,16 @@ use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use postgres_tls_server::Owner;
-
-use crate::client::KongConfFiles;
-use crate::relay;
-use crate::suite::{Content, KongSide, PlannedFile, RelaySide, Situation};
 use certificate_trees::{Authority, Certificate, IssuedTree, PkiError};
 use kong_pg_client::Stack;
 use kong_pg_client::conf::{FILE_KEYS, KongConf, file_names, in_base64, variable};
+use kong_pg_scenarios::suite::{Content, KongSide, PlannedFile, RelaySide, Situation};
+use postgres_tls_server::Owner;
 use postgres_tls_server::config::HOSTS_FILE;
 use postgres_tls_server::{Configuration, File};
+
+use crate::client::KongConfFiles;
+use crate::relay;
 
 /// The configuration files of a cell, as an operator would write them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

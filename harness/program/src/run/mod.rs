@@ -17,7 +17,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
+use certificate_trees::Tree;
 use indexmap::IndexMap;
+use kong_pg_scenarios::plan::Cell;
+use kong_pg_scenarios::suite::{Case, ServerSide};
 use tokio::sync::mpsc::UnboundedSender;
 
 pub use error::CellError;
@@ -38,9 +41,6 @@ use cell::JudgedCell;
 use notes::Notebook;
 
 use crate::judge::Verdict;
-use crate::plan::Cell;
-use crate::suite::{Case, ServerSide};
-use certificate_trees::Tree;
 
 impl Runner {
     /// Runs one cell. There is a result whatever happens in it.
@@ -218,11 +218,12 @@ fn groups(cells: Vec<Cell>) -> Vec<Vec<Cell>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::plan::{Axes, Selection, plan};
-    use crate::suite::Suite;
     use kong_pg_client::Stack;
+    use kong_pg_scenarios::plan::{Axes, Selection, plan};
+    use kong_pg_scenarios::suite::Suite;
     use postgres_tls_server::Major;
+
+    use super::*;
 
     /// The cells of these cases, on two majors.
     fn cells(cases: &str) -> Vec<Cell> {
@@ -230,7 +231,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("a.yaml"), scenario).expect("a file");
         let suite = Suite::of_folder(folder.path()).unwrap_or_else(|faults| panic!("{faults:?}"));
-        let (releases, clients) = (Vec::new(), vec![crate::vocabulary::ClientKind::Kong]);
+        let (releases, clients) = (Vec::new(), vec![kong_pg_scenarios::vocabulary::ClientKind::Kong]);
         let axes = Axes { majors: vec![Major(15), Major(17)], releases, clients, stacks: Stack::ALL.to_vec() };
         plan(&suite, &axes, &Selection::default())
     }

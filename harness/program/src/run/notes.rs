@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use kong_pg_client::{Tap, Traffic};
+use kong_pg_scenarios::suite::Situation;
 use postgres_tls_server::{File, LogBook, LogLine, Server, ServerFacts};
 
 use super::materials::{ConfigFiles, Made, MadeFile, config_files};
-use crate::suite::Situation;
 
 /// What is known of a cell, up to where it has come.
 #[derive(Debug, Clone, Default)]

@@ -4,12 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kong_pg_client::Stack;
+use kong_pg_scenarios::plan::Shard;
+use kong_pg_scenarios::vocabulary::{ClientKind, KongImage};
 use postgres_tls_server::Major;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use crate::plan::Shard;
-use crate::vocabulary::{ClientKind, KongImage};
 
 /// What to run, and how.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

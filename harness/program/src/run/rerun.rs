@@ -1,10 +1,10 @@
 //! The command that runs one cell again.
 
+use kong_pg_scenarios::plan::Cell;
+use kong_pg_scenarios::vocabulary::{ClientKind, quoted};
 use postgres_tls_server::RuntimeKind;
 
 use super::options::Options;
-use crate::plan::Cell;
-use crate::vocabulary::{ClientKind, quoted};
 
 impl Options {
     /// A command line that runs only this cell, quoted for a POSIX shell.

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
+use kong_pg_scenarios::plan::Cell;
+use postgres_tls_server::RuntimeKind;
+
 use super::notes::Notes;
 use super::pace::Allowed;
 use crate::judge::{Evidence, Expectation, Judgement, KnownDifference, Observation, Verdict};
 use crate::leaks::Leak;
-use crate::plan::Cell;
-use postgres_tls_server::RuntimeKind;
 
 /// A cell that has been run, or could not be.
 #[derive(Debug, Clone)]

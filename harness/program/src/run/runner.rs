@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use certificate_trees::Authority;
+use kong_pg_scenarios::suite::{Difference, Suite, Texts};
+use postgres_tls_server::Pool;
+
 use super::options::Options;
 use crate::client::Clients;
 use crate::runfolder::{RunFolder, cache};
-use crate::suite::{Difference, Suite, Texts};
-use certificate_trees::Authority;
-use postgres_tls_server::Pool;
 
 /// Runs cells.
 pub struct Runner {

@@ -2,6 +2,15 @@
 
 use std::time::Duration;
 
+use kong_pg_client::conf::KongConf;
+use kong_pg_client::{
+    ConnectionRole, Refusal, Settings, SettingsError, Stack, Stage, Trusted, TrustedEntry, combine, remarks,
+};
+use kong_pg_scenarios::plan::Cell;
+use kong_pg_scenarios::suite::{Change, Step};
+use kong_pg_scenarios::vocabulary::{ClientKind, RelayProgram};
+use postgres_tls_server::{ApplyMode, Observed, Server, Start, TlsProof};
+
 use super::error::CellError;
 use super::expand::{Words, describe};
 use super::materials;
@@ -10,16 +19,8 @@ use super::notes::Notebook;
 use super::runner::Runner;
 use crate::client::{self, ClientError, Connection, Established, Task};
 use crate::judge::{Attempt, Expected, KnownDeviation};
-use crate::plan::Cell;
 use crate::proxy::Proxy;
 use crate::relay::Relay;
-use crate::suite::{Change, Step};
-use crate::vocabulary::{ClientKind, RelayProgram};
-use kong_pg_client::conf::KongConf;
-use kong_pg_client::{
-    ConnectionRole, Refusal, Settings, SettingsError, Stack, Stage, Trusted, TrustedEntry, combine, remarks,
-};
-use postgres_tls_server::{ApplyMode, Observed, Server, Start, TlsProof};
 
 /// A step of a cell.
 pub(super) struct StepContext<'a> {

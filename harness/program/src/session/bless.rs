@@ -5,13 +5,13 @@ use std::io;
 use std::path::PathBuf;
 
 use kong_pg_client::Stack;
+use kong_pg_scenarios::load::fill;
+use kong_pg_scenarios::plan::Cell;
+use kong_pg_scenarios::suite::Blank;
 use serde_json::{Value, json};
 
 use crate::judge::Expected;
-use crate::load::fill;
-use crate::plan::Cell;
 use crate::record::{CellRecord, Results};
-use crate::suite::Blank;
 
 /// An expectation that has been written.
 #[derive(Debug)]

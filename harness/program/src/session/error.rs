@@ -1,11 +1,12 @@
 //! Why there is no session.
 
+use kong_pg_client::{ReleaseError, ReleasesError};
+use kong_pg_scenarios::load::Fault;
+use kong_pg_scenarios::plan::PlanError;
+use postgres_tls_server::RuntimeError;
+
 use super::runtime::with_advice;
 use crate::client::ClientUnavailable;
-use crate::load::Fault;
-use crate::plan::PlanError;
-use kong_pg_client::{ReleaseError, ReleasesError};
-use postgres_tls_server::RuntimeError;
 
 /// Why there is nothing to run.
 #[derive(Debug, thiserror::Error)]

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use kong_pg_client::{Releases, is_patch_of};
+use kong_pg_scenarios::plan::Cell;
+use kong_pg_scenarios::vocabulary::{ClientKind, KongImage};
 
 use super::error::SessionError;
 use crate::client::{ClientUnavailable, Unavailable};
-use crate::plan::Cell;
-use crate::vocabulary::{ClientKind, KongImage};
 
 /// The Kong of an image: its exact version, and the release that it is run as.
 type Inside = (String, String);

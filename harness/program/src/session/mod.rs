@@ -16,6 +16,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use indexmap::IndexSet;
+use kong_pg_scenarios::plan::Cell;
+use kong_pg_scenarios::roles;
+use kong_pg_scenarios::suite::Difference;
+use kong_pg_scenarios::vocabulary::ClientKind;
+use postgres_tls_server::{Offer, Pool, RuntimeKind};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinSet;
 
@@ -30,17 +35,12 @@ pub use crate::run::{
 
 use crate::client::{ClientOptions, Clients};
 use crate::leaks::{Leak, left_of_run};
-use crate::plan::Cell;
 use crate::record::{
     CellRecord, Entry, EvidenceFolder, KnownCertificates, Results, RunEnd, RunEvent, RunRecord, SharedParts,
 };
 use crate::report::Reporter;
-use crate::roles;
 use crate::run::{CellResult, Event, Pace, RunInfo, Runner};
 use crate::runfolder::RunFolder;
-use crate::suite::Difference;
-use crate::vocabulary::ClientKind;
-use postgres_tls_server::{Offer, Pool, RuntimeKind};
 
 impl ClientRequest {
     /// With the folder of a run, and whether an image that is missing may be built.
@@ -312,10 +312,10 @@ pub fn clients_of(named: &[ClientKind], request: &ClientRequest) -> Vec<ClientKi
 
 #[cfg(test)]
 mod tests {
+    use kong_pg_scenarios::vocabulary::KongImage;
     use rstest::rstest;
 
     use super::*;
-    use crate::vocabulary::KongImage;
 
     #[rstest]
     #[case::none(&[], None, None, &[ClientKind::Kong])]

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kong_pg_client::{ReleaseError, Releases, ReleasesError, Stack};
+use kong_pg_scenarios::format::CausesFile;
+use kong_pg_scenarios::plan::{Axes, Cell, KongRelease, PlanError, Selection, plan};
+use kong_pg_scenarios::suite::{Difference, Suite};
 use postgres_tls_server::{Major, Runtime, RuntimeError};
 
 use super::error::SessionError;
-use crate::format::CausesFile;
-use crate::plan::{Axes, Cell, KongRelease, PlanError, Selection, plan};
 use crate::run::CellRequest;
-use crate::suite::{Difference, Suite};
 
 /// Reads the suite of a folder, or the built-in one.
 ///

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::suite::{TextVersion, Texts};
 use kong_pg_client::conf::{KongConf, variable};
 use kong_pg_client::{ConnectionRole, Profile, Settings, Trusted};
+use kong_pg_scenarios::suite::{TextVersion, Texts};
 use postgres_tls_server::Major;
 
 /// Something that is not the same in both releases.

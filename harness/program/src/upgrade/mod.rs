@@ -9,18 +9,18 @@ use std::future::Future;
 
 use indexmap::IndexMap;
 use kong_pg_client::Stack;
+use kong_pg_scenarios::suite::Suite;
 use postgres_tls_server::Major;
 use serde::Serialize;
 
 pub use data::{ChangedText, Fact};
 pub use render::write_upgrade;
 
-use crate::desk::diagnose::Circumstances;
+use crate::desk::diagnose::{Circumstances, find_causes};
 use crate::judge::{Attempt, TlsSession};
 use crate::record::{CellRecord, RunEnd};
 use crate::run::{CellRequest, Options, RuntimeRequest};
 use crate::session::{Session, SessionError, load_causes};
-use crate::suite::Suite;
 
 /// An upgrade, and the configuration that it is about.
 #[derive(Debug, Clone)]
@@ -160,7 +160,7 @@ impl Upgrade {
         let fix = |stack, outcome: &Outcome| {
             let release = crate::session::load_releases(&request.release_files).ok()?.find(&to).ok();
             let circumstances = Circumstances { release, stack: Some(stack), major: Some(new) };
-            causes.diagnose(&outcome.says, &circumstances).causes.first().map(|cause| cause.fix.clone())
+            find_causes(&causes, &outcome.says, &circumstances).causes.first().map(|cause| cause.fix.clone())
         };
         let mut pairs = IndexMap::<(&str, Stack), (Option<&CellRecord>, Option<&CellRecord>)>::new();
         for cell in &results.cells {

@@ -98,8 +98,9 @@ fn servers(trusts_files: bool, sends_certificate: bool) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use kong_pg_scenarios::suite::Suite;
+
     use super::*;
-    use crate::suite::Suite;
 
     #[test]
     fn every_configuration_becomes_a_scenario_without_a_fault() {

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
+use kong_pg_scenarios::load::{Fault, Source, read};
+use kong_pg_scenarios::vocabulary::Globs;
 use schemars::JsonSchema;
 use serde::Deserialize;
-
-use crate::load::{Fault, Source, read};
-use crate::vocabulary::Globs;
 
 /// The file of this program.
 const BUILT_IN: &str = include_str!("indifferent.yaml");

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::suite::{Case, Content, KongSide, PlannedFile, ServerSide, Situation};
 use certificate_trees::Tree;
 use kong_pg_client::conf::{file_names, variable};
+use kong_pg_scenarios::suite::{Case, Content, KongSide, PlannedFile, ServerSide, Situation};
 
 /// One thing that is broken in the configuration of a case, in all of its steps.
 #[derive(
@@ -182,10 +182,10 @@ fn is_another(tree: &Tree, kong: &KongSide, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use kong_pg_scenarios::suite::Suite;
     use strum::VariantArray;
 
     use super::*;
-    use crate::suite::Suite;
 
     fn suite() -> Suite {
         Suite::built_in().unwrap_or_else(|faults| panic!("{faults:?}"))

@@ -1,10 +1,10 @@
 //! The passages of `outcomes.yaml` and `texts.yaml`, each of which can be changed by itself.
 
 use indexmap::IndexMap;
+use kong_pg_scenarios::format::{Argument, NamedOutcome, Text, Wording};
 use serde_json::Value;
 
 use super::word::{other_value, with_other_word};
-use crate::format::{Argument, NamedOutcome, Text, Wording};
 
 /// One value of `outcomes.yaml`, or one line of `texts.yaml`. Where a race decides between texts, they are one passage.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

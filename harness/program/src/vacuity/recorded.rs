@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use kong_pg_client::Releases;
+use kong_pg_scenarios::plan::Cell;
+use kong_pg_scenarios::suite::{Case, Texts};
+use postgres_tls_server::ServerFacts;
 use serde_json::Value;
 
 use crate::judge::{Evidence, Expectation, Expected, Verdict, judge};
-use crate::plan::Cell;
 use crate::record::CellRecord;
 use crate::run::unresolved;
-use crate::suite::{Case, Texts};
-use kong_pg_client::Releases;
-use postgres_tls_server::ServerFacts;
 
 /// A cell that passed, with what it was judged by.
 pub(super) struct Recorded {

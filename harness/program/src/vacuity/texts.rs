@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use kong_pg_scenarios::format::NamedOutcome;
+use kong_pg_scenarios::suite::{Case, Recompiler, Texts};
 use serde::Serialize;
 
 use super::indifferent::Indifferent;
 use super::passage::{Change, Passage, of_outcome, of_text};
 use super::recorded::{Effect, Recorded};
-use crate::format::NamedOutcome;
 use crate::record::Results;
-use crate::suite::{Case, Recompiler, Texts};
 
 /// Why texts cannot be tried on a run.
 #[derive(Debug, thiserror::Error)]

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use kong_pg_scenarios::plan::Cell;
+
 use super::indifferent::Indifferent;
 use super::mutation::Mutation;
 use super::outcome::Outcome;
 use super::score::{Measured, Score, ScoredCell};
-use crate::plan::Cell;
 use crate::record::{CellRecord, Results};
 
 /// The cells that pass, and the outcomes of their mutants.

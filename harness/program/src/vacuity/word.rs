@@ -2,8 +2,8 @@
 
 use strum::VariantArray;
 
-use crate::vocabulary::TlsVersion;
 use kong_pg_client::Stage;
+use kong_pg_scenarios::vocabulary::TlsVersion;
 
 /// What takes the place of a word.
 const OTHER: &str = "otherwise";

@@ -1,8 +1,7 @@
 //! What is wrong with the guide's commands.
 
 use certificate_trees::Recipe;
-
-use crate::suite::Suite;
+use kong_pg_scenarios::suite::Suite;
 
 /// Where the guide is wrong about its own certificates, or silent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +19,7 @@ impl Flaw {
     #[must_use]
     pub fn of(suite: &Suite, recipe: Recipe) -> Vec<Self> {
         let mut flaws = Vec::<Self>::new();
-        let uses = |case: &&std::sync::Arc<crate::suite::Case>| {
+        let uses = |case: &&std::sync::Arc<kong_pg_scenarios::suite::Case>| {
             case.steps.first().is_some_and(|step| step.situation.tree.recipe == Some(recipe))
         };
         for case in suite.cases().filter(uses) {

@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 
+use kong_pg_scenarios::vocabulary::quoted;
+
 use super::request::Certs;
-use crate::vocabulary::quoted;
 
 /// The width of the output.
 const WIDTH: usize = 80;

@@ -8,14 +8,13 @@ use std::ops::Range;
 use globset::Glob;
 use indexmap::IndexMap;
 use kong_pg_client::{Profile, Stack};
+use kong_pg_scenarios::format::{Cause, CausesFile, ConnectionStep, Speaker, Symptom};
 use postgres_tls_server::Major;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use render::write_diagnosis;
 use text::{Line, Translation};
-
-use crate::format::{Cause, CausesFile, ConnectionStep, Speaker, Symptom};
 
 /// What is known of the situation besides its texts.
 #[derive(Debug, Clone, Default)]
@@ -76,82 +75,80 @@ struct Found<'a> {
 /// A symptom and its text in lower case.
 type Pattern<'a> = (&'a Symptom, String);
 
-impl CausesFile {
-    /// Finds the causes behind the lines of a text: a message, several, or a whole log.
-    #[must_use]
-    pub fn diagnose(&self, text: &str, circumstances: &Circumstances) -> Diagnosis {
-        let translations = self.translations();
-        let (lines, about) = self.without_unrelated(text::lines(text, &translations));
-        let possible = |symptom: &&Symptom| {
-            symptom.stack.is_none() || circumstances.stack.is_none() || symptom.stack == circumstances.stack
+/// Finds the known causes behind the lines of a text: a message, several, or a whole log.
+#[must_use]
+pub fn find_causes(known: &CausesFile, text: &str, circumstances: &Circumstances) -> Diagnosis {
+    let translations = translations(known);
+    let (lines, about) = without_unrelated(known, text::lines(text, &translations));
+    let possible = |symptom: &&Symptom| {
+        symptom.stack.is_none() || circumstances.stack.is_none() || symptom.stack == circumstances.stack
+    };
+    let patterns = known.symptoms.iter().filter(possible).map(|symptom| (symptom, symptom.text.to_lowercase()));
+    let found = find(&lines, &patterns.collect::<Vec<_>>(), &translations);
+    let telling = found.iter().max_by_key(|found| found.place.len());
+    let mut texts: Vec<_> = found.iter().map(|found| found.line).collect();
+    texts.sort_unstable();
+    texts.dedup();
+    let unrelated = about.filter(|_| found.is_empty());
+    Diagnosis {
+        who: telling.map(|found| found.symptom.who),
+        step: telling.map(|found| found.symptom.step),
+        stack: telling.and_then(|found| found.symptom.stack),
+        texts: texts.into_iter().map(|line| lines[line].given.clone()).collect(),
+        causes: suspects(known, &found, &text.to_lowercase(), circumstances),
+        unrelated,
+    }
+}
+
+/// The translations in lower case. Longer ones come first, as they may have shorter ones in them.
+fn translations(known: &CausesFile) -> Vec<Translation> {
+    let all = known.translations.values().flatten();
+    let mut all: Vec<_> = all.map(|(from, to)| (from.to_lowercase(), to.to_lowercase())).collect();
+    all.sort_by_key(|(from, _)| std::cmp::Reverse(from.len()));
+    all
+}
+
+/// The lines that may be about PostgreSQL, and what one of the others is about.
+fn without_unrelated(known: &CausesFile, lines: Vec<Line>) -> (Vec<Line>, Option<String>) {
+    let mut about = None;
+    let patterns: Vec<_> = known.unrelated.iter().map(|entry| (entry.text.to_lowercase(), &entry.about)).collect();
+    let is_about = |line: &Line| {
+        let found = patterns.iter().find(|(pattern, _)| line.find(pattern, false).is_some());
+        found.filter(|_| !line.names_postgresql()).map(|(_, about)| (*about).clone())
+    };
+    let kept = lines.into_iter().filter(|line| {
+        let of_this_line = is_about(line);
+        let keep = of_this_line.is_none();
+        about = about.take().or(of_this_line);
+        keep
+    });
+    (kept.collect(), about)
+}
+
+fn suspects(known: &CausesFile, found: &[Found<'_>], log: &str, circumstances: &Circumstances) -> Vec<Suspect> {
+    let mut scores = IndexMap::<&str, u64>::new();
+    for Found { symptom, place, .. } in found {
+        // Longer texts say more, and so do those with few causes; later causes are less likely.
+        let certainty = match symptom.causes.len() {
+            1 => 3,
+            2 => 2,
+            _ => 1,
         };
-        let patterns = self.symptoms.iter().filter(possible).map(|symptom| (symptom, symptom.text.to_lowercase()));
-        let found = find(&lines, &patterns.collect::<Vec<_>>(), &translations);
-        let telling = found.iter().max_by_key(|found| found.place.len());
-        let mut texts: Vec<_> = found.iter().map(|found| found.line).collect();
-        texts.sort_unstable();
-        texts.dedup();
-        let unrelated = about.filter(|_| found.is_empty());
-        Diagnosis {
-            who: telling.map(|found| found.symptom.who),
-            step: telling.map(|found| found.symptom.step),
-            stack: telling.and_then(|found| found.symptom.stack),
-            texts: texts.into_iter().map(|line| lines[line].given.clone()).collect(),
-            causes: self.suspects(&found, &text.to_lowercase(), circumstances),
-            unrelated,
+        let weight = certainty * (1000 + 10 * u64::try_from(place.len()).unwrap_or_default());
+        for (position, code) in (1..).zip(&symptom.causes) {
+            *scores.entry(code).or_default() += weight / position;
         }
     }
-
-    /// The translations in lower case. Longer ones come first, as they may have shorter ones in them.
-    fn translations(&self) -> Vec<Translation> {
-        let all = self.translations.values().flatten();
-        let mut all: Vec<_> = all.map(|(from, to)| (from.to_lowercase(), to.to_lowercase())).collect();
-        all.sort_by_key(|(from, _)| std::cmp::Reverse(from.len()));
-        all
-    }
-
-    /// The lines that may be about PostgreSQL, and what one of the others is about.
-    fn without_unrelated(&self, lines: Vec<Line>) -> (Vec<Line>, Option<String>) {
-        let mut about = None;
-        let patterns: Vec<_> = self.unrelated.iter().map(|entry| (entry.text.to_lowercase(), &entry.about)).collect();
-        let is_about = |line: &Line| {
-            let found = patterns.iter().find(|(pattern, _)| line.find(pattern, false).is_some());
-            found.filter(|_| !line.names_postgresql()).map(|(_, about)| (*about).clone())
-        };
-        let kept = lines.into_iter().filter(|line| {
-            let of_this_line = is_about(line);
-            let keep = of_this_line.is_none();
-            about = about.take().or(of_this_line);
-            keep
-        });
-        (kept.collect(), about)
-    }
-
-    fn suspects(&self, found: &[Found<'_>], log: &str, circumstances: &Circumstances) -> Vec<Suspect> {
-        let mut scores = IndexMap::<&str, u64>::new();
-        for Found { symptom, place, .. } in found {
-            // Longer texts say more, and so do those with few causes; later causes are less likely.
-            let certainty = match symptom.causes.len() {
-                1 => 3,
-                2 => 2,
-                _ => 1,
-            };
-            let weight = certainty * (1000 + 10 * u64::try_from(place.len()).unwrap_or_default());
-            for (position, code) in (1..).zip(&symptom.causes) {
-                *scores.entry(code).or_default() += weight / position;
-            }
-        }
-        let mut ranked: Vec<_> = scores
-            .into_iter()
-            .filter_map(|(code, score)| {
-                let cause = self.causes.get(code)?;
-                let fit = cause.fit(log, circumstances)?;
-                Some((score * fit, code, cause))
-            })
-            .collect();
-        ranked.sort_by_key(|(score, ..)| std::cmp::Reverse(*score));
-        ranked.into_iter().map(|(_, code, cause)| Suspect::new(code, cause)).collect()
-    }
+    let mut ranked: Vec<_> = scores
+        .into_iter()
+        .filter_map(|(code, score)| {
+            let cause = known.causes.get(code)?;
+            let fit = fit(cause, log, circumstances)?;
+            Some((score * fit, code, cause))
+        })
+        .collect();
+    ranked.sort_by_key(|(score, ..)| std::cmp::Reverse(*score));
+    ranked.into_iter().map(|(_, code, cause)| Suspect::new(code, cause)).collect()
 }
 
 /// The symptoms in the lines, and in two lines together where neither has one by itself.
@@ -201,28 +198,26 @@ const OF_THE_RELEASE: u64 = 10;
 /// How much more likely a cause is if the log names what it is about.
 const MENTIONED: u64 = 4;
 
-impl Cause {
-    /// By which factor it is more likely in the circumstances; `None` if it is impossible there.
-    fn fit(&self, log: &str, circumstances: &Circumstances) -> Option<u64> {
-        let Circumstances { release, stack, major } = circumstances;
-        if self.stack.is_some() && stack.is_some() && self.stack != *stack {
-            return None;
-        }
-        if self.postgres.zip(*major).is_some_and(|(range, major)| !range.contains(major)) {
-            return None;
-        }
-        let is_mentioned = self.mentions.iter().any(|word| mentions(log, word));
-        let mentioned = if is_mentioned { MENTIONED } else { 1 };
-        let Some(release) = release.as_ref().filter(|_| !self.releases.is_empty()) else { return Some(mentioned) };
-        let is_named = |glob: &String| {
-            let glob = Glob::new(glob).map(|glob| glob.compile_matcher());
-            glob.is_ok_and(|glob| glob.is_match(release.to_string()))
-        };
-        // What a whole edition has is nothing special in one of its releases.
-        let special = self.releases.iter().any(|glob| !glob.starts_with('*'));
-        let factor = if special { OF_THE_RELEASE } else { 1 };
-        self.releases.iter().any(is_named).then_some(mentioned * factor)
+/// By which factor a cause is more likely in the circumstances; `None` if it is impossible there.
+fn fit(cause: &Cause, log: &str, circumstances: &Circumstances) -> Option<u64> {
+    let Circumstances { release, stack, major } = circumstances;
+    if cause.stack.is_some() && stack.is_some() && cause.stack != *stack {
+        return None;
     }
+    if cause.postgres.zip(*major).is_some_and(|(range, major)| !range.contains(major)) {
+        return None;
+    }
+    let is_mentioned = cause.mentions.iter().any(|word| mentions(log, word));
+    let mentioned = if is_mentioned { MENTIONED } else { 1 };
+    let Some(release) = release.as_ref().filter(|_| !cause.releases.is_empty()) else { return Some(mentioned) };
+    let is_named = |glob: &String| {
+        let glob = Glob::new(glob).map(|glob| glob.compile_matcher());
+        glob.is_ok_and(|glob| glob.is_match(release.to_string()))
+    };
+    // What a whole edition has is nothing special in one of its releases.
+    let special = cause.releases.iter().any(|glob| !glob.starts_with('*'));
+    let factor = if special { OF_THE_RELEASE } else { 1 };
+    cause.releases.iter().any(is_named).then_some(mentioned * factor)
 }
 
 impl Suspect {

@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 
 use anstyle::Style;
+use kong_pg_scenarios::format::Speaker;
 
 use super::{Diagnosis, Suspect};
-use crate::format::Speaker;
 use crate::report::indent;
 
 /// How many causes are shown; the others are in `--json`.

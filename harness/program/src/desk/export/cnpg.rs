@@ -1,13 +1,13 @@
 //! A Cluster of CloudNativePG. The operator serves TLS itself, with the certificates of Secrets.
 
 use certificate_trees::{Artifact, Authority, CertificateSpec, ExtendedKeyUsage, PkiError, Tree};
+use kong_pg_scenarios::suite::{Content, PlannedFile, Step};
 use serde_json::{Map, Value, json};
 
 use super::deployment::Deployment;
 use super::error::ExportError;
 use super::format::Format;
 use super::kubernetes::{self, NAME};
-use crate::suite::{Content, PlannedFile, Step};
 
 /// The settings that the operator makes itself.
 const FIXED: [&str; 6] = [

@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use kong_pg_client::conf::variable;
+use kong_pg_scenarios::roles;
+use kong_pg_scenarios::vocabulary::quoted;
 use postgres_tls_server::{File, Owner};
 
 use super::deployment::{Address, Deployment};
 use super::error::ExportError;
 use super::format::Format;
-use crate::roles;
-use crate::vocabulary::quoted;
 
 /// Where Kong's files are in its container.
 const FOLDER: &str = "/etc/kong/tls";

@@ -8,15 +8,15 @@ use certificate_trees::{Authority, PkiError};
 use indexmap::IndexMap;
 use kong_pg_client::conf::KongConf;
 use kong_pg_client::{Edition, Profile};
+use kong_pg_scenarios::plan::Cell;
+use kong_pg_scenarios::suite::{KongSide, Step, TextContext, Texts};
 use postgres_tls_server::{Configuration, Owner};
 
 use super::error::ExportError;
 use super::folder::{FolderError, NewFolder};
 use super::format::Format;
-use crate::plan::Cell;
 use crate::report::outcome;
 use crate::run::materials::{self, Located, MadeFile};
-use crate::suite::{KongSide, Step, TextContext, Texts};
 
 /// Where Kong reaches the server.
 #[derive(Debug, Clone, PartialEq, Eq)]

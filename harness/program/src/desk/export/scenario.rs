@@ -2,23 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use certificate_trees::{Artifact, Format as Encoding, Tree};
 use indexmap::IndexMap;
+use kong_pg_client::conf::{FILE_KEYS as KONG_FILE_KEYS, file_names, variable};
+use kong_pg_client::{Edition, Stack};
+use kong_pg_scenarios::format::{Documented, Hangs, Refused, ServerLog};
+use kong_pg_scenarios::plan::Cell;
+use kong_pg_scenarios::suite::{
+    Case, Change, Content, Expectation, Expected, FileMode, KongSays, PlannedFile, Situation, Step, is_line_of_hba,
+};
+use kong_pg_scenarios::vocabulary::OpenConnection;
+use postgres_tls_server::config::{FILE_KEYS as POSTGRES_FILE_KEYS, HOSTS_FILE, files_of_hosts};
+use postgres_tls_server::{ApplyMode, Owner};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::error::ExportError;
 use super::format::Format;
-use crate::format::{Documented, Hangs, Refused, ServerLog};
-use crate::plan::Cell;
-use crate::suite::{
-    Case, Change, Content, Expectation, Expected, FileMode, KongSays, PlannedFile, Situation, Step, is_line_of_hba,
-};
-use crate::vocabulary::OpenConnection;
-use certificate_trees::{Artifact, Format as Encoding, Tree};
-use kong_pg_client::conf::{FILE_KEYS as KONG_FILE_KEYS, file_names, variable};
-use kong_pg_client::{Edition, Stack};
-use postgres_tls_server::config::{FILE_KEYS as POSTGRES_FILE_KEYS, HOSTS_FILE, files_of_hosts};
-use postgres_tls_server::{ApplyMode, Owner};
 
 /// The scenario as its file has it.
 #[derive(Serialize)]

@@ -2,15 +2,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+use kong_pg_client::{Edition, Stack};
+use kong_pg_scenarios::plan::{Axes, Cell, Selection, plan};
+use kong_pg_scenarios::suite::{Case, Suite};
+use kong_pg_scenarios::vocabulary::ClientKind;
+use postgres_tls_server::Major;
 use rstest::rstest;
 
 use super::*;
 use crate::desk::check::settings_in;
-use crate::plan::{Axes, Cell, Selection, plan};
-use crate::suite::{Case, Suite};
-use crate::vocabulary::ClientKind;
-use kong_pg_client::{Edition, Stack};
-use postgres_tls_server::Major;
 
 fn suite() -> &'static Suite {
     static SUITE: OnceLock<Suite> = OnceLock::new();
@@ -100,9 +100,11 @@ fn every_case_is_the_same_as_a_scenario_of_its_own() {
 }
 
 /// A case of its own has no axes.
-fn without_points(documented: &Arc<crate::format::Documented>) -> Arc<crate::format::Documented> {
-    let mut documented = crate::format::Documented::clone(documented);
-    documented.at = crate::format::At::default();
+fn without_points(
+    documented: &Arc<kong_pg_scenarios::format::Documented>,
+) -> Arc<kong_pg_scenarios::format::Documented> {
+    let mut documented = kong_pg_scenarios::format::Documented::clone(documented);
+    documented.at = kong_pg_scenarios::format::At::default();
     Arc::new(documented)
 }
 

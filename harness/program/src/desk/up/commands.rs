@@ -4,11 +4,11 @@ use std::path::Path;
 
 use kong_pg_client::conf::variable;
 use kong_pg_client::{Settings, Trusted, TrustedEntry, combine};
+use kong_pg_scenarios::vocabulary::quoted;
 
 use super::running::Running;
 use crate::client::ByHand;
 use crate::desk::export::image_of;
-use crate::vocabulary::quoted;
 
 /// Commands, each a line for a shell.
 #[derive(Debug)]

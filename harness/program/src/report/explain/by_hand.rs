@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::client::ByHand;
-use crate::plan::Cell;
-use crate::run::kong_conf_of;
-use crate::suite::Step;
 use kong_pg_client::conf::file_names;
 use kong_pg_client::{ConnectionRole, Settings, Trusted, TrustedEntry};
+use kong_pg_scenarios::plan::Cell;
+use kong_pg_scenarios::suite::Step;
+
+use crate::client::ByHand;
+use crate::run::kong_conf_of;
 
 /// Where a server is that nobody has started.
 const SERVER: (&str, u16) = ("HOST", 5432);

@@ -5,20 +5,20 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anstyle::Style;
+use certificate_trees::Authority;
+use kong_pg_client::{PREFIX, Stack};
+use kong_pg_scenarios::format::{Cause, Connects};
+use kong_pg_scenarios::plan::Cell;
+use kong_pg_scenarios::suite::{Change, Expected, Step, Suite};
+use kong_pg_scenarios::vocabulary::{Globs, quoted};
 
 use super::super::last_green;
 use super::super::paragraph::indent;
 use super::by_hand;
 use super::neighbours::{Among, Neighbour, nearest};
 use super::situation::{heading, lines};
-use crate::format::{Cause, Connects};
 use crate::judge::{Expectation, ExpectedOutcome};
-use crate::plan::Cell;
 use crate::run::Words;
-use crate::suite::{Change, Expected, Step, Suite};
-use crate::vocabulary::{Globs, quoted};
-use certificate_trees::Authority;
-use kong_pg_client::{PREFIX, Stack};
 
 /// Writes everything about a cell, `width` columns wide.
 ///

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use kong_pg_scenarios::plan::Cell;
+use kong_pg_scenarios::suite::{Case, Change, Expected, Situation, Step, Suite};
+
 use super::situation::{heading, lines};
-use crate::plan::Cell;
-use crate::suite::{Case, Change, Expected, Situation, Step, Suite};
 
 /// A cell beside another one.
 pub(super) struct Neighbour {

@@ -1,6 +1,6 @@
 //! A configuration in lines, to be shown and compared.
 
-use crate::suite::{Change, Content, FileMode, PlannedFile, Situation};
+use kong_pg_scenarios::suite::{Change, Content, FileMode, PlannedFile, Situation};
 
 /// What to call a step.
 pub(super) fn heading(case: &str, change: Change) -> String {

@@ -4,11 +4,11 @@
 use std::io::{self, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
+use kong_pg_client::{Edition, Stack};
+use kong_pg_scenarios::suite::{Case, Expectation, Expected, Step};
 
 use super::super::table::text;
 use super::situation::{heading, lines};
-use crate::suite::{Case, Expectation, Expected, Step};
-use kong_pg_client::{Edition, Stack};
 
 /// Writes a table for each scenario: first what its cases have in common, then a row for each point and each step. The
 /// table is `width` columns wide.

@@ -11,8 +11,9 @@ mod server_side;
 mod superuser;
 mod text;
 
-use crate::desk::diagnose::{Circumstances, Diagnosis};
-use crate::format::CausesFile;
+use kong_pg_scenarios::format::CausesFile;
+
+use crate::desk::diagnose::{Circumstances, Diagnosis, find_causes};
 
 pub use attempts::{Outcome, Stacked};
 pub use json::LiveJson;
@@ -68,7 +69,7 @@ pub fn diagnose(plan: &Plan, result: &LiveResult, causes: &CausesFile) -> Option
     let log = result.log.iter().flatten().map(String::as_str);
     let text = kong.chain(of_the_peer).chain(log).collect::<Vec<_>>().join("\n");
     let circumstances = Circumstances { release: Some(plan.profile.clone()), ..Circumstances::default() };
-    Some(causes.diagnose(&text, &circumstances))
+    Some(find_causes(causes, &text, &circumstances))
 }
 
 /// The log that the server writes to a file of its own, read through SQL.

@@ -8,6 +8,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use kong_pg_client::conf::{FILE_KEYS, KEYS as KONG_KEYS};
+use kong_pg_scenarios::load::block;
+use kong_pg_scenarios::roles;
 use postgres_tls_server::config::{FILE_KEYS as SERVER_FILE_KEYS, KEYS as SERVER_KEYS};
 use serde_json::{Map, Value, json};
 
@@ -15,8 +17,6 @@ use super::configuration::Configuration;
 use super::input::{InputError, read_text};
 use super::server::PostgresqlConf;
 use super::{Request, kongs, server};
-use crate::load::block;
-use crate::roles;
 use crate::runfolder::write_private;
 use files::Files;
 

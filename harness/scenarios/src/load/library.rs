@@ -7,7 +7,7 @@ use rust_embed::RustEmbed;
 use super::source::{Fault, Source};
 
 #[derive(RustEmbed)]
-#[folder = "scenarios"]
+#[folder = "../../scenarios"]
 struct BuiltIn;
 
 /// The files that are no scenarios.

@@ -12,11 +12,11 @@ use super::path::{Position, Problem, Segment, Target};
 
 /// A file of a suite: its name as shown to people, and its text.
 #[derive(Debug, Clone)]
-pub(crate) struct Source {
+pub struct Source {
     /// Where it is, as the user would name it.
-    pub(crate) path: PathBuf,
+    pub path: PathBuf,
     /// What it holds.
-    pub(crate) text: String,
+    pub text: String,
     marked: OnceCell<Option<Marked>>,
 }
 
@@ -37,7 +37,8 @@ pub struct Fault {
 
 impl Source {
     /// A file with its text.
-    pub(crate) fn new(path: PathBuf, mut text: String) -> Self {
+    #[must_use]
+    pub fn new(path: PathBuf, mut text: String) -> Self {
         // A byte order mark, with which some editors begin a file.
         if text.starts_with('\u{feff}') {
             text.remove(0);
@@ -55,12 +56,12 @@ impl Source {
     }
 
     /// What the value at the end of a path occupies of the text, in bytes.
-    pub(crate) fn extent(&self, path: &[Segment]) -> Option<Range<usize>> {
+    pub fn extent(&self, path: &[Segment]) -> Option<Range<usize>> {
         self.bytes(self.marked()?.extent(path, Target::Value)?)
     }
 
     /// What the key at the end of a path occupies of the text, in bytes.
-    pub(crate) fn extent_of_key(&self, path: &[Segment]) -> Option<Range<usize>> {
+    pub fn extent_of_key(&self, path: &[Segment]) -> Option<Range<usize>> {
         self.bytes(self.marked()?.extent(path, Target::Key { occurrence: 0 })?)
     }
 

@@ -17,7 +17,7 @@ const SUGGESTED: usize = 4;
 
 /// `expected one of ...`: all known names if they are few, else those that are most like the wrong one, and where all
 /// are listed.
-pub(crate) fn some_of(wrong: &str, known: &[String], all: &str) -> String {
+pub fn some_of(wrong: &str, known: &[String], all: &str) -> String {
     if let Some(close) = closest(wrong, known) {
         return format!("did you mean `{close}`?");
     }

@@ -10,15 +10,15 @@ mod source;
 mod yaml;
 
 pub use fill::fill;
-pub(crate) use hints::{closest, some_of};
+pub(crate) use hints::closest;
+pub use hints::some_of;
 pub(crate) use library::Library;
-pub use path::Position;
-pub(crate) use path::{Problem, Segment, key};
-pub use schema::schema_of;
-pub(crate) use schema::{Format, read};
-pub use source::Fault;
-pub(crate) use source::Source;
-pub(crate) use yaml::block;
+pub(crate) use path::Problem;
+pub use path::{Position, Segment, key};
+pub(crate) use schema::Format;
+pub use schema::{read, schema_of};
+pub use source::{Fault, Source};
+pub use yaml::block;
 
 #[cfg(test)]
 mod tests;

@@ -59,20 +59,20 @@ impl ClientKind {
 
     /// Whether its TLS stacks are Kong's own, which lose races that the emulated ones do not have.
     #[must_use]
-    pub(crate) fn is_kong_itself(self) -> bool {
+    pub fn is_kong_itself(self) -> bool {
         matches!(self, Self::Openresty | Self::Pgmoon | Self::KongImage)
     }
 
     /// Whether it is a program that connects once with the main settings and ends: it keeps no connection open and has no
     /// read-only one.
     #[must_use]
-    pub(crate) fn connects_once(self) -> bool {
+    pub fn connects_once(self) -> bool {
         self == Self::KongImage
     }
 
     /// Whether it shows the stage at which an attempt ends, and the certificate the server presents.
     #[must_use]
-    pub(crate) fn is_transparent(self) -> bool {
+    pub fn is_transparent(self) -> bool {
         self != Self::KongImage
     }
 }

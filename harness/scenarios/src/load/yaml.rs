@@ -82,8 +82,9 @@ pub(super) fn keep_as_written(value: &mut Value, marked: &Marked, is_setting: bo
 }
 
 /// A value as a block of lines.
-pub(crate) fn block(value: &Value) -> String {
-    serde_yaml::to_string(value).expect("a value of JSON is one of YAML")
+#[must_use]
+pub fn block(value: &Value) -> String {
+    serde_yaml::to_string(value).unwrap_or_else(|_| unreachable!("a value of JSON is one of YAML"))
 }
 
 /// The innermost bracket that is open at a place, and where it was opened.

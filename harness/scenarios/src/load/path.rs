@@ -16,7 +16,7 @@ impl Position {
 
 /// A step of the path from the root of a document to a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Segment {
+pub enum Segment {
     /// The value of a key.
     Key(String),
     /// An item of a sequence, from 0.
@@ -24,7 +24,8 @@ pub(crate) enum Segment {
 }
 
 /// The segment of a key.
-pub(crate) fn key(name: &str) -> Segment {
+#[must_use]
+pub fn key(name: &str) -> Segment {
     Segment::Key(name.to_owned())
 }
 

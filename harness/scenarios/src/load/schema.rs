@@ -22,7 +22,10 @@ pub fn schema_of<T: JsonSchema>() -> Schema {
 }
 
 /// Reads a file into its type.
-pub(crate) fn read<T: DeserializeOwned + JsonSchema>(source: &Source) -> Result<T, Vec<Fault>> {
+///
+/// # Errors
+/// All that is wrong with the file: its syntax, or where it is not of its type.
+pub fn read<T: DeserializeOwned + JsonSchema>(source: &Source) -> Result<T, Vec<Fault>> {
     Format::<T>::new().read(source)
 }
 
