@@ -20,7 +20,8 @@ use std::time::{Instant, SystemTime};
 use certificate_trees::Tree;
 use indexmap::IndexMap;
 use kong_pg_scenarios::plan::Cell;
-use kong_pg_scenarios::suite::{Case, ServerSide};
+use kong_pg_scenarios::suite::{Case, ServerSide, Step};
+use postgres_tls_server::ApplyMode;
 use tokio::sync::mpsc::UnboundedSender;
 
 pub use error::CellError;
@@ -112,7 +113,8 @@ impl Runner {
     }
 
     /// Runs cells, several at once, and sends what happens. Cells that share a server's configuration are run one after
-    /// the other, and those that wait beside those that do not, so the order is not that of the plan.
+    /// the other, those that wait beside those that do not, and those that start a server by one worker, so the order is
+    /// not that of the plan.
     pub async fn run(self: &Arc<Self>, cells: Vec<Cell>, limits: &Limits, pace: &Pace, events: UnboundedSender<Event>) {
         let send = |event| {
             // An error means that the receiver is gone.
@@ -122,7 +124,7 @@ impl Runner {
         let queue = &queue;
         let work = (0..limits.jobs()).map(async |worker| {
             loop {
-                let group = queue.lock().unwrap_or_else(PoisonError::into_inner).next(worker % 2 == 1);
+                let group = queue.lock().unwrap_or_else(PoisonError::into_inner).next(Kind::of_worker(worker));
                 let Some(group) = group else { return };
                 for cell in group {
                     send(Event::CellStarted { id: cell.id.clone() });
@@ -143,33 +145,65 @@ fn server_side(case: &Case) -> Option<(&ServerSide, &Tree)> {
     case.steps.first().map(|step| (&step.situation.server, &*step.situation.tree))
 }
 
-/// The groups that are still to be run.
-struct Queue {
-    /// Those that keep the processor busy.
-    busy: VecDeque<Vec<Cell>>,
-    /// Those that wait.
-    waiting: VecDeque<Vec<Cell>>,
+/// What the cells of a group make the machine do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    /// They keep the processor busy.
+    Busy,
+    /// They wait most of their time: for a program between Kong and the server to start and to end, or for a limit of
+    /// Kong's, behind a proxy that does not answer.
+    Waiting,
+    /// They start the server with their configuration, and often it does not start.
+    Starting,
 }
+
+impl Kind {
+    /// In the order in which a worker takes them once there is nothing left that it takes first.
+    const ALL: [Self; 3] = [Self::Busy, Self::Waiting, Self::Starting];
+
+    fn of(case: &Case) -> Self {
+        let starts = |(server, _): (&ServerSide, _)| server.by == ApplyMode::Start;
+        let waits = |step: &Step| step.situation.relay.is_some() || step.situation.kong.proxy.is_some();
+        if server_side(case).is_some_and(starts) {
+            Self::Starting
+        } else if case.steps.iter().any(waits) {
+            Self::Waiting
+        } else {
+            Self::Busy
+        }
+    }
+
+    /// Which groups a worker takes first. Workers of several kinds at once leave no processor idle. A single one starts
+    /// servers: the others' would have to be stopped for it, and started again to be reloaded.
+    fn of_worker(worker: u32) -> Self {
+        match worker {
+            0 => Self::Starting,
+            odd if odd % 2 == 1 => Self::Waiting,
+            _ => Self::Busy,
+        }
+    }
+}
+
+/// The groups that are still to be run.
+struct Queue(IndexMap<Kind, VecDeque<Vec<Cell>>>);
 
 impl Queue {
     fn new(groups: impl IntoIterator<Item = Vec<Cell>>) -> Self {
-        let (waiting, busy) = groups.into_iter().partition(|group| group.first().is_some_and(|cell| waits(&cell.case)));
-        Self { busy, waiting }
+        let mut queue: IndexMap<_, VecDeque<_>> = Kind::ALL.map(|kind| (kind, VecDeque::new())).into();
+        for group in groups {
+            if let Some(first) = group.first() {
+                queue.entry(Kind::of(&first.case)).or_default().push_back(group);
+            }
+        }
+        Self(queue)
     }
 
-    /// The next group, one of those that wait if there are any and they are preferred. Workers of both kinds at once leave
-    /// no processor idle.
-    fn next(&mut self, prefers_waiting: bool) -> Option<Vec<Cell>> {
-        let Self { busy, waiting } = self;
-        let (first, second) = if prefers_waiting { (waiting, busy) } else { (busy, waiting) };
-        first.pop_front().or_else(|| second.pop_front())
+    /// The next group, one of those that are preferred if there are any.
+    fn next(&mut self, preferred: Kind) -> Option<Vec<Cell>> {
+        let Self(queue) = self;
+        let next = queue.get_mut(&preferred).and_then(VecDeque::pop_front);
+        next.or_else(|| queue.values_mut().find_map(VecDeque::pop_front))
     }
-}
-
-/// Whether a case waits most of its time: for a program between Kong and the server to start and to end, or for a limit of
-/// Kong's, behind a proxy that does not answer.
-fn waits(case: &Case) -> bool {
-    case.steps.iter().any(|step| step.situation.relay.is_some() || step.situation.kong.proxy.is_some())
 }
 
 /// The cells in an order in which that many workers rarely have to put another configuration in force: each has a group of its
@@ -276,16 +310,17 @@ mod tests {
     }
 
     #[test]
-    fn cells_that_wait_are_run_beside_those_that_do_not() {
+    fn cells_that_wait_are_run_beside_those_that_do_not_and_one_worker_starts_servers() {
         let cells = cells(
             "\
 - { name: waits, proxy: { does: answers-no }, expect: { connects: { tls: off } } }
-- { name: does not, postgres: { hba: [host all all all reject] }, expect: { connects: { tls: off } } }
+- { name: starts, postgres: { conf: { max_connections: 30 } }, expect: { connects: { tls: off } } }
+- { name: reloads, postgres: { hba: [host all all all reject] }, expect: { connects: { tls: off } } }
 ",
         );
         let mut queue = Queue::new(groups(cells));
-        let mut next = |prefers_waiting| queue.next(prefers_waiting).map(|group| group[0].case.name.clone());
-        let taken = [next(true), next(false), next(false), next(false), next(false)];
-        assert_eq!(taken.map(Option::unwrap_or_default), ["waits", "does not", "does not", "waits", ""]);
+        let mut next = |worker| queue.next(Kind::of_worker(worker)).map(|group| group[0].case.name.clone());
+        let taken = [0, 1, 2, 2, 2, 0, 0].map(|worker| next(worker).unwrap_or_default());
+        assert_eq!(taken, ["starts", "waits", "reloads", "reloads", "waits", "starts", ""]);
     }
 }
