@@ -128,6 +128,11 @@ impl File {
     }
 }
 
+/// The files of initdb's that a server shall not have unless its configuration has them.
+pub(crate) fn made_by_initdb() -> BTreeMap<String, File> {
+    BTreeMap::from([(HOSTS_FILE.to_owned(), File::of_database_user(""))])
+}
+
 /// What this crate adds to every configuration.
 pub(crate) struct Surroundings<'a> {
     /// Settings of postgresql.conf: addresses, sockets.

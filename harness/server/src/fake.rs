@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 use tokio_postgres::{Client, Config, NoTls};
 
 use crate::config::{Configuration, File};
+use crate::control;
 use crate::error::{OwnerUnavailable, RuntimeError};
 use crate::log::LogBook;
 use crate::marker;
@@ -201,7 +202,7 @@ impl Host for FakeHost {
         if owner == Owner::Root { Err(OwnerUnavailable { owner }) } else { Ok(()) }
     }
 
-    async fn install(&mut self, files: &BTreeMap<String, File>, _: &[String]) -> Result<(), RuntimeError> {
+    async fn install(&mut self, files: &BTreeMap<String, File>) -> Result<(), RuntimeError> {
         self.state.files.lock().expect("no panic").clone_from(files);
         Ok(())
     }
@@ -230,6 +231,10 @@ impl Host for FakeHost {
         self.listening = Some(listening.abort_handle());
         self.state.log.append("[1] LOG:  database system is ready to accept connections");
         Ok(mark)
+    }
+
+    async fn reload(&self, control: &Client) -> Result<(), RuntimeError> {
+        control::reload(control).await
     }
 
     async fn stop(&mut self) -> Result<(), RuntimeError> {

@@ -70,11 +70,11 @@ pub trait Host: Send + Sync {
     /// They cannot.
     fn can_own(&self, owner: Owner) -> Result<(), OwnerUnavailable>;
 
-    /// Writes files into the data directory after removing others.
+    /// Puts these files into the data directory, in the place of those that it has put there before.
     ///
     /// # Errors
     /// A file cannot be written.
-    async fn install(&mut self, files: &BTreeMap<String, File>, remove: &[String]) -> Result<(), RuntimeError>;
+    async fn install(&mut self, files: &BTreeMap<String, File>) -> Result<(), RuntimeError>;
 
     /// The server's log. It is open while the server runs.
     fn log(&self) -> &LogBook;
@@ -85,6 +85,12 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// The process cannot be started. That the server ends by itself is not an error: the log says so.
     async fn start(&mut self) -> Result<usize, RuntimeError>;
+
+    /// Makes the running server read its configuration again. `control` is the superuser's session.
+    ///
+    /// # Errors
+    /// The server cannot be reached.
+    async fn reload(&self, control: &Client) -> Result<(), RuntimeError>;
 
     /// Stops the server, and returns once it has ended.
     ///

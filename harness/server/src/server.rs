@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio_postgres::Client;
 
-use crate::config::{Configuration, File, HOSTS_FILE, Surroundings};
+use crate::config::{Configuration, Surroundings};
 use crate::control;
 use crate::error::{OwnerUnavailable, RuntimeError};
 use crate::log::{self, LogBook, LogLine};
@@ -114,7 +114,6 @@ pub struct Server {
     in_force: Option<Configuration>,
     reloading: Option<Reloading>,
     failed: Option<FailedStart>,
-    installed: Vec<String>,
 }
 
 impl Server {
@@ -126,17 +125,8 @@ impl Server {
         known: &KnownFacts,
     ) -> Result<Self, RuntimeError> {
         let facts = ServerFacts { major, version: String::new(), openssl: None, has_tls: true };
-        let mut server = Self {
-            log: host.log().clone(),
-            host,
-            control: None,
-            facts,
-            in_force: None,
-            reloading: None,
-            failed: None,
-            // initdb makes one.
-            installed: vec![HOSTS_FILE.to_owned()],
-        };
+        let mut server =
+            Self { log: host.log().clone(), host, control: None, facts, in_force: None, reloading: None, failed: None };
         server.start_anew().await?;
         let control = server.control()?;
         control::prepare(control, prepare).await?;
@@ -203,10 +193,7 @@ impl Server {
         let conf = self.host.conf();
         let hba = self.host.hba();
         let around = Surroundings { conf: &conf, hba: &hba };
-        let files: BTreeMap<String, File> = configuration.rendered(&around);
-        self.host.install(&files, &self.installed).await?;
-        self.installed = files.into_keys().collect();
-        Ok(())
+        self.host.install(&configuration.rendered(&around)).await
     }
 
     /// Starts it with a configuration, unless it runs with it already or is known not to start with it. `again` starts
@@ -274,7 +261,7 @@ impl Server {
         // The caller may stop waiting at any time.
         (self.in_force, self.reloading) = (None, None);
         self.install(configuration).await?;
-        control::reload(self.control()?).await?;
+        self.host.reload(self.control()?).await?;
         // Connections that were accepted before may be logged only now.
         let logged =
             |lines: &[LogLine], is_open: bool| match lines.iter().position(|line| log::begins_reload(&line.text)) {

@@ -14,7 +14,8 @@ use super::files::{self, DATABASE_USER};
 use super::shell::{LIMIT, Shell};
 use super::template::{DATA, HOME, Templates};
 use super::tunnel::Tunnel;
-use crate::config::File;
+use crate::config::{File, made_by_initdb};
+use crate::control;
 use crate::error::{OwnerUnavailable, RuntimeError, within};
 use crate::log::LogBook;
 use crate::runtime::Host;
@@ -89,7 +90,7 @@ impl Container {
         };
         let mut shell = Shell::attach(engine, inner.id(), &format!("{DATABASE_USER}\n{AS_DATABASE_USER}")).await?;
         let password = templates.data_directory(engine, image, &mut shell).await?;
-        Ok(Self { inner, shell, password, port, _tunnel: tunnel, installed: BTreeMap::new() })
+        Ok(Self { inner, shell, password, port, _tunnel: tunnel, installed: made_by_initdb() })
     }
 }
 
@@ -107,8 +108,8 @@ impl Host for Container {
         Ok(())
     }
 
-    async fn install(&mut self, files: &BTreeMap<String, File>, remove: &[String]) -> Result<(), RuntimeError> {
-        let commands = files::commands(&self.installed, files, remove);
+    async fn install(&mut self, files: &BTreeMap<String, File>) -> Result<(), RuntimeError> {
+        let commands = files::commands(&self.installed, files);
         self.shell.run("write the server's files", &format!("cd {DATA}\n{commands}")).await?;
         self.installed.clone_from(files);
         Ok(())
@@ -122,6 +123,10 @@ impl Host for Container {
         let mark = self.shell.log.mark();
         self.shell.run_in_background(&format!("as_database_user postgres -D {DATA}")).await?;
         Ok(mark)
+    }
+
+    async fn reload(&self, control: &Client) -> Result<(), RuntimeError> {
+        control::reload(control).await
     }
 
     async fn stop(&mut self) -> Result<(), RuntimeError> {

@@ -10,11 +10,11 @@ use crate::words::Owner;
 /// The mode of a file that the shell makes, with the umask of [`commands`], and of those that initdb makes.
 const NEW: u32 = 0o600;
 
-/// The commands that remove files, and write those that are not as they were `before`: in place, if a file keeps its owner
-/// and its mode. They need [`DATABASE_USER`].
-pub(super) fn commands(before: &BTreeMap<String, File>, files: &BTreeMap<String, File>, remove: &[String]) -> String {
+/// The commands that remove the files that were there `before`, and write those that are not as they were: in place, if a
+/// file keeps its owner and its mode. They need [`DATABASE_USER`].
+pub(super) fn commands(before: &BTreeMap<String, File>, files: &BTreeMap<String, File>) -> String {
     let mut commands = vec!["umask 077".to_owned()];
-    let obsolete: Vec<_> = remove.iter().filter(|name| !files.contains_key(*name)).map(|name| quoted(name)).collect();
+    let obsolete: Vec<_> = before.keys().filter(|name| !files.contains_key(*name)).map(|name| quoted(name)).collect();
     if !obsolete.is_empty() {
         commands.push(format!("rm -f {}", obsolete.join(" ")));
     }
@@ -102,7 +102,7 @@ mod tests {
             ("crl/0.r0", File::of_database_user("CRL")),
             ("empty", File::of_database_user("")),
         ]);
-        let given = run(folder.path(), &commands(&BTreeMap::new(), &all, &[]));
+        let given = run(folder.path(), &commands(&BTreeMap::new(), &all));
         assert_eq!(given, "70:70 crl\n70:70 crl/0.r0 empty\n0:70 it's.key\n");
         let path = folder.path().join("it's.key");
         assert_eq!(std::fs::read(&path).expect("a file"), bytes);
@@ -116,9 +116,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (kept, old, new) = (File::of_database_user("1"), File::of_database_user("2"), File::of_database_user("3"));
         let before = files([("kept", kept.clone()), ("changed", old.clone()), ("removed", old)]);
-        run(folder.path(), &commands(&BTreeMap::new(), &before, &[]));
+        run(folder.path(), &commands(&BTreeMap::new(), &before));
         let after = files([("kept", kept), ("changed", new)]);
-        let commands = commands(&before, &after, &["removed".into(), "changed".into()]);
+        let commands = commands(&before, &after);
         assert_eq!(commands, "umask 077\nrm -f 'removed'\nprintf %b '3' >'changed'");
         assert_eq!(run(folder.path(), &commands), "");
         assert!(!folder.path().join("removed").exists());

@@ -12,7 +12,7 @@ use tokio_postgres::{Client, Config, NoTls};
 
 use super::process::{Postmaster, STOP_LIMIT};
 use super::user::{DatabaseUser, util_linux};
-use crate::config::File;
+use crate::config::{File, made_by_initdb};
 use crate::error::{OwnerUnavailable, RuntimeError};
 use crate::log::LogBook;
 use crate::port::free_port;
@@ -36,6 +36,8 @@ pub(super) struct LocalHost {
     is_fixed: bool,
     process: Option<Postmaster>,
     log: LogBook,
+    /// The files that were written last.
+    installed: BTreeMap<String, File>,
 }
 
 impl LocalHost {
@@ -47,7 +49,8 @@ impl LocalHost {
         port: Option<u16>,
     ) -> Self {
         let (is_fixed, port) = (port.is_some(), port.unwrap_or_default());
-        Self { binaries, folder, data, user, port, is_fixed, process: None, log: LogBook::default() }
+        let (process, log, installed) = (None, LogBook::default(), made_by_initdb());
+        Self { binaries, folder, data, user, port, is_fixed, process, log, installed }
     }
 
     fn write(&self, name: &str, file: &File) -> std::io::Result<()> {
@@ -93,14 +96,15 @@ impl Host for LocalHost {
         if owner == Owner::DatabaseUser || self.user.is_root { Ok(()) } else { Err(OwnerUnavailable { owner }) }
     }
 
-    async fn install(&mut self, files: &BTreeMap<String, File>, remove: &[String]) -> Result<(), RuntimeError> {
-        let write = || -> std::io::Result<()> {
-            for name in remove.iter().filter(|name| !files.contains_key(*name)) {
-                let _ = std::fs::remove_file(self.data.join(name));
-            }
-            files.iter().try_for_each(|(name, file)| self.write(name, file))
-        };
-        write().map_err(RuntimeError::failing("write the server's files"))
+    async fn install(&mut self, files: &BTreeMap<String, File>) -> Result<(), RuntimeError> {
+        for name in self.installed.keys().filter(|name| !files.contains_key(*name)) {
+            let _ = std::fs::remove_file(self.data.join(name));
+        }
+        let mut changed = files.iter().filter(|(name, file)| self.installed.get(*name) != Some(*file));
+        let written = changed.try_for_each(|(name, file)| self.write(name, file));
+        written.map_err(RuntimeError::failing("write the server's files"))?;
+        self.installed.clone_from(files);
+        Ok(())
     }
 
     fn log(&self) -> &LogBook {
@@ -136,6 +140,11 @@ impl Host for LocalHost {
         Err(RuntimeError::failed(action, format!("{PORTS} ports in turn were taken by other processes")))
     }
 
+    async fn reload(&self, _: &Client) -> Result<(), RuntimeError> {
+        self.process.as_ref().ok_or(RuntimeError::NotRunning)?.signal(Signal::HUP);
+        Ok(())
+    }
+
     async fn stop(&mut self) -> Result<(), RuntimeError> {
         let Some(process) = &mut self.process else { return Ok(()) };
         process.signal(Signal::INT);
@@ -159,5 +168,30 @@ impl Host for LocalHost {
 
     fn data_directory(&self) -> String {
         self.data.display().to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_stays_as_it_is_is_not_written_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).expect("a folder");
+        let user = DatabaseUser::find().expect("a user");
+        let mut host = LocalHost::new("bin".into(), folder.path().join("pg15"), data.clone(), user, None);
+        let files = |contents: &[(&str, &str)]| -> BTreeMap<_, _> {
+            contents.iter().map(|(name, text)| ((*name).to_owned(), File::of_database_user(*text))).collect()
+        };
+        host.install(&files(&[("kept", "1"), ("changed", "2"), ("removed", "2")])).await.expect("files");
+        // Would be replaced if the file was written again.
+        std::fs::write(data.join("kept"), "not written again").expect("a file");
+        host.install(&files(&[("kept", "1"), ("changed", "3")])).await.expect("files");
+        let read = |name: &str| std::fs::read_to_string(data.join(name)).ok();
+        assert_eq!(read("kept").as_deref(), Some("not written again"));
+        assert_eq!(read("changed").as_deref(), Some("3"));
+        assert_eq!(read("removed"), None);
     }
 }
