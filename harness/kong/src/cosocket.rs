@@ -121,8 +121,8 @@ pub(crate) fn context(
     let context = builder.build();
     if tap.is_none() {
         let mut made = made();
-        made.truncate(KEPT - 1);
         made.push_front((inputs, context.clone()));
+        made.truncate(KEPT);
     }
     Ok(context)
 }

@@ -173,8 +173,8 @@ impl Kind {
         }
     }
 
-    /// Which groups a worker takes first. Workers of several kinds at once leave no processor idle. A single one starts
-    /// servers: the others' would have to be stopped for it, and started again to be reloaded.
+    /// Which groups a worker takes first. Groups of several kinds at once leave no processor idle. Only one worker starts
+    /// servers: any other would have to stop its own for that, and to start it again before it can be reloaded.
     fn of_worker(worker: u32) -> Self {
         match worker {
             0 => Self::Starting,
