@@ -128,9 +128,21 @@ impl File {
     }
 }
 
-/// The files of initdb's that a server shall not have unless its configuration has them.
-pub(crate) fn made_by_initdb() -> BTreeMap<String, File> {
-    BTreeMap::from([(HOSTS_FILE.to_owned(), File::of_database_user(""))])
+/// What has to be done so that files are there in the place of those that were there before.
+pub(crate) struct Changes<'f> {
+    /// The files to remove.
+    pub(crate) obsolete: Vec<&'f String>,
+    /// The files to write: those that are not as they were.
+    pub(crate) changed: BTreeMap<&'f String, &'f File>,
+}
+
+impl<'f> Changes<'f> {
+    pub(crate) fn between(before: &'f BTreeMap<String, File>, files: &'f BTreeMap<String, File>) -> Self {
+        Self {
+            obsolete: before.keys().filter(|name| !files.contains_key(*name)).collect(),
+            changed: files.iter().filter(|(name, file)| before.get(*name) != Some(file)).collect(),
+        }
+    }
 }
 
 /// What this crate adds to every configuration.

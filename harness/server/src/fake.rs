@@ -13,7 +13,6 @@ use tokio::task::AbortHandle;
 use tokio_postgres::{Client, Config, NoTls};
 
 use crate::config::{Configuration, File};
-use crate::control;
 use crate::error::{OwnerUnavailable, RuntimeError};
 use crate::log::LogBook;
 use crate::marker;
@@ -202,7 +201,11 @@ impl Host for FakeHost {
         if owner == Owner::Root { Err(OwnerUnavailable { owner }) } else { Ok(()) }
     }
 
-    async fn install(&mut self, files: &BTreeMap<String, File>) -> Result<(), RuntimeError> {
+    async fn install(
+        &mut self,
+        _: &BTreeMap<String, File>,
+        files: &BTreeMap<String, File>,
+    ) -> Result<(), RuntimeError> {
         self.state.files.lock().expect("no panic").clone_from(files);
         Ok(())
     }
@@ -231,10 +234,6 @@ impl Host for FakeHost {
         self.listening = Some(listening.abort_handle());
         self.state.log.append("[1] LOG:  database system is ready to accept connections");
         Ok(mark)
-    }
-
-    async fn reload(&self, control: &Client) -> Result<(), RuntimeError> {
-        control::reload(control).await
     }
 
     async fn stop(&mut self) -> Result<(), RuntimeError> {

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use tokio_postgres::Client;
 
 use crate::config::File;
+use crate::control;
 use crate::error::{OwnerUnavailable, RuntimeError};
 use crate::log::LogBook;
 use crate::words::{Major, Offer, Owner};
@@ -70,11 +71,15 @@ pub trait Host: Send + Sync {
     /// They cannot.
     fn can_own(&self, owner: Owner) -> Result<(), OwnerUnavailable>;
 
-    /// Puts these files into the data directory, in the place of those that it has put there before.
+    /// Puts files into the data directory, in the place of those that were put there `before`.
     ///
     /// # Errors
     /// A file cannot be written.
-    async fn install(&mut self, files: &BTreeMap<String, File>) -> Result<(), RuntimeError>;
+    async fn install(
+        &mut self,
+        before: &BTreeMap<String, File>,
+        files: &BTreeMap<String, File>,
+    ) -> Result<(), RuntimeError>;
 
     /// The server's log. It is open while the server runs.
     fn log(&self) -> &LogBook;
@@ -90,7 +95,9 @@ pub trait Host: Send + Sync {
     ///
     /// # Errors
     /// The server cannot be reached.
-    async fn reload(&self, control: &Client) -> Result<(), RuntimeError>;
+    async fn reload(&self, control: &Client) -> Result<(), RuntimeError> {
+        control::reload(control).await
+    }
 
     /// Stops the server, and returns once it has ended.
     ///

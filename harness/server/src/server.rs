@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio_postgres::Client;
 
-use crate::config::{Configuration, Surroundings};
+use crate::config::{Configuration, File, HOSTS_FILE, Surroundings};
 use crate::control;
 use crate::error::{OwnerUnavailable, RuntimeError};
 use crate::log::{self, LogBook, LogLine};
@@ -114,6 +114,8 @@ pub struct Server {
     in_force: Option<Configuration>,
     reloading: Option<Reloading>,
     failed: Option<FailedStart>,
+    /// The files that were put into the data directory last.
+    installed: BTreeMap<String, File>,
 }
 
 impl Server {
@@ -125,8 +127,17 @@ impl Server {
         known: &KnownFacts,
     ) -> Result<Self, RuntimeError> {
         let facts = ServerFacts { major, version: String::new(), openssl: None, has_tls: true };
-        let mut server =
-            Self { log: host.log().clone(), host, control: None, facts, in_force: None, reloading: None, failed: None };
+        let mut server = Self {
+            log: host.log().clone(),
+            host,
+            control: None,
+            facts,
+            in_force: None,
+            reloading: None,
+            failed: None,
+            // initdb makes one, of comments.
+            installed: BTreeMap::from([(HOSTS_FILE.to_owned(), File::of_database_user(""))]),
+        };
         server.start_anew().await?;
         let control = server.control()?;
         control::prepare(control, prepare).await?;
@@ -193,7 +204,10 @@ impl Server {
         let conf = self.host.conf();
         let hba = self.host.hba();
         let around = Surroundings { conf: &conf, hba: &hba };
-        self.host.install(&configuration.rendered(&around)).await
+        let files = configuration.rendered(&around);
+        self.host.install(&self.installed, &files).await?;
+        self.installed = files;
+        Ok(())
     }
 
     /// Starts it with a configuration, unless it runs with it already or is known not to start with it. `again` starts

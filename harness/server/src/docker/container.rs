@@ -14,8 +14,7 @@ use super::files::{self, DATABASE_USER};
 use super::shell::{LIMIT, Shell};
 use super::template::{DATA, HOME, Templates};
 use super::tunnel::Tunnel;
-use crate::config::{File, made_by_initdb};
-use crate::control;
+use crate::config::File;
 use crate::error::{OwnerUnavailable, RuntimeError, within};
 use crate::log::LogBook;
 use crate::runtime::Host;
@@ -43,8 +42,6 @@ pub(super) struct Container {
     port: u16,
     /// To the container, if it is on another machine.
     _tunnel: Option<Tunnel>,
-    /// The files that were written last.
-    installed: BTreeMap<String, File>,
 }
 
 impl Container {
@@ -90,7 +87,7 @@ impl Container {
         };
         let mut shell = Shell::attach(engine, inner.id(), &format!("{DATABASE_USER}\n{AS_DATABASE_USER}")).await?;
         let password = templates.data_directory(engine, image, &mut shell).await?;
-        Ok(Self { inner, shell, password, port, _tunnel: tunnel, installed: made_by_initdb() })
+        Ok(Self { inner, shell, password, port, _tunnel: tunnel })
     }
 }
 
@@ -108,11 +105,13 @@ impl Host for Container {
         Ok(())
     }
 
-    async fn install(&mut self, files: &BTreeMap<String, File>) -> Result<(), RuntimeError> {
-        let commands = files::commands(&self.installed, files);
-        self.shell.run("write the server's files", &format!("cd {DATA}\n{commands}")).await?;
-        self.installed.clone_from(files);
-        Ok(())
+    async fn install(
+        &mut self,
+        before: &BTreeMap<String, File>,
+        files: &BTreeMap<String, File>,
+    ) -> Result<(), RuntimeError> {
+        let commands = files::commands(before, files);
+        self.shell.run("write the server's files", &format!("cd {DATA}\n{commands}")).await.map(drop)
     }
 
     fn log(&self) -> &LogBook {
@@ -123,10 +122,6 @@ impl Host for Container {
         let mark = self.shell.log.mark();
         self.shell.run_in_background(&format!("as_database_user postgres -D {DATA}")).await?;
         Ok(mark)
-    }
-
-    async fn reload(&self, control: &Client) -> Result<(), RuntimeError> {
-        control::reload(control).await
     }
 
     async fn stop(&mut self) -> Result<(), RuntimeError> {

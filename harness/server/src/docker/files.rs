@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use crate::config::File;
+use crate::config::{Changes, File};
 use crate::words::Owner;
 
 /// The mode of a file that the shell makes, with the umask of [`commands`], and of those that initdb makes.
@@ -14,11 +14,11 @@ const NEW: u32 = 0o600;
 /// file keeps its owner and its mode. They need [`DATABASE_USER`].
 pub(super) fn commands(before: &BTreeMap<String, File>, files: &BTreeMap<String, File>) -> String {
     let mut commands = vec!["umask 077".to_owned()];
-    let obsolete: Vec<_> = before.keys().filter(|name| !files.contains_key(*name)).map(|name| quoted(name)).collect();
+    let Changes { obsolete, changed } = Changes::between(before, files);
     if !obsolete.is_empty() {
+        let obsolete: Vec<_> = obsolete.into_iter().map(|name| quoted(name)).collect();
         commands.push(format!("rm -f {}", obsolete.join(" ")));
     }
-    let changed: BTreeMap<_, _> = files.iter().filter(|(name, file)| before.get(*name) != Some(file)).collect();
     let folders: BTreeSet<_> =
         changed.keys().filter_map(|name| name.rsplit_once('/')).map(|(folder, _)| folder).collect();
     for folder in folders.into_iter().map(quoted) {

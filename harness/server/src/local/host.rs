@@ -12,7 +12,7 @@ use tokio_postgres::{Client, Config, NoTls};
 
 use super::process::{Postmaster, STOP_LIMIT};
 use super::user::{DatabaseUser, util_linux};
-use crate::config::{File, made_by_initdb};
+use crate::config::{Changes, File};
 use crate::error::{OwnerUnavailable, RuntimeError};
 use crate::log::LogBook;
 use crate::port::free_port;
@@ -36,8 +36,6 @@ pub(super) struct LocalHost {
     is_fixed: bool,
     process: Option<Postmaster>,
     log: LogBook,
-    /// The files that were written last.
-    installed: BTreeMap<String, File>,
 }
 
 impl LocalHost {
@@ -49,8 +47,7 @@ impl LocalHost {
         port: Option<u16>,
     ) -> Self {
         let (is_fixed, port) = (port.is_some(), port.unwrap_or_default());
-        let (process, log, installed) = (None, LogBook::default(), made_by_initdb());
-        Self { binaries, folder, data, user, port, is_fixed, process, log, installed }
+        Self { binaries, folder, data, user, port, is_fixed, process: None, log: LogBook::default() }
     }
 
     fn write(&self, name: &str, file: &File) -> std::io::Result<()> {
@@ -96,15 +93,17 @@ impl Host for LocalHost {
         if owner == Owner::DatabaseUser || self.user.is_root { Ok(()) } else { Err(OwnerUnavailable { owner }) }
     }
 
-    async fn install(&mut self, files: &BTreeMap<String, File>) -> Result<(), RuntimeError> {
-        for name in self.installed.keys().filter(|name| !files.contains_key(*name)) {
+    async fn install(
+        &mut self,
+        before: &BTreeMap<String, File>,
+        files: &BTreeMap<String, File>,
+    ) -> Result<(), RuntimeError> {
+        let Changes { obsolete, changed } = Changes::between(before, files);
+        for name in obsolete {
             let _ = std::fs::remove_file(self.data.join(name));
         }
-        let mut changed = files.iter().filter(|(name, file)| self.installed.get(*name) != Some(*file));
-        let written = changed.try_for_each(|(name, file)| self.write(name, file));
-        written.map_err(RuntimeError::failing("write the server's files"))?;
-        self.installed.clone_from(files);
-        Ok(())
+        let written = changed.into_iter().try_for_each(|(name, file)| self.write(name, file));
+        written.map_err(RuntimeError::failing("write the server's files"))
     }
 
     fn log(&self) -> &LogBook {
@@ -185,10 +184,11 @@ mod tests {
         let files = |contents: &[(&str, &str)]| -> BTreeMap<_, _> {
             contents.iter().map(|(name, text)| ((*name).to_owned(), File::of_database_user(*text))).collect()
         };
-        host.install(&files(&[("kept", "1"), ("changed", "2"), ("removed", "2")])).await.expect("files");
+        let before = files(&[("kept", "1"), ("changed", "2"), ("removed", "2")]);
+        host.install(&BTreeMap::new(), &before).await.expect("files");
         // Would be replaced if the file was written again.
         std::fs::write(data.join("kept"), "not written again").expect("a file");
-        host.install(&files(&[("kept", "1"), ("changed", "3")])).await.expect("files");
+        host.install(&before, &files(&[("kept", "1"), ("changed", "3")])).await.expect("files");
         let read = |name: &str| std::fs::read_to_string(data.join(name)).ok();
         assert_eq!(read("kept").as_deref(), Some("not written again"));
         assert_eq!(read("changed").as_deref(), Some("3"));
