@@ -16,13 +16,17 @@ const END: &[u8] = b"\n-----END CERTIFICATE-----";
 /// Those that have been read, by their PEM.
 static READ: LazyLock<Mutex<HashMap<Vec<u8>, X509>>> = LazyLock::new(Mutex::default);
 
-/// Lets a context trust the certificates of a file.
+/// The content of a file, for [`load`]: nothing if it cannot be read, which OpenSSL then says in its own words.
+pub(crate) fn read(file: &Path) -> Vec<u8> {
+    std::fs::read(file).unwrap_or_default()
+}
+
+/// Lets a context trust the certificates of a file with this content.
 ///
 /// # Errors
 /// OpenSSL's, if it cannot read the file or finds no certificate in it.
-pub(crate) fn load(builder: &mut SslContextBuilder, file: &Path) -> Result<(), ErrorStack> {
-    let content = std::fs::read(file).unwrap_or_default();
-    match certificates(&content) {
+pub(crate) fn load(builder: &mut SslContextBuilder, file: &Path, content: &[u8]) -> Result<(), ErrorStack> {
+    match certificates(content) {
         Some(certificates) => {
             let store = builder.cert_store_mut();
             certificates.into_iter().try_for_each(|certificate| store.add_cert(certificate))
@@ -108,10 +112,11 @@ mod tests {
         let file = folder.path().join("trusted");
         std::fs::write(&file, &content).expect("a file");
         assert_eq!(certificates(content.as_bytes()).is_some(), is_shared);
-        let ours = trusted(|builder| load(builder, &file));
+        let load = |builder: &mut SslContextBuilder| load(builder, &file, &read(&file));
+        let ours = trusted(load);
         assert_eq!(ours, trusted(|builder| builder.set_ca_file(&file)));
         assert_eq!(ours.map_or(0, |certificates| certificates.len()), count);
         // Once more, with those that are kept.
-        assert_eq!(trusted(|builder| load(builder, &file)), trusted(|builder| builder.set_ca_file(&file)));
+        assert_eq!(trusted(load), trusted(|builder| builder.set_ca_file(&file)));
     }
 }

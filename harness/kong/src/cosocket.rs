@@ -100,7 +100,7 @@ pub(crate) fn context(
         security_level: settings.security_level,
         group: settings.group.clone(),
         openssl,
-        trusted: trusted.map(|file| std::fs::read(file).unwrap_or_default()),
+        trusted: trusted.map(ca_file::read),
     };
     let made = || MADE.lock().unwrap_or_else(PoisonError::into_inner);
     // A tap belongs to one Kong.
@@ -110,10 +110,10 @@ pub(crate) fn context(
     }
     let mut builder = builder(settings, excluded, openssl).map_err(|errors| emergency(&reason(&errors, openssl)))?;
     log_secrets(&mut builder, tap);
-    if let Some(file) = trusted {
+    if let Some((file, content)) = trusted.zip(inputs.trusted.as_deref()) {
         builder.set_verify_callback(SslVerifyMode::NONE, |_, _| true);
         builder.set_verify_depth(verify_depth);
-        ca_file::load(&mut builder, file).map_err(|errors| {
+        ca_file::load(&mut builder, file, content).map_err(|errors| {
             let why = nginx_reasons(&errors, openssl);
             emergency(&format!("SSL_CTX_load_verify_locations(\"{}\") failed (SSL: {why})", file.display()))
         })?;

@@ -99,7 +99,7 @@ fn context(
     load_certificate(&mut builder, settings, openssl)?;
     if let Some(file) = trusted {
         let failed = |errors: ErrorStack| SessionError::Trusted(reason(&errors, openssl));
-        ca_file::load(&mut builder, file).map_err(failed)?;
+        ca_file::load(&mut builder, file, &ca_file::read(file)).map_err(failed)?;
     }
     builder.set_verify(if settings.ssl_verify { SslVerifyMode::PEER } else { SslVerifyMode::NONE });
     Ok(builder)
