@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use kong_pg_scenarios::suite::Suite;
 use rstest::rstest;
 
 use crate::place::{self, GOOD, write_script};
@@ -277,7 +278,7 @@ fn a_fault_in_the_differences_is_reported_with_its_position(
 ) {
     let place = Place::new();
     place.write("scenarios/differences.yaml", &DIFFERENCE.replace(part, instead));
-    let faults = kong_pg_scenarios::suite::Suite::of_folder(&place.0.path().join("scenarios")).expect_err("a fault");
+    let faults = Suite::of_folder(&place.0.path().join("scenarios")).expect_err("a fault");
     assert!(faults.iter().any(|fault| fault.to_string().contains(expected)), "{faults:#?}");
 }
 

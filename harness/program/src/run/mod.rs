@@ -255,6 +255,7 @@ mod tests {
     use kong_pg_client::Stack;
     use kong_pg_scenarios::plan::{Axes, Selection, plan};
     use kong_pg_scenarios::suite::Suite;
+    use kong_pg_scenarios::vocabulary::ClientKind;
     use postgres_tls_server::Major;
 
     use super::*;
@@ -265,7 +266,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("a.yaml"), scenario).expect("a file");
         let suite = Suite::of_folder(folder.path()).unwrap_or_else(|faults| panic!("{faults:?}"));
-        let (releases, clients) = (Vec::new(), vec![kong_pg_scenarios::vocabulary::ClientKind::Kong]);
+        let (releases, clients) = (Vec::new(), vec![ClientKind::Kong]);
         let axes = Axes { majors: vec![Major(15), Major(17)], releases, clients, stacks: Stack::ALL.to_vec() };
         plan(&suite, &axes, &Selection::default())
     }

@@ -1,7 +1,9 @@
 //! What is wrong with the guide's commands.
 
+use std::sync::Arc;
+
 use certificate_trees::Recipe;
-use kong_pg_scenarios::suite::Suite;
+use kong_pg_scenarios::suite::{Case, Suite};
 
 /// Where the guide is wrong about its own certificates, or silent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,9 +21,8 @@ impl Flaw {
     #[must_use]
     pub fn of(suite: &Suite, recipe: Recipe) -> Vec<Self> {
         let mut flaws = Vec::<Self>::new();
-        let uses = |case: &&std::sync::Arc<kong_pg_scenarios::suite::Case>| {
-            case.steps.first().is_some_and(|step| step.situation.tree.recipe == Some(recipe))
-        };
+        let uses =
+            |case: &&Arc<Case>| case.steps.first().is_some_and(|step| step.situation.tree.recipe == Some(recipe));
         for case in suite.cases().filter(uses) {
             for entry in case.documented.iter().filter(|entry| entry.claim.starts_with("configure/recipe/")) {
                 if !flaws.iter().any(|known| known.happens == entry.happens) {

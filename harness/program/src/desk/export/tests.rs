@@ -3,6 +3,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use kong_pg_client::{Edition, Stack};
+use kong_pg_scenarios::format::{At, Documented};
 use kong_pg_scenarios::plan::{Axes, Cell, Selection, plan};
 use kong_pg_scenarios::suite::{Case, Suite};
 use kong_pg_scenarios::vocabulary::ClientKind;
@@ -100,11 +101,9 @@ fn every_case_is_the_same_as_a_scenario_of_its_own() {
 }
 
 /// A case of its own has no axes.
-fn without_points(
-    documented: &Arc<kong_pg_scenarios::format::Documented>,
-) -> Arc<kong_pg_scenarios::format::Documented> {
-    let mut documented = kong_pg_scenarios::format::Documented::clone(documented);
-    documented.at = kong_pg_scenarios::format::At::default();
+fn without_points(documented: &Arc<Documented>) -> Arc<Documented> {
+    let mut documented = Documented::clone(documented);
+    documented.at = At::default();
     Arc::new(documented)
 }
 
