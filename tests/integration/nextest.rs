@@ -20,7 +20,7 @@ fn nextest(place: &Place, cells: &str) -> Command {
     // As `ci/test` builds it, so that nothing is built again.
     command.args(["nextest", "run", "--locked", "--workspace", "--test", "conformance", "--no-fail-fast"]);
     command.args(["--status-level", "all", "--color", "never", "-E", cells]);
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("NEXTEST")) {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_this_test(&name.to_string_lossy())) {
         command.env_remove(name);
     }
     let RunsOn { runtime, postgres } = runs_on();
@@ -28,6 +28,11 @@ fn nextest(place: &Place, cells: &str) -> Command {
     command.env("KONG_PG_TLS_RUNTIME", runtime).env("KONG_PG_TLS_POSTGRES", postgres);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
+}
+
+/// Whether cargo or nextest has set a variable for this test. Some crates are built again where one of cargo's differs.
+fn is_of_this_test(variable: &str) -> bool {
+    ["NEXTEST", "CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| variable.starts_with(prefix))
 }
 
 /// The lines that nextest prints while it runs.
