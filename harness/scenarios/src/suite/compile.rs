@@ -13,11 +13,12 @@ use super::situation::{self, Layer, Situation};
 use super::texts::Texts;
 use super::trees::Trees;
 use crate::format::{
-    AppliesTo, Case as CaseFile, ClaimUse, ClaimsFile, Documented, Expect, Scenario as ScenarioFile, Step as StepFile,
+    AppliesTo, Case as CaseFile, ClaimUse, ClaimsFile, Documented, Except, Expect, Scenario as ScenarioFile,
+    Step as StepFile,
 };
 use crate::load::{Fault, Problem, Segment, Source, key};
 use crate::vocabulary::TlsVersion;
-use kong_pg_client::Releases;
+use kong_pg_client::{Profile, Releases};
 
 /// What the scenarios of a suite share.
 pub(super) struct Shared {
@@ -45,9 +46,21 @@ pub(super) fn compile(
         let here = vec![key("cases"), Segment::Index(index)];
         let place = format!("{}:{}", source.path.display(), source.locate(&here).line);
         let own = Rc::new(Layer::new(here.clone(), &case.setup));
-        let layers = &layers;
-        let mut compiler =
-            Compiler { id, source, place, scenario, case, shared, layers, own, here, problems: Vec::new() };
+        let exceptions = case.except.iter().chain(&scenario.except);
+        let exceptions = exceptions.map(|except| (except, names::matching(&except.releases, &shared.releases)));
+        let mut compiler = Compiler {
+            id,
+            source,
+            place,
+            scenario,
+            case,
+            exceptions: exceptions.collect(),
+            shared,
+            layers: &layers,
+            own,
+            here,
+            problems: Vec::new(),
+        };
         for case in compiler.cases() {
             if !ids.insert(case.id.clone()) {
                 let message = format!("two cases of this scenario have the id `{}`", case.id);
@@ -89,6 +102,8 @@ struct Compiler<'a> {
     place: String,
     scenario: &'a ScenarioFile,
     case: &'a CaseFile,
+    /// Its exceptions and those of the scenario, with the releases that they name.
+    exceptions: Vec<(&'a Except, Vec<Profile>)>,
     shared: &'a Shared,
     layers: &'a Layers<'a>,
     /// The case's own.
@@ -146,13 +161,11 @@ impl<'a> Compiler<'a> {
     /// The case at a point.
     fn at(&mut self, point: &Point<'_>) -> Option<Case> {
         let case = self.case;
-        let exceptions = case.except.iter().chain(&self.scenario.except);
-        let exceptions = exceptions.filter(|except| is_at(point, &except.at));
-        let (everywhere, releases): (Vec<_>, Vec<_>) = exceptions.partition(|except| except.releases.is_empty());
-        let excluded = everywhere.first().map(|except| except.because.clone());
-        let known = &self.shared.releases;
-        let excluded_releases =
-            releases.iter().map(|except| (names::matching(&except.releases, known), except.because.clone()));
+        let exceptions = self.exceptions.iter().filter(|(except, _)| is_at(point, &except.at));
+        let (everywhere, some): (Vec<_>, Vec<_>) = exceptions.partition(|(except, _)| except.releases.is_empty());
+        let excluded = everywhere.first().map(|(except, _)| except.because.clone());
+        let excluded_releases: Vec<_> =
+            some.iter().map(|(except, releases)| (releases.clone(), except.because.clone())).collect();
         let expects = self.expects(point);
         let steps = if excluded.is_some() { Vec::new() } else { self.steps(point, &expects)? };
         let names: Vec<_> = [case.name.as_str()].into_iter().chain(point.iter().map(|(_, name)| *name)).collect();
@@ -171,8 +184,12 @@ impl<'a> Compiler<'a> {
             reason: case.reason.clone().or_else(|| self.scenario.reason.clone()),
             only: applies_to.and_then(only),
             excluded,
-            excluded_releases: excluded_releases.collect(),
-            releases: applies_to.iter().flat_map(|it| &it.releases).filter_map(|name| known.find(name).ok()).collect(),
+            excluded_releases,
+            releases: applies_to
+                .iter()
+                .flat_map(|it| &it.releases)
+                .filter_map(|name| self.shared.releases.find(name).ok())
+                .collect(),
             documented,
             steps,
         })
