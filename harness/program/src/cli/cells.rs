@@ -106,10 +106,13 @@ impl RuntimeArgs {
 }
 
 impl OneCellArgs {
-    /// The suite that the cell is of.
+    /// The suite that the cell is of, with its scenario or with all: those show what a misspelt name is near to.
     pub(super) fn suite(&self) -> Result<Suite, SessionError> {
         let (scenarios, release_files) = (self.scenarios.clone(), self.releases.files.clone());
-        CellRequest { scenarios, release_files, ..CellRequest::default() }.suite()
+        let name = self.cell.split('@').next().unwrap_or_default().to_owned();
+        let request = CellRequest { scenarios, release_files, globs: vec![name], ..CellRequest::default() };
+        let suite = request.suite()?;
+        if suite.scenarios.is_empty() { CellRequest { globs: Vec::new(), ..request }.suite() } else { Ok(suite) }
     }
 
     pub(super) fn named(&self, default_major: Major) -> NamedCell {

@@ -7,6 +7,7 @@ use kong_pg_client::{ReleaseError, Releases, ReleasesError, Stack};
 use kong_pg_scenarios::format::CausesFile;
 use kong_pg_scenarios::plan::{Axes, Cell, KongRelease, PlanError, Selection, plan};
 use kong_pg_scenarios::suite::{Difference, Suite};
+use kong_pg_scenarios::vocabulary::ClientKind;
 use postgres_tls_server::{Major, Runtime, RuntimeError};
 
 use super::error::SessionError;
@@ -37,13 +38,16 @@ pub fn load_causes() -> Result<CausesFile, SessionError> {
 }
 
 impl CellRequest {
-    /// The suite that the cells are of.
+    /// The suite that the cells are of: of the built-in scenarios or those of a folder, the ones that its globs need.
     ///
     /// # Errors
     /// If the scenarios have mistakes, or a file of releases has, or a release is asked for that is not known.
     pub fn suite(&self) -> Result<Suite, SessionError> {
         let releases = load_releases(&self.release_files)?;
-        let suite = Suite::with_releases(self.scenarios.as_deref(), releases).map_err(SessionError::Scenarios)?;
+        // What is said about clients other than Kong counts the cells of the whole suite.
+        let is_kong = self.clients.iter().all(|client| *client == ClientKind::Kong);
+        let globs = if is_kong { &self.globs[..] } else { &[] };
+        let suite = Suite::for_globs(self.scenarios.as_deref(), releases, globs).map_err(SessionError::Scenarios)?;
         // Reported before anything is searched for.
         self.kongs(&suite).map_err(PlanError::from)?;
         Ok(suite)

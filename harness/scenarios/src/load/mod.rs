@@ -12,7 +12,7 @@ mod yaml;
 pub use fill::fill;
 pub(crate) use hints::closest;
 pub use hints::some_of;
-pub(crate) use library::Library;
+pub(crate) use library::{Library, ScenarioFile};
 pub(crate) use path::Problem;
 pub use path::{Position, Segment, key};
 pub(crate) use schema::Format;

@@ -11,7 +11,7 @@ use super::outcomes::Outcomes;
 use super::texts::Texts;
 use super::trees::Trees;
 use crate::format::{CausesFile, ClaimsFile, Documented, OutcomesFile, Pki, Scenario as ScenarioFile, TextsFile};
-use crate::load::{Fault, Format, Library, read};
+use crate::load::{Fault, Format, Library, ScenarioFile as ScenarioSource, read};
 use certificate_trees::Tree;
 use kong_pg_client::Releases;
 
@@ -62,7 +62,7 @@ impl Suite {
     /// # Errors
     /// Everything that is wrong in its files.
     pub fn built_in() -> Result<Self, Vec<Fault>> {
-        Self::with_releases(None, Releases::built_in().clone())
+        Self::for_globs(None, Releases::built_in().clone(), &[])
     }
 
     /// Only the causes that are built into the program, which is much faster than the whole suite.
@@ -78,24 +78,23 @@ impl Suite {
     /// # Errors
     /// Everything that is wrong in its files.
     pub fn of_folder(folder: &Path) -> Result<Self, Vec<Fault>> {
-        Self::with_releases(Some(folder), Releases::built_in().clone())
+        Self::for_globs(Some(folder), Releases::built_in().clone(), &[])
     }
 
-    /// The suite of a folder, or the built-in one, for these releases of Kong.
+    /// The suite of a folder, or the built-in one, for these releases of Kong: all of its scenarios, or only those that
+    /// may have cells with ids that one of the globs matches. Of the others, nothing is read.
     ///
     /// # Errors
     /// Everything that is wrong in its files.
-    pub fn with_releases(folder: Option<&Path>, releases: Releases) -> Result<Self, Vec<Fault>> {
+    pub fn for_globs(folder: Option<&Path>, releases: Releases, globs: &[String]) -> Result<Self, Vec<Fault>> {
         let library = folder.map_or_else(|| Ok(Library::built_in()), Library::of_folder)?;
-        Self::of(&library, releases)
-    }
-
-    fn of(library: &Library, releases: Releases) -> Result<Self, Vec<Fault>> {
-        let shared = shared(library, releases)?;
+        let shared = shared(&library, releases)?;
         let mut scenarios = Vec::new();
         let mut faults = Vec::new();
         let format = Format::<ScenarioFile>::new();
-        for file in &library.scenarios {
+        let is_whole = globs.is_empty();
+        let is_needed = |file: &&ScenarioSource| is_whole || globs.iter().any(|glob| may_match(glob, &file.id));
+        for file in library.scenarios.iter().filter(is_needed) {
             let compiled = format.read(&file.source).and_then(|scenario| {
                 let cases = compile::compile(&file.id, &file.source, &scenario, &shared)?;
                 let ScenarioFile { title, roles, databases, .. } = scenario;
@@ -112,7 +111,7 @@ impl Suite {
             return Err(faults);
         }
         let cases: Vec<_> = scenarios.iter().flat_map(|scenario: &Scenario| scenario.cases.clone()).collect();
-        let differences = differences::read_differences(&library.differences, &cases)?;
+        let differences = differences::read_differences(&library.differences, is_whole.then_some(&cases))?;
         let texts = Arc::new(shared.texts);
         let (claims, trees, releases) = (shared.claims, shared.trees, shared.releases);
         Ok(Self { scenarios, texts, claims, differences, causes: read(&library.causes)?, releases, trees })
@@ -152,6 +151,13 @@ impl Suite {
     }
 }
 
+/// Whether a glob may match the id of a cell of a scenario: both are the same as far as the glob is literal.
+fn may_match(glob: &str, scenario: &str) -> bool {
+    let literal = glob.split(['*', '?', '[', '{', '\\']).next().unwrap_or_default();
+    let ids = format!("{scenario}::");
+    ids.starts_with(literal) || literal.starts_with(&ids)
+}
+
 /// What the scenarios of a suite share.
 pub(super) fn shared(library: &Library, releases: Releases) -> Result<Shared, Vec<Fault>> {
     let trees = Trees::read(&library.pki);
@@ -174,5 +180,39 @@ pub(super) fn shared(library: &Library, releases: Releases) -> Result<Shared, Ve
             let faults = [trees.err(), texts.err(), outcomes.err(), claims.err()];
             Err(faults.into_iter().flatten().flatten().collect())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::vocabulary::Globs;
+
+    #[rstest]
+    #[case("tls/*")]
+    #[case("tls/on-and-off::*")]
+    #[case("tls/on-and-off")]
+    #[case("{tls,mtls}/*")]
+    #[case("[tm]*/c*::*")]
+    #[case("*@pg15*")]
+    #[case("nothing/like-it")]
+    fn a_suite_for_globs_has_every_case_that_they_match(#[case] glob: &str) {
+        let (releases, globs) = (Releases::built_in(), [glob.to_owned()]);
+        let matched = |globs: &[String]| {
+            let suite = Suite::for_globs(None, releases.clone(), globs).expect("a suite");
+            let glob = Globs::new(&[glob.to_owned()]).expect("a glob");
+            let ids = suite.cases().map(|case| case.id.clone());
+            ids.filter(|id| glob.is_match(id) || glob.is_match(&format!("{id}@pg15"))).collect::<Vec<_>>()
+        };
+        assert_eq!(matched(&globs), matched(&[]));
+    }
+
+    #[test]
+    fn a_suite_for_globs_has_no_other_scenario() {
+        let releases = Releases::built_in().clone();
+        let suite = Suite::for_globs(None, releases, &["tls/on-and-off::*".into()]).expect("a suite");
+        assert_eq!(suite.scenarios.iter().map(|scenario| &*scenario.id).collect::<Vec<_>>(), ["tls/on-and-off"]);
     }
 }
