@@ -106,7 +106,7 @@ impl RuntimeArgs {
 }
 
 impl OneCellArgs {
-    /// The suite that the cell is of, with its scenario or with all: those show what a misspelt name is near to.
+    /// The scenarios that can contain the cell. If there are none, the whole suite, so that the error names a similar case.
     pub(super) fn suite(&self) -> Result<Suite, SessionError> {
         let (scenarios, release_files) = (self.scenarios.clone(), self.releases.files.clone());
         let name = self.cell.split('@').next().unwrap_or_default().to_owned();
