@@ -109,8 +109,8 @@ impl OneCellArgs {
     /// The scenarios that can contain the cell. If there are none, the whole suite, so that the error names a similar case.
     pub(super) fn suite(&self) -> Result<Suite, SessionError> {
         let (scenarios, release_files) = (self.scenarios.clone(), self.releases.files.clone());
-        let name = self.cell.split('@').next().unwrap_or_default().to_owned();
-        let request = CellRequest { scenarios, release_files, globs: vec![name], ..CellRequest::default() };
+        let globs = vec![self.cell.clone()];
+        let request = CellRequest { scenarios, globs, release_files, ..CellRequest::default() };
         let suite = request.suite()?;
         if suite.scenarios.is_empty() { CellRequest { globs: Vec::new(), ..request }.suite() } else { Ok(suite) }
     }

@@ -12,6 +12,7 @@ use super::texts::Texts;
 use super::trees::Trees;
 use crate::format::{CausesFile, ClaimsFile, Documented, OutcomesFile, Pki, Scenario as ScenarioFile, TextsFile};
 use crate::load::{Fault, Format, Library, ScenarioFile as ScenarioSource, read};
+use crate::vocabulary::can_match_below;
 use certificate_trees::Tree;
 use kong_pg_client::Releases;
 
@@ -93,7 +94,9 @@ impl Suite {
         let mut faults = Vec::new();
         let format = Format::<ScenarioFile>::new();
         let is_whole = globs.is_empty();
-        let is_needed = |file: &&ScenarioSource| is_whole || globs.iter().any(|glob| may_match(glob, &file.id));
+        let is_needed = |file: &&ScenarioSource| {
+            is_whole || globs.iter().any(|glob| can_match_below(glob, &format!("{}::", file.id)))
+        };
         for file in library.scenarios.iter().filter(is_needed) {
             let compiled = format.read(&file.source).and_then(|scenario| {
                 let cases = compile::compile(&file.id, &file.source, &scenario, &shared)?;
@@ -111,7 +114,7 @@ impl Suite {
             return Err(faults);
         }
         let cases: Vec<_> = scenarios.iter().flat_map(|scenario: &Scenario| scenario.cases.clone()).collect();
-        let differences = differences::read_differences(&library.differences, is_whole.then_some(&cases))?;
+        let differences = differences::read_differences(&library.differences, is_whole.then_some(&cases[..]))?;
         let texts = Arc::new(shared.texts);
         let (claims, trees, releases) = (shared.claims, shared.trees, shared.releases);
         Ok(Self { scenarios, texts, claims, differences, causes: read(&library.causes)?, releases, trees })
@@ -149,13 +152,6 @@ impl Suite {
     pub fn cases(&self) -> impl Iterator<Item = &Arc<Case>> {
         self.scenarios.iter().flat_map(|scenario| &scenario.cases)
     }
-}
-
-/// Whether a glob may match the id of a cell of a scenario: both are the same as far as the glob is literal.
-fn may_match(glob: &str, scenario: &str) -> bool {
-    let literal = glob.split(['*', '?', '[', '{', '\\']).next().unwrap_or_default();
-    let ids = format!("{scenario}::");
-    ids.starts_with(literal) || literal.starts_with(&ids)
 }
 
 /// What the scenarios of a suite share.

@@ -50,7 +50,7 @@ impl Difference {
 /// Reads the file. With all cases of the suite, an entry for none of them is a fault.
 pub(super) fn read_differences(
     source: &Source,
-    cases: Option<&Vec<Arc<Case>>>,
+    cases: Option<&[Arc<Case>]>,
 ) -> Result<Vec<Arc<Difference>>, Vec<Fault>> {
     let DifferencesFile { pgmoon, libpq, rustls, command } = read(source)?;
     let of_clients = [
@@ -80,7 +80,7 @@ pub(super) fn read_differences(
     if faults.is_empty() { Ok(differences) } else { Err(faults) }
 }
 
-fn globs(entry: &DifferenceEntry, cases: Option<&Vec<Arc<Case>>>) -> Result<Option<Globs>, (usize, String)> {
+fn globs(entry: &DifferenceEntry, cases: Option<&[Arc<Case>]>) -> Result<Option<Globs>, (usize, String)> {
     let all = Globs::new(&entry.cells).map_err(|error| (error.index, error.to_string()))?;
     if let Some(cases) = cases {
         for (index, text) in entry.cells.iter().enumerate() {

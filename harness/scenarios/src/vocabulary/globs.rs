@@ -36,3 +36,9 @@ impl Globs {
         self.0.is_match(text)
     }
 }
+
+/// Whether a glob can match a text that begins with this one: the two agree as far as the glob is literal.
+pub(crate) fn can_match_below(glob: &str, beginning: &str) -> bool {
+    let literal = glob.split(['*', '?', '[', '{', '\\']).next().unwrap_or_default();
+    beginning.starts_with(literal) || literal.starts_with(beginning)
+}

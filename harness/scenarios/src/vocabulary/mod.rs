@@ -12,6 +12,7 @@ mod versions;
 
 pub use behaviour::Behaviour;
 pub use client_kind::ClientKind;
+pub(crate) use globs::can_match_below;
 pub use globs::{BadGlob, Globs};
 pub use kong_image::KongImage;
 pub use open_connection::OpenConnection;
